@@ -1,0 +1,1 @@
+//! ordain-benches: see ARCHITECTURE.md.

@@ -1,0 +1,3 @@
+//! The binary `ordain`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! ordain-lang-eval: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-lang-fmt: see ARCHITECTURE.md.

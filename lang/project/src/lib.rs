@@ -1,0 +1,1 @@
+//! ordain-lang-project: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-lang-syntax: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-lang-types: see ARCHITECTURE.md.

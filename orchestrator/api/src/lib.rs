@@ -1,0 +1,1 @@
+//! ordain-orchestrator-api: see ARCHITECTURE.md.

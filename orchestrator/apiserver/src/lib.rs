@@ -1,0 +1,1 @@
+//! ordain-orchestrator-apiserver: see ARCHITECTURE.md.

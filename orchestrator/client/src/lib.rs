@@ -1,0 +1,1 @@
+//! ordain-orchestrator-client: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-orchestrator-controllers: see ARCHITECTURE.md.

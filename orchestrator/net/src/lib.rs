@@ -1,0 +1,1 @@
+//! ordain-orchestrator-net: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-orchestrator-node: see ARCHITECTURE.md.

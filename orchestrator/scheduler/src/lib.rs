@@ -1,0 +1,1 @@
+//! ordain-orchestrator-scheduler: see ARCHITECTURE.md.

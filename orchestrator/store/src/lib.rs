@@ -1,0 +1,1 @@
+//! ordain-orchestrator-store: see ARCHITECTURE.md.

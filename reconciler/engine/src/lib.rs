@@ -1,0 +1,1 @@
+//! ordain-reconciler-engine: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-reconciler-journal: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-reconciler-plan: see ARCHITECTURE.md.

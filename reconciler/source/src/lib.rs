@@ -1,0 +1,1 @@
+//! ordain-reconciler-source: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-schemas: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-stdlib: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! ordain-tests: see ARCHITECTURE.md.
