@@ -1,3 +1,34 @@
-//! `cargo xtask`: the project's own chores.
+//! `cargo xtask`: the project's own chores, in Rust so that they run wherever the project builds.
 
-fn main() {}
+mod check;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+tasks:
+  check          format check, clippy with warnings denied, all tests; what CI runs
+  check --fast   the same without clippy
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["check"] => check::run(true),
+        ["check", "--fast"] => check::run(false),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Returns the root of the checkout.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask/ lies in the root")
+        .to_path_buf()
+}
