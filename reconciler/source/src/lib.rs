@@ -1,1 +1,20 @@
-//! ordain-reconciler-source: see ARCHITECTURE.md.
+//! Git as the reconciler sees it: commits, their trees as files, remotes, and commits it writes itself.
+//!
+//! Built on `git2` alone. It does not know what the files mean, what a cluster is, or when to look:
+//! the engine polls, compiles and decides.
+
+mod error;
+mod hook;
+mod hosted;
+mod mirror;
+mod repository;
+mod restore;
+mod tree;
+
+pub use error::Error;
+pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
+pub use hosted::{DEFAULT_BRANCH, Hosted};
+pub use mirror::{Fetched, Mirror, Movement};
+pub use repository::{Commit, CommitId, Person, Repository};
+pub use restore::{Restore, Trailers, trailer};
+pub use tree::{FILE_BYTES_MAX, TREE_FILES_MAX, TreeEntry, TreeFiles};

@@ -1,0 +1,216 @@
+//! What can go wrong with a repository, said with its subject and a remedy where there is one.
+
+use std::{io, path::PathBuf};
+
+/// A failed operation on a repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path or URL is not a repository that can be opened.
+    #[error("cannot open the git repository `{path}`")]
+    Open {
+        /// What was opened.
+        path: String,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// The hosted repository could not be created.
+    #[error("cannot create the hosted repository `{path}`")]
+    Create {
+        /// Where it should have been.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// A hook script could not be written.
+    #[error("cannot write the hook `{path}`")]
+    WriteHook {
+        /// The script.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The revision names nothing in this repository.
+    #[error("`{revision}` names no commit in `{repository}`")]
+    UnknownRevision {
+        /// As it was given.
+        revision: String,
+        /// Where it was looked up.
+        repository: String,
+    },
+    /// The branch exists in name only: nothing was committed to it yet.
+    #[error("branch `{branch}` of `{repository}` has no commit yet")]
+    Unborn {
+        /// The branch.
+        branch: String,
+        /// Its repository.
+        repository: String,
+    },
+    /// The remote has no such branch.
+    #[error("`{url}` has no branch `{branch}`{}", .known.hint())]
+    NoBranch {
+        /// The branch that was asked for.
+        branch: String,
+        /// The remote.
+        url: String,
+        /// What it has instead.
+        known: Branches,
+    },
+    /// The text is not a commit id.
+    #[error("`{text}` is not a commit id (40 hexadecimal digits)")]
+    NotAnId {
+        /// As it was given.
+        text: String,
+    },
+    /// An object could not be read.
+    #[error("cannot read {what}")]
+    Read {
+        /// The object, in words.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// An object or reference could not be written.
+    #[error("cannot write {what}")]
+    Write {
+        /// The object, in words.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// No such file in the tree.
+    #[error("`{path}` is not in commit {commit}")]
+    NoFile {
+        /// The path.
+        path: String,
+        /// The commit, shortened.
+        commit: String,
+    },
+    /// Links could lead outside of the repository, so none is followed.
+    #[error("`{path}` is a symbolic link; links are not followed in a project")]
+    Link {
+        /// The path.
+        path: String,
+    },
+    /// A path which would leave the tree.
+    #[error("`{path}` is not a path inside the repository")]
+    Escape {
+        /// The path.
+        path: String,
+    },
+    /// A file over the limit.
+    #[error("`{path}` has {bytes} bytes; a source file may have at most {max}")]
+    TooLarge {
+        /// The path.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A tree over the limit.
+    #[error("commit {commit} has more than {max} files")]
+    TooManyFiles {
+        /// The commit, shortened.
+        commit: String,
+        /// The limit.
+        max: usize,
+    },
+    /// The transport is not built in.
+    #[error("`{url}` needs {scheme}, which this build does not speak; {remedy}")]
+    Transport {
+        /// The remote.
+        url: String,
+        /// `https` or `ssh`.
+        scheme: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// The remote did not answer, or refused.
+    #[error("cannot fetch `{url}`")]
+    Fetch {
+        /// The remote.
+        url: String,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// The remote did not take our commit.
+    #[error("cannot push to branch `{branch}` of `{url}`")]
+    Push {
+        /// The branch.
+        branch: String,
+        /// The remote.
+        url: String,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
+    /// The remote took the connection and refused the reference.
+    #[error("`{url}` refused the push to `{branch}`: {reason}")]
+    Refused {
+        /// The branch.
+        branch: String,
+        /// The remote.
+        url: String,
+        /// In the remote's words.
+        reason: String,
+    },
+    /// Somebody else moved the branch in the meantime.
+    #[error("branch `{branch}` moved to {found} while a commit on top of {expected} was written")]
+    Moved {
+        /// The branch.
+        branch: String,
+        /// The tip we built on, shortened.
+        expected: String,
+        /// The tip now, shortened.
+        found: String,
+    },
+    /// Restoring would change nothing.
+    #[error(
+        "{paths} are the same at {to} and at the tip of `{branch}`: there is nothing to restore"
+    )]
+    NothingToRestore {
+        /// The branch.
+        branch: String,
+        /// The commit to go back to, shortened.
+        to: String,
+        /// In words.
+        paths: String,
+    },
+    /// A line which git did not write.
+    #[error("`{line}` is not a reference update (`<old> <new> <reference>`)")]
+    HookLine {
+        /// The line.
+        line: String,
+    },
+}
+
+/// The branches a remote has, for an error message.
+#[derive(Debug, Clone, Default)]
+pub struct Branches(pub Vec<String>);
+
+impl Branches {
+    /// Names shown at most; a repository can have thousands.
+    const SHOWN: usize = 5;
+
+    fn hint(&self) -> String {
+        match self.0.len() {
+            0 => "; it has no commit yet".to_owned(),
+            count => {
+                let shown = self
+                    .0
+                    .iter()
+                    .take(Self::SHOWN)
+                    .map(|name| format!("`{name}`"));
+                let more = if count > Self::SHOWN { ", …" } else { "" };
+                format!("; it has {}{more}", shown.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
