@@ -107,8 +107,14 @@ impl Bridge {
         let index = need_index(&handle, name).await?;
         let gateway = config.range.nth(1).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let address = IpAddr::V4(gateway);
-        let added = handle.address().add(index, address, config.range.prefix()).replace().execute();
-        added.await.map_err(|source| refused("give an address to", name, source))?;
+        let added = handle
+            .address()
+            .add(index, address, config.range.prefix())
+            .replace()
+            .execute();
+        added
+            .await
+            .map_err(|source| refused("give an address to", name, source))?;
         let up = LinkUnspec::new_with_index(index).up().build();
         let set = handle.link().set(up).execute().await;
         set.map_err(|source| refused("bring up", name, source))?;
@@ -139,7 +145,10 @@ impl Bridge {
     /// When the kernel refuses.
     pub async fn remove(self) -> Result<(), BridgeError> {
         if self.masquerade {
-            let _ = nft(&format!("delete table ip {}", table_name(&self.config.name)));
+            let _ = nft(&format!(
+                "delete table ip {}",
+                table_name(&self.config.name)
+            ));
         }
         remove_link(&self.config.name).await
     }
@@ -151,7 +160,9 @@ impl Bridge {
 /// When the kernel refuses.
 pub async fn remove_link(name: &str) -> Result<(), BridgeError> {
     let handle = open()?;
-    let Some(index) = index_of(&handle, name).await? else { return Ok(()) };
+    let Some(index) = index_of(&handle, name).await? else {
+        return Ok(());
+    };
     let deleted = handle.link().del(index).execute().await;
     deleted.map_err(|source| refused("remove", name, source))
 }
@@ -200,22 +211,33 @@ impl HostNet {
         added.map_err(|source| refused("add", &pod.host_name, source))?;
 
         let outer = need_index(&inside, &pod.host_name).await?;
-        let moved = LinkUnspec::new_with_index(outer).setns_by_fd(host_ns.as_raw_fd()).build();
+        let moved = LinkUnspec::new_with_index(outer)
+            .setns_by_fd(host_ns.as_raw_fd())
+            .build();
         let set = inside.link().set(moved).execute().await;
         set.map_err(|source| refused("move out", &pod.host_name, source))?;
 
         let bridge = need_index(&self.handle, &pod.bridge).await?;
         let outer = need_index(&self.handle, &pod.host_name).await?;
-        let port = LinkUnspec::new_with_index(outer).controller(bridge).up().build();
+        let port = LinkUnspec::new_with_index(outer)
+            .controller(bridge)
+            .up()
+            .build();
         let set = self.handle.link().set(port).execute().await;
         set.map_err(|source| refused("attach to the bridge", &pod.host_name, source))?;
 
         let index = need_index(&inside, "eth0").await?;
         let address = IpAddr::V4(pod.address);
-        let added = inside.address().add(index, address, pod.prefix).execute().await;
+        let added = inside
+            .address()
+            .add(index, address, pod.prefix)
+            .execute()
+            .await;
         added.map_err(|source| refused("give an address to", "eth0", source))?;
         up(&inside, "eth0").await?;
-        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(pod.gateway).build();
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(pod.gateway)
+            .build();
         let added = inside.route().add(route).execute().await;
         added.map_err(|source| refused("add the default route of", "eth0", source))
     }
@@ -244,7 +266,9 @@ fn open() -> Result<Handle, BridgeError> {
 
 async fn need_index(handle: &Handle, name: &str) -> Result<u32, BridgeError> {
     let found = index_of(handle, name).await?;
-    found.ok_or_else(|| BridgeError::Missing { link: name.to_owned() })
+    found.ok_or_else(|| BridgeError::Missing {
+        link: name.to_owned(),
+    })
 }
 
 async fn index_of(handle: &Handle, name: &str) -> Result<Option<u32>, BridgeError> {
@@ -261,18 +285,26 @@ async fn index_of(handle: &Handle, name: &str) -> Result<Option<u32>, BridgeErro
 }
 
 fn refused(action: &'static str, link: &str, source: rtnetlink::Error) -> BridgeError {
-    BridgeError::Netlink { action, link: link.to_owned(), source: Box::new(source) }
+    BridgeError::Netlink {
+        action,
+        link: link.to_owned(),
+        source: Box::new(source),
+    }
 }
 
 fn check_name(name: &str) -> Result<(), BridgeError> {
     if name.len() > INTERFACE_NAME_BYTES_MAX {
-        return Err(BridgeError::Name { link: name.to_owned() });
+        return Err(BridgeError::Name {
+            link: name.to_owned(),
+        });
     }
     Ok(())
 }
 
 fn table_name(bridge: &str) -> String {
-    let safe = bridge.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    let safe = bridge
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     format!("ordain_{}", safe.collect::<String>())
 }
 
@@ -299,7 +331,10 @@ fn masquerade(config: &BridgeConfig) -> Result<bool, BridgeError> {
             tracing::info!("`nft` is not installed: pods reach this host and each other only");
             Ok(false)
         }
-        Err(error) => Err(BridgeError::Nft { range: config.range, detail: error.to_string() }),
+        Err(error) => Err(BridgeError::Nft {
+            range: config.range,
+            detail: error.to_string(),
+        }),
     }
 }
 
@@ -328,5 +363,7 @@ fn nft(rules: &str) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Err(io::Error::other(
+        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    ))
 }

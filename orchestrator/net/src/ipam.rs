@@ -28,7 +28,10 @@ impl Cidr {
     /// A prefix above 32 counts as 32.
     pub fn new(address: Ipv4Addr, prefix: u8) -> Self {
         let prefix = prefix.min(32);
-        Self { base: u32::from(address) & mask(prefix), prefix }
+        Self {
+            base: u32::from(address) & mask(prefix),
+            prefix,
+        }
     }
 
     /// Returns the first address of the range.
@@ -74,7 +77,9 @@ impl FromStr for Cidr {
             let prefix: u8 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
             Some(Self::new(address.parse().ok()?, prefix))
         });
-        parsed.ok_or_else(|| CidrError { text: text.to_owned() })
+        parsed.ok_or_else(|| CidrError {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -103,7 +108,11 @@ impl Ipam {
     /// Returns a pool over `range`. The network address, the gateway (the first host address) and
     /// the broadcast address are never handed out.
     pub fn new(range: Cidr) -> Self {
-        Self { range, used: BTreeSet::new(), next: 2 }
+        Self {
+            range,
+            used: BTreeSet::new(),
+            next: 2,
+        }
     }
 
     /// Returns the range of the pool.
