@@ -2,7 +2,7 @@
 //!
 //! Lists what there is and its types in words; the evaluator knows how each is computed.
 
-/// A built-in. The receiver of a method is its first argument.
+/// A built-in. The receiver of a method is its first argument; when the receiver is absent, so is the result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Builtin {

@@ -168,9 +168,10 @@ pub enum Init {
     Set(ExprId),
     /// `final field = value`: no amend may change it (E0303).
     Final(ExprId),
-    /// `field { … }` or `field.path = …` where the field's type has a default, which is amended.
-    Amend(Amend),
-    /// `field += value` onto the default.
+    /// `field { … }` or `field.path = …`: amends what the field is so far, that is an earlier item's value, else
+    /// the type's default, else nothing (then a new value of the type is made, as in [`AmendKind::Amend`]).
+    Amend(Amend, Ty),
+    /// `field += value` onto what the field is so far.
     Append(ExprId),
 }
 
@@ -200,7 +201,7 @@ pub enum AmendKind {
     /// `path += value`: appends to a list (keyed lists merge by key), merges into a map, concatenates strings, adds numbers.
     Append(ExprId),
     /// `path { … }`: amends what is there. Where nothing is there, a new value of the type is made, and
-    /// its required fields are then checked at run time (E0210).
+    /// its required fields are then checked at run time (E0204).
     Amend(Amend, Ty),
     /// `delete path`.
     Delete,
@@ -382,12 +383,13 @@ pub enum ExprKind {
     CallValue(ExprId, Box<[ExprId]>),
     /// A function named as a value.
     Fn(FnId),
-    /// `x => …`. The frame of `body` has the parameters first, then the captured values.
+    /// `x => …`. The frame of `body` has the parameters first.
     Lambda {
         /// How many parameters.
         params: u32,
-        /// Slots of the enclosing frame, copied to the slots after the parameters.
-        captures: Box<[Slot]>,
+        /// Slots of the enclosing frame and the slots of the lambda's own frame they are copied to. The record or app
+        /// which [`ExprKind::SelfField`] means is the enclosing one's.
+        captures: Box<[(Slot, Slot)]>,
         /// The body.
         body: Body,
     },
