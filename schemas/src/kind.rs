@@ -49,7 +49,9 @@ impl Kind {
 
     /// Returns the subresource with this name.
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
-        self.subresources.iter().find(|subresource| subresource.name == name)
+        self.subresources
+            .iter()
+            .find(|subresource| subresource.name == name)
     }
 
     /// Tells whether the kind is stored as objects under its own URL.

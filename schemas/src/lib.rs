@@ -17,6 +17,7 @@
 //! ```
 
 mod kind;
+mod parse;
 mod table;
 mod ty;
 mod version;

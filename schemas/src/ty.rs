@@ -30,7 +30,10 @@ impl Type {
 
     /// Returns the field with this JSON name. Logarithmic in the number of fields.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields.binary_search_by(|field| field.name.cmp(name)).ok().map(|at| &self.fields[at])
+        self.fields
+            .binary_search_by(|field| field.name.cmp(name))
+            .ok()
+            .map(|at| &self.fields[at])
     }
 
     /// Tells whether the type is a struct, so that its `fields` say what may be written.

@@ -43,7 +43,9 @@ impl KubeVersion {
 
     /// Returns the version with this minor number, if the table knows it.
     pub fn from_minor(minor: u32) -> Option<KubeVersion> {
-        KubeVersion::ALL.into_iter().find(|version| version.minor() == minor)
+        KubeVersion::ALL
+            .into_iter()
+            .find(|version| version.minor() == minor)
     }
 }
 
@@ -65,7 +67,11 @@ pub struct UnknownVersion(pub String);
 
 impl fmt::Display for UnknownVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown Kubernetes version `{}`, known are 1.33 to 1.37", self.0)
+        write!(
+            f,
+            "unknown Kubernetes version `{}`, known are 1.33 to 1.37",
+            self.0
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own chores, in Rust so that they run wherever the project builds.
 
 mod check;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ const USAGE: &str = "usage: cargo xtask TASK
 tasks:
   check          format check, clippy with warnings denied, all tests; what CI runs
   check --fast   the same without clippy
+  schemas WHEEL_DIR [PROTOBUF_TSV]
+                 regenerate schemas/facts/v1.*.tsv from the unpacked kubernetes-validate wheel
 ";
 
 fn main() -> ExitCode {
@@ -18,6 +21,11 @@ fn main() -> ExitCode {
     match args.as_slice() {
         ["check"] => check::run(true),
         ["check", "--fast"] => check::run(false),
+        ["schemas", wheel] => schemas::run(
+            Path::new(wheel),
+            &root().join("../shared/data/protobuf-fields.tsv"),
+        ),
+        ["schemas", wheel, protobuf] => schemas::run(Path::new(wheel), Path::new(protobuf)),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
