@@ -1,0 +1,102 @@
+//! Requests and answers. Both ends are always the same program, so the format may change freely.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{HistoryRow, Status};
+
+/// One reference that a push moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookUpdate {
+    /// Its commit before; `None` when the push creates it.
+    pub old: Option<String>,
+    /// Its commit after; `None` when the push deletes it.
+    pub new: Option<String>,
+    /// The full reference name.
+    pub reference: String,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// How every app stands.
+    Status,
+    /// The deploys of an app.
+    History {
+        /// The app's name.
+        app: String,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+    },
+    /// Restore an app to an earlier commit, by a new commit.
+    Rollback {
+        /// The app's name.
+        app: String,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// A commit, branch, tag, or `last-healthy`.
+        to: String,
+        /// Why.
+        reason: String,
+        /// Who, as `Name <address>`.
+        author: String,
+        /// Answer lines until the rollback is healthy or failed.
+        wait: bool,
+    },
+    /// Allow a blocked plan.
+    Approve {
+        /// The plan's hash.
+        plan: String,
+        /// Who.
+        author: String,
+    },
+    /// Look at the repository now.
+    Sync,
+    /// A git hook is running.
+    Hook {
+        /// `pre-receive` or `post-receive`.
+        stage: String,
+        /// What the push moves.
+        updates: Vec<HookUpdate>,
+        /// Where git keeps the pushed objects until the hook agreed.
+        quarantine: Option<PathBuf>,
+    },
+}
+
+/// What can be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "kebab-case")]
+pub enum Response {
+    /// A line for the user.
+    Line {
+        /// Without its end.
+        text: String,
+    },
+    /// The answer to [`Request::Status`].
+    Status {
+        /// How every app stands.
+        status: Status,
+    },
+    /// The answer to [`Request::History`].
+    History {
+        /// Oldest first.
+        deploys: Vec<HistoryRow>,
+    },
+    /// A commit was written.
+    Commit {
+        /// Its full name.
+        commit: String,
+    },
+    /// The end.
+    Done {
+        /// False when a push is refused or a rollout failed.
+        ok: bool,
+    },
+    /// The request failed; the end too.
+    Error {
+        /// What and why.
+        message: String,
+    },
+}

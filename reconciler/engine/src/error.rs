@@ -1,0 +1,109 @@
+//! What can stop the engine, or one request to it.
+
+use std::{io, path::PathBuf};
+
+/// A failed operation of the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository.
+    #[error(transparent)]
+    Source(#[from] ordain_reconciler_source::Error),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] ordain_reconciler_journal::Error),
+    /// The control socket could not be opened.
+    #[error("cannot listen on the control socket in `{path}`")]
+    Listen {
+        /// The folder of the socket.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing runs on this data directory.
+    #[error("no `ordain up` runs on `{data_dir}`")]
+    NotRunning {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// The connection to the running one broke.
+    #[error("the running `ordain up` on `{data_dir}` stopped answering")]
+    Disconnected {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The running one said no.
+    #[error("{message}")]
+    Refused {
+        /// In its words.
+        message: String,
+    },
+    /// No such app.
+    #[error("there is no app `{app}`{}", known_hint(.known))]
+    UnknownApp {
+        /// As it was given.
+        app: String,
+        /// The apps there are.
+        known: Vec<String>,
+    },
+    /// The app is in several environments.
+    #[error("app `{app}` is in the environments {}; say which one", .envs.join(", "))]
+    WhichEnv {
+        /// The app.
+        app: String,
+        /// Its environments.
+        envs: Vec<String>,
+    },
+    /// The commit to compare or roll back to does not compile.
+    #[error("commit {commit} does not compile:\n{errors}")]
+    Compile {
+        /// The commit, shortened.
+        commit: String,
+        /// Rendered errors.
+        errors: String,
+    },
+    /// The app is not in the commit to roll back to.
+    #[error("app `{app}` is not in commit {commit}")]
+    NotInCommit {
+        /// The app.
+        app: String,
+        /// The commit, shortened.
+        commit: String,
+    },
+}
+
+fn known_hint(known: &[String]) -> String {
+    if known.is_empty() {
+        "; nothing was deployed yet".to_owned()
+    } else {
+        format!("; there is {}", known.join(", "))
+    }
+}
+
+impl Error {
+    /// The error with all its causes, for one line of a log or terminal.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error with all its causes, joined by colons.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent wrappers and kube's own messages repeat their cause.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
