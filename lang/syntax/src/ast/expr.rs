@@ -277,8 +277,6 @@ pub enum UnaryOp {
 /// Operators with two operands, from the loosest to the tightest binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BinaryOp {
-    /// `a ?? b`: b when a is null.
-    Coalesce,
     /// `a or b`.
     Or,
     /// `a and b`.
@@ -297,6 +295,8 @@ pub enum BinaryOp {
     Ge,
     /// `a in b`.
     In,
+    /// `a ?? b`: b when a is null. Looser than a range, tighter than a comparison.
+    Coalesce,
     /// `+`: numbers, strings, lists, maps.
     Add,
     /// `-`.

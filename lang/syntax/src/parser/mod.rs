@@ -1,0 +1,633 @@
+//! Tokens to trees: recursive descent with recovery.
+//!
+//! The lexer is nom; here the work is to go on after a mistake, which combinators that stop at the
+//! first failure do not help with. One rule keeps follow-on noise away: after an error the parser is
+//! *lost* and says nothing more until a member, element, statement or item begins again.
+
+mod expr;
+mod item;
+mod operand;
+mod record;
+mod stmt;
+mod text;
+mod ty;
+
+use crate::ast::{File, Ident, NodeId};
+use crate::kind::{NodeKind, TokenKind as T};
+use crate::lexer::{Problem, Token, lex};
+use crate::tree::{Entry, Tree};
+use crate::{Diagnostic, FileId, Name, Parsed, Span};
+
+/// How deeply expressions, types and blocks may nest. Consumers walk the tree by recursion; real
+/// specifications stay below twenty, the deepest CRD schemas below seventy.
+pub const MAX_DEPTH: u32 = 128;
+
+/// Reads a source. Never fails: what cannot be read becomes error nodes and diagnostics.
+pub fn parse(file: FileId, source: impl AsRef<[u8]>) -> Parsed {
+    parse_bytes(file, source.as_ref())
+}
+
+fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
+    // Offsets are 32 bit; nobody writes four gigabytes of specification by hand.
+    let (source, is_too_long) = match u32::try_from(source.len()) {
+        Ok(_) => (source, false),
+        Err(_) => (&source[..0], true),
+    };
+    let lexed = lex(source);
+    let tokens = significant(source, &lexed.tokens);
+    let mut parser = Parser {
+        file,
+        source,
+        partner: partners(&tokens),
+        tokens,
+        at: 0,
+        nodes: Vec::with_capacity(lexed.tokens.len() / 3 + 8),
+        next_id: 0,
+        diagnostics: Vec::new(),
+        is_lost: false,
+        depth: 0,
+        height: 0,
+        no_brace: false,
+        no_in: false,
+        unclosed_at: usize::MAX,
+    };
+    if is_too_long {
+        parser.report(Diagnostic::error(
+            "E0002",
+            "the file is larger than four gigabytes",
+        ));
+    }
+    parser.lexer_problems(&lexed.problems);
+    let items = parser.file_items();
+    let end = lexed.tokens.len() as u32;
+    parser.nodes.push(Entry {
+        kind: NodeKind::File,
+        first: 0,
+        end,
+        below: 0,
+    });
+    let mut diagnostics = parser.diagnostics;
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span().map(|span| span.start));
+    Parsed {
+        file: File {
+            id: file,
+            items,
+            nodes: parser.next_id,
+        },
+        tokens: lexed.tokens,
+        entries: parser.nodes,
+        diagnostics,
+    }
+}
+
+impl Parsed {
+    /// Builds the lossless tree. Separate, because a build never needs it.
+    pub fn tree(&self) -> Tree {
+        Tree::build(self.tokens.clone(), self.entries.clone())
+    }
+}
+
+/// A token that is not trivia.
+#[derive(Clone, Copy, Debug)]
+struct Tok {
+    kind: T,
+    /// Whether a line ends between the token before and this one.
+    new_line: bool,
+    /// Whether doc comments stand directly before it.
+    has_doc: bool,
+    start: u32,
+    end: u32,
+    /// Its number among all tokens.
+    raw: u32,
+}
+
+/// Picks the tokens that are not trivia; the last one is the end of the file.
+fn significant(source: &[u8], tokens: &[Token]) -> Vec<Tok> {
+    let mut out = Vec::with_capacity(tokens.len() / 2 + 2);
+    let (mut start, mut new_line, mut has_doc) = (0, true, false);
+    for (raw, token) in tokens.iter().enumerate() {
+        if token.kind.is_trivia() {
+            has_doc |= token.kind == T::DocComment;
+            let holds_line_end = || {
+                source[start as usize..token.end as usize]
+                    .iter()
+                    .any(|byte| *byte == b'\n')
+            };
+            new_line = new_line || (token.kind != T::LineComment && holds_line_end());
+        } else {
+            out.push(Tok {
+                kind: token.kind,
+                new_line,
+                has_doc,
+                start,
+                end: token.end,
+                raw: raw as u32,
+            });
+            (new_line, has_doc) = (false, false);
+        }
+        start = token.end;
+    }
+    let raw = tokens.len() as u32;
+    out.push(Tok {
+        kind: T::Eof,
+        new_line: true,
+        has_doc,
+        start,
+        end: start,
+        raw,
+    });
+    out
+}
+
+/// For every bracket the number of its partner; `u32::MAX` without one.
+fn partners(tokens: &[Tok]) -> Vec<u32> {
+    let mut partner = vec![u32::MAX; tokens.len()];
+    let mut open: Vec<u32> = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            T::LBrace | T::LBracket | T::LParen | T::InterpOpen => open.push(at as u32),
+            T::RBrace | T::RBracket | T::RParen | T::InterpClose => {
+                let wanted = opening(token.kind);
+                if open
+                    .last()
+                    .is_some_and(|top| tokens[*top as usize].kind == wanted)
+                {
+                    if let Some(top) = open.pop() {
+                        partner[top as usize] = at as u32;
+                        partner[at] = top;
+                    }
+                } else if let Some(nth) = open
+                    .iter()
+                    .rposition(|top| tokens[*top as usize].kind == wanted)
+                    && open.len() - nth <= 3
+                {
+                    // The brackets between were never closed.
+                    partner[open[nth] as usize] = at as u32;
+                    partner[at] = open[nth];
+                    open.truncate(nth);
+                }
+            }
+            _ => {}
+        }
+    }
+    partner
+}
+
+fn opening(closing: T) -> T {
+    match closing {
+        T::RBrace => T::LBrace,
+        T::RBracket => T::LBracket,
+        T::RParen => T::LParen,
+        _ => T::InterpOpen,
+    }
+}
+
+struct Parser<'a> {
+    file: FileId,
+    source: &'a [u8],
+    tokens: Vec<Tok>,
+    partner: Vec<u32>,
+    at: usize,
+    nodes: Vec<Entry>,
+    next_id: u32,
+    diagnostics: Vec<Diagnostic>,
+    /// An error was reported and no fresh start was found yet.
+    is_lost: bool,
+    /// How deep the parser is in nested constructs.
+    depth: u32,
+    /// Greatest height of the expression trees finished in the construct being read.
+    height: u32,
+    /// `{` after an operand begins a body, not an amendment (`for x in xs { … }`).
+    no_brace: bool,
+    /// `in` after an operand ends it (`let x = a in b`).
+    no_in: bool,
+    /// Where a bracket was last said to be unclosed: one message per place.
+    unclosed_at: usize,
+}
+
+/// Marks where a tree node begins.
+#[derive(Clone, Copy)]
+struct Start {
+    raw: u32,
+    offset: u32,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> T {
+        self.tokens[self.at].kind
+    }
+
+    /// The kind of the token `n` further on.
+    fn peek_at(&self, n: usize) -> T {
+        self.tokens
+            .get(self.at + n)
+            .map_or(T::Eof, |token| token.kind)
+    }
+
+    fn token(&self) -> Tok {
+        self.tokens[self.at]
+    }
+
+    fn span_of(&self, token: Tok) -> Span {
+        Span::new(self.file, token.start, token.end)
+    }
+
+    fn here(&self) -> Span {
+        self.span_of(self.token())
+    }
+
+    /// Whether the current token is on the line on which the one before it ended.
+    fn same_line(&self) -> bool {
+        !self.token().new_line
+    }
+
+    fn bump(&mut self) -> Tok {
+        let token = self.tokens[self.at];
+        if token.kind != T::Eof {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn eat(&mut self, kind: T) -> bool {
+        let found = self.peek() == kind && !self.is_lost;
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    fn text(&self, token: Tok) -> &str {
+        std::str::from_utf8(&self.source[token.start as usize..token.end as usize])
+            .unwrap_or("\u{fffd}")
+    }
+
+    fn id(&mut self) -> NodeId {
+        let id = NodeId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    fn start(&self) -> Start {
+        let token = self.token();
+        Start {
+            raw: token.raw,
+            offset: token.start,
+        }
+    }
+
+    /// Finishes a tree node that reaches to the last token read, and returns its span.
+    fn finish(&mut self, start: Start, kind: NodeKind) -> Span {
+        let (end, raw) = match self.at.checked_sub(1).map(|at| self.tokens[at]) {
+            Some(last) if last.raw >= start.raw => (last.end, last.raw + 1),
+            _ => (start.offset, start.raw),
+        };
+        if raw > start.raw {
+            self.nodes.push(Entry {
+                kind,
+                first: start.raw,
+                end: raw,
+                below: 0,
+            });
+        }
+        Span::new(self.file, start.offset, end)
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports a mistake that makes the rest of the construct unreadable.
+    fn lose(&mut self, diagnostic: Diagnostic) {
+        if !self.is_lost {
+            self.diagnostics.push(diagnostic);
+            self.is_lost = true;
+        }
+    }
+
+    /// Says what was expected where something else stands.
+    fn unexpected(&mut self, expected: &str) {
+        if self.is_lost {
+            return;
+        }
+        let token = self.token();
+        if token.kind == T::Invalid {
+            // The lexer has said so already.
+            self.is_lost = true;
+            return;
+        }
+        let found = self.describe(token);
+        let mut diagnostic =
+            Diagnostic::error("E0001", format!("expected {expected}, found {found}"))
+                .label(self.here(), format!("expected {expected}"));
+        if token.kind == T::Semicolon {
+            diagnostic = diagnostic.help("members are separated by new lines or commas");
+        }
+        self.lose(diagnostic);
+    }
+
+    fn describe(&self, token: Tok) -> String {
+        match token.kind {
+            T::Eof => "the end of the file".into(),
+            T::Quote | T::QuoteEnd | T::StrText => "a string".into(),
+            kind if kind.is_word() && kind != T::Ident => {
+                format!("the word `{}`", self.text(token))
+            }
+            _ => format!("`{}`", self.text(token)),
+        }
+    }
+
+    fn expect(&mut self, kind: T) -> bool {
+        let found = self.eat(kind);
+        if !found {
+            self.unexpected(kind.text());
+        }
+        found
+    }
+
+    /// Reads a name; keywords are names here.
+    fn ident(&mut self, expected: &str) -> Ident {
+        if !self.is_lost && self.peek().is_word() {
+            let token = self.bump();
+            return Ident {
+                name: Name::new(self.text(token)),
+                span: self.span_of(token),
+            };
+        }
+        self.unexpected(expected);
+        Ident {
+            name: Name::new(""),
+            span: self.before(),
+        }
+    }
+
+    /// The empty place after the token that was read last.
+    fn before(&self) -> Span {
+        match self.at.checked_sub(1).map(|at| self.tokens[at]) {
+            Some(last) => Span::new(self.file, last.end, last.end),
+            None => Span::new(self.file, 0, 0),
+        }
+    }
+
+    /// The text of the doc comments before the current token.
+    fn doc(&self) -> Option<Box<str>> {
+        let token = self.token();
+        if !token.has_doc {
+            return None;
+        }
+        let before = self.at.checked_sub(1).map_or(0, |at| self.tokens[at].end);
+        let between =
+            std::str::from_utf8(&self.source[before as usize..token.start as usize]).ok()?;
+        let lines: Vec<&str> = between
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("///"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+            .collect();
+        Some(lines.join("\n").into())
+    }
+
+    /// Goes one level deeper; false when that is too deep (reported, and the construct skipped).
+    fn enter(&mut self) -> bool {
+        if self.is_lost {
+            return false;
+        }
+        if self.depth >= MAX_DEPTH {
+            self.too_deep(self.here());
+            return false;
+        }
+        self.depth += 1;
+        true
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    fn too_deep(&mut self, span: Span) {
+        self.lose(
+            Diagnostic::error("E0004", format!("nested more than {MAX_DEPTH} levels deep"))
+                .label(span, "too deep here")
+                .help("move an inner part into a `let` or a function of its own"),
+        );
+        // An unclosed run of brackets has no fresh start; the rest of the file is given up.
+        let partner = self.partner[self.at];
+        match self.tokens.get(partner as usize) {
+            Some(_) if partner as usize > self.at => self.at = partner as usize + 1,
+            _ if matches!(
+                self.peek(),
+                T::LBrace | T::LBracket | T::LParen | T::InterpOpen
+            ) =>
+            {
+                self.at = self.tokens.len() - 1;
+                self.unclosed_at = self.at;
+            }
+            _ => {}
+        }
+    }
+
+    /// After an error: skips to where something new may begin inside brackets that `close` ends: at
+    /// the closing bracket, after a comma, at the first token of a line, or where an item begins at
+    /// the left margin. `before` is where the failed construct began; recovery goes beyond it.
+    fn recover(&mut self, close: T, before: usize) {
+        if !self.is_lost {
+            return;
+        }
+        loop {
+            let token = self.token();
+            let kind = token.kind;
+            if kind == T::Eof || kind == close || self.item_at_margin() {
+                break;
+            }
+            if matches!(kind, T::RBrace | T::RBracket | T::RParen | T::InterpClose)
+                && self.partner[self.at] != u32::MAX
+            {
+                // Ours was never closed; somebody further out wants this one.
+                break;
+            }
+            if self.at > before && (kind == T::Comma || (token.new_line && self.starts_line(kind)))
+            {
+                break;
+            }
+            self.skip_group();
+        }
+        self.is_lost = false;
+    }
+
+    /// Reads what stands between brackets, one element after another, and goes on after mistakes.
+    /// Elements are separated by commas or new lines. The opening bracket is already read.
+    fn sequence(&mut self, close: T, what: &str, mut element: impl FnMut(&mut Self)) {
+        let (no_brace, no_in) = (self.no_brace, self.no_in);
+        (self.no_brace, self.no_in) = (false, false);
+        let mut wants_separator = false;
+        while !self.is_lost {
+            let token = self.token();
+            if token.kind == close || token.kind == T::Eof || self.item_at_margin() {
+                break;
+            }
+            if token.kind == T::Comma {
+                if !wants_separator {
+                    self.unexpected(what);
+                    self.is_lost = false;
+                }
+                self.at += 1;
+                wants_separator = false;
+                continue;
+            }
+            if matches!(
+                token.kind,
+                T::RBrace | T::RBracket | T::RParen | T::InterpClose
+            ) {
+                if self.partner[self.at] != u32::MAX {
+                    break;
+                }
+                self.unmatched();
+                continue;
+            }
+            let before = self.at;
+            let after_brace =
+                before.checked_sub(1).map(|at| self.tokens[at].kind) == Some(T::RBrace);
+            if wants_separator && !token.new_line && !after_brace {
+                self.unexpected("`,` or a new line");
+            } else {
+                element(self);
+                wants_separator = true;
+            }
+            self.recover(close, before);
+        }
+        (self.no_brace, self.no_in) = (no_brace, no_in);
+    }
+
+    /// Expects the end of a bracket that holds one thing, which began at `before`.
+    fn end_of_bracket(&mut self, close: T, before: usize) {
+        let ends = self.peek() == close || self.peek() == T::Eof || self.item_at_margin();
+        if !ends {
+            self.unexpected(close.text());
+        }
+        self.recover(close, before);
+    }
+
+    /// Reports a closing bracket that nothing opened, and goes past it.
+    fn unmatched(&mut self) {
+        let token = self.bump();
+        if !self.is_lost {
+            let text = token.kind.text();
+            self.report(
+                Diagnostic::error("E0009", format!("{text} closes nothing"))
+                    .label(self.span_of(token), "no bracket is open here"),
+            );
+        }
+    }
+
+    /// Whether a token at the beginning of a line may begin a member, element or statement.
+    fn starts_line(&self, kind: T) -> bool {
+        kind.is_word()
+            || matches!(
+                kind,
+                T::Quote | T::Ellipsis | T::LBrace | T::LBracket | T::Int
+            )
+    }
+
+    /// Skips a token, or a bracket with all that it holds.
+    fn skip_group(&mut self) {
+        let partner = self.partner[self.at];
+        let target = if partner != u32::MAX && partner as usize > self.at {
+            partner as usize + 1
+        } else {
+            self.at + 1
+        };
+        if self.peek() != T::Eof {
+            // Never beyond an item at the margin: then the bracket was not meant to hold it.
+            let mut at = self.at + 1;
+            while at < target && !self.item_at(at) {
+                at += 1;
+            }
+            self.at = at;
+        }
+    }
+
+    /// Whether an item begins here at the left margin: then every open bracket lacks its end.
+    fn item_at_margin(&self) -> bool {
+        self.item_at(self.at)
+    }
+
+    fn item_at(&self, at: usize) -> bool {
+        let Some(token) = self.tokens.get(at) else {
+            return false;
+        };
+        let is_margin =
+            token.start == 0 || self.source.get(token.start as usize - 1) == Some(&b'\n');
+        if !is_margin || !token.kind.is_word() {
+            return false;
+        }
+        let next = self.tokens.get(at + 1).map_or(T::Eof, |token| token.kind);
+        match token.kind {
+            T::Type | T::Fn | T::App | T::Env | T::Use | T::Let => next.is_word(),
+            T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
+            T::Test | T::Policy => next == T::Quote,
+            _ => false,
+        }
+    }
+
+    /// Expects the end of a bracket that began at `open`.
+    fn close(&mut self, open: Span, kind: T) {
+        if self.is_lost || self.eat(kind) {
+            return;
+        }
+        // One message per place, and none when its own line already has one.
+        let is_said = self
+            .diagnostics
+            .last()
+            .and_then(Diagnostic::span)
+            .is_some_and(|said| {
+                said.start >= open.start
+                    && !self.source[open.start as usize..said.start as usize].contains(&b'\n')
+            });
+        if self.unclosed_at == self.at || is_said {
+            self.is_lost = true;
+            return;
+        }
+        self.unclosed_at = self.at;
+        let found = self.describe(self.token());
+        let diagnostic =
+            Diagnostic::error("E0003", format!("{} is never closed", opening(kind).text()))
+                .label(open, "opened here")
+                .label(
+                    self.before(),
+                    format!("expected {} before {found}", kind.text()),
+                );
+        self.lose(diagnostic);
+    }
+
+    fn lexer_problems(&mut self, problems: &[(Problem, u32, u32)]) {
+        for (problem, start, end) in problems {
+            let span = Span::new(self.file, *start, *end);
+            let diagnostic = match problem {
+                Problem::Unterminated(what) => {
+                    Diagnostic::error("E0005", format!("the {what} has no end"))
+                        .label(span, "begins here")
+                        .help(match *what {
+                            "string" => "close it with `\"` on the same line; texts of several lines go between `\"\"\"`",
+                            "text block" => "close it with `\"\"\"`",
+                            _ => "close it with `/` on the same line",
+                        })
+                }
+                Problem::UnterminatedComment => {
+                    Diagnostic::error("E0005", "the comment has no end").label(span, "begins here").help("close it with `*/`")
+                }
+                Problem::NotUtf8 => Diagnostic::error("E0002", "the text is not UTF-8").label(span, "these bytes"),
+                Problem::Character => {
+                    let text = String::from_utf8_lossy(&self.source[span.range()]).into_owned();
+                    let shown: String = text.chars().take(8).flat_map(char::escape_debug).collect();
+                    let help = match text.chars().next() {
+                        Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => "strings stand between straight quotation marks: `\"`",
+                        Some('\'') => "strings stand between `\"`",
+                        Some('#') => "comments begin with `//`",
+                        _ => "names are made of letters, digits and `_`; other characters go into quoted strings",
+                    };
+                    Diagnostic::error("E0002", format!("`{shown}` means nothing here")).label(span, "").help(help)
+                }
+            };
+            self.diagnostics.push(diagnostic);
+        }
+    }
+}
