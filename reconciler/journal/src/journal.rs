@@ -34,7 +34,7 @@ impl Journal {
     /// # Errors
     /// When another process has it open, a record in the middle was changed, or a file cannot be used.
     pub fn open(folder: &Path) -> Result<(Self, Vec<Warning>), Error> {
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_private(folder).map_err(Error::io("create", folder))?;
         let path = folder.join("lock");
         let lock = OpenOptions::new()
             .write(true)
@@ -133,4 +133,16 @@ impl Journal {
     pub fn tip(&self, repository: &str, branch: &str) -> Option<&str> {
         self.index.tip(repository, branch)
     }
+}
+
+/// Compiled objects may hold Secrets: the folder is its owner's alone.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
 }

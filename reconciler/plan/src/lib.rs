@@ -1,1 +1,35 @@
-//! ordain-reconciler-plan: see ARCHITECTURE.md.
+//! The reconciler's decisions, as pure functions over objects.
+//!
+//! What to create, change and delete, in which order and why; what must wait for an approval; whether
+//! an object is healthy; how two compiled commits differ. Nothing here talks to a cluster, reads a
+//! clock or applies anything: the engine carries out what is decided here and decides nothing itself.
+
+mod breaker;
+mod canonical;
+mod compare;
+mod desired;
+mod fields;
+pub mod health;
+mod inventory;
+mod key;
+mod mask;
+mod order;
+mod ownership;
+mod plan;
+mod prune;
+mod render;
+mod sets;
+
+pub use breaker::Breaker;
+pub use canonical::{canonical, digest};
+pub use compare::{differs, fingerprint};
+pub use desired::{Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, prepare};
+pub use fields::{Change, FieldChange, diff};
+pub use inventory::{Inventory, InventoryEntry};
+pub use key::{ApiVersion, ObjectKey};
+pub use mask::MASK;
+pub use order::{in_order, rank};
+pub use ownership::{Taken, taken};
+pub use plan::{Action, DryRun, Input, Observed, Plan, Refusal, Verb, plan};
+pub use prune::{Candidate, Keep};
+pub use sets::{ObjectDiff, SetDiff, SetObject, diff_sets};
