@@ -5,3 +5,7 @@
 
 pub mod config;
 pub mod images;
+pub mod runtime;
+mod shim;
+
+pub use shim::{SHIM_ARGUMENT, shim_main};
