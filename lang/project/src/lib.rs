@@ -1,1 +1,21 @@
-//! ordain-lang-project: see ARCHITECTURE.md.
+//! Projects: from files to checked programs and built objects.
+//!
+//! The only language crate that reads files, and it does so through [`Files`], so that a folder, a
+//! git tree and a test's map of texts are the same to it. It glues the parser, the checker and the
+//! evaluator together and adds what belongs to a whole project: `ordain.toml`, module paths, the
+//! standard library, environments. It prints nothing.
+
+mod build;
+mod check;
+mod files;
+mod load;
+mod manifest;
+mod near;
+mod template;
+
+pub use build::{App, Build, BuildOptions, Object, build};
+pub use check::{Environment, check};
+pub use files::{Below, Disk, Files, FilesError, Memory};
+pub use load::{MANIFEST, Module, Project};
+pub use manifest::Manifest;
+pub use template::{NameError, new_project};

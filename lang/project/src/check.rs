@@ -1,0 +1,199 @@
+//! Checking a loaded project, once for every Kubernetes version that its environments name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ordain_lang_syntax::ast::{ExprKind, FieldOp, ItemKind, MemberKind, SegmentKind};
+use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_types::{Input, ModuleInput, Program};
+use ordain_schemas::KubeVersion;
+
+use crate::load::Project;
+use crate::manifest::unknown_version;
+
+/// An environment as the sources declare it, settings inherited.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// The environment it extends.
+    pub extends: Option<String>,
+    /// The cluster it is for.
+    pub cluster: Option<String>,
+    /// Where namespaced objects without a namespace go.
+    pub namespace: Option<String>,
+    /// The version its types are taken from.
+    pub kubernetes: KubeVersion,
+    /// Whether others extend it and it names no cluster: then it is built only on demand.
+    pub is_base: bool,
+    /// Where its name stands.
+    pub span: Span,
+    version_span: Option<(String, Span)>,
+}
+
+impl Project {
+    /// Returns the environments in the order of the sources.
+    pub fn environments(&self) -> Vec<Environment> {
+        let mut declared: Vec<Environment> = Vec::new();
+        for module in &self.modules {
+            for item in &module.parsed.file.items {
+                let ItemKind::Env(env) = &item.kind else {
+                    continue;
+                };
+                let setting = |wanted: &str| {
+                    env.body.members.iter().rev().find_map(|member| {
+                        let MemberKind::Field(field) = &member.kind else {
+                            return None;
+                        };
+                        let ([segment], FieldOp::Set(value)) = (&*field.path, &field.op) else {
+                            return None;
+                        };
+                        match (&segment.kind, &value.kind) {
+                            (SegmentKind::Name(name), ExprKind::Str(text)) if *name == wanted => {
+                                Some((text.to_string(), value.span))
+                            }
+                            _ => None,
+                        }
+                    })
+                };
+                let text = |wanted: &str| setting(wanted).map(|(text, _)| text);
+                declared.push(Environment {
+                    name: env.name.name.to_string(),
+                    extends: env.extends.map(|name| name.name.to_string()),
+                    cluster: text("cluster"),
+                    namespace: text("namespace"),
+                    kubernetes: self.manifest.kubernetes,
+                    is_base: false,
+                    span: env.name.span,
+                    version_span: setting("kubernetes"),
+                });
+            }
+        }
+        let by_name: BTreeMap<String, Environment> = declared
+            .iter()
+            .rev()
+            .map(|env| (env.name.clone(), env.clone()))
+            .collect();
+        for env in &mut declared {
+            let mut above = env.extends.as_ref().and_then(|name| by_name.get(name));
+            // A chain longer than there are environments is a loop, which the checker reports.
+            for _ in 0..by_name.len() {
+                let Some(base) = above else { break };
+                env.cluster = env.cluster.take().or_else(|| base.cluster.clone());
+                env.namespace = env.namespace.take().or_else(|| base.namespace.clone());
+                env.version_span = env
+                    .version_span
+                    .take()
+                    .or_else(|| base.version_span.clone());
+                above = base.extends.as_ref().and_then(|name| by_name.get(name));
+            }
+            let version = env
+                .version_span
+                .as_ref()
+                .and_then(|(text, _)| text.parse().ok());
+            env.kubernetes = version.unwrap_or(self.manifest.kubernetes);
+            env.is_base = env.cluster.is_none()
+                && by_name
+                    .values()
+                    .any(|other| other.extends.as_ref() == Some(&env.name));
+        }
+        declared
+    }
+
+    /// Checks the project against one Kubernetes version.
+    pub(crate) fn checked(&self, kubernetes: KubeVersion) -> (Arc<Program>, Vec<Diagnostic>) {
+        let modules = self
+            .modules
+            .iter()
+            .map(|module| ModuleInput {
+                path: &module.path,
+                file: &module.parsed.file,
+            })
+            .collect();
+        let checked = ordain_lang_types::check(&Input {
+            modules,
+            kubernetes,
+        });
+        let mut diagnostics = checked.diagnostics;
+        if self.modules.iter().any(|module| {
+            module
+                .parsed
+                .file
+                .items
+                .iter()
+                .any(|item| matches!(item.kind, ItemKind::Error))
+        }) {
+            // Names that are missing may stand in the part that could not be read.
+            diagnostics.retain(|diagnostic| !matches!(diagnostic.code, "E0101" | "E0102"));
+        }
+        (checked.program, diagnostics)
+    }
+
+    /// What was found while loading, and versions that are not known.
+    pub(crate) fn loading_diagnostics(&self, environments: &[Environment]) -> Vec<Diagnostic> {
+        let mut diagnostics = self.diagnostics.clone();
+        let mut told: Vec<Span> = Vec::new();
+        for env in environments {
+            if let Some((version, span)) = &env.version_span
+                && version.parse::<KubeVersion>().is_err()
+                && !told.contains(span)
+            {
+                told.push(*span);
+                diagnostics.push(unknown_version(version, *span));
+            }
+        }
+        diagnostics
+    }
+}
+
+/// Checks a project and returns everything that is wrong with it, in the order of the sources.
+/// Nothing is evaluated.
+pub fn check(project: &Project) -> Vec<Diagnostic> {
+    let environments = project.environments();
+    let mut diagnostics = project.loading_diagnostics(&environments);
+    let mut versions: Vec<KubeVersion> = environments.iter().map(|env| env.kubernetes).collect();
+    if versions.is_empty() {
+        versions.push(project.manifest.kubernetes);
+    }
+    versions.sort();
+    versions.dedup();
+    for version in versions {
+        for diagnostic in project.checked(version).1 {
+            if !diagnostics.contains(&diagnostic) {
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    sort(&mut diagnostics);
+    diagnostics
+}
+
+/// Puts diagnostics in the order of the sources; those without a place come first.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span().map(|span| (span.file, span.start)));
+}
+
+/// Finds an environment by name.
+pub(crate) fn find<'a>(
+    environments: &'a [Environment],
+    name: &str,
+) -> Result<&'a Environment, Diagnostic> {
+    environments
+        .iter()
+        .find(|env| env.name == name)
+        .ok_or_else(|| {
+            let names = || environments.iter().map(|env| env.name.as_str());
+            let diagnostic =
+                Diagnostic::error("E0903", format!("there is no environment `{name}`"));
+            match crate::near::nearest(name, names()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None if environments.is_empty() => {
+                    diagnostic.help("the project declares none; leave the choice out")
+                }
+                None => diagnostic.help(format!(
+                    "there are {}",
+                    names().collect::<Vec<_>>().join(", ")
+                )),
+            }
+        })
+}

@@ -1,0 +1,196 @@
+//! Where sources come from: a folder, memory, or whatever else implements [`Files`].
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The files of a project. Paths are relative to its root and separated by `/`.
+pub trait Files: Sync {
+    /// Lists all files, in any order. Hidden folders (`.git`) may be left out.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    fn list(&self) -> Result<Vec<String>, FilesError>;
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`] when there is none with this path, [`FilesError::Read`] when it
+    /// cannot be read.
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError>;
+}
+
+/// Why files could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// There is no file with this path.
+    #[error("there is no file `{0}`")]
+    NotFound(String),
+    /// A file or folder cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl FilesError {
+    fn io(path: &str, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::NotFound {
+            return FilesError::NotFound(path.to_owned());
+        }
+        FilesError::Read {
+            path: path.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// A folder on disk. Hidden entries and symbolic links to folders are left out.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    root: PathBuf,
+}
+
+/// How deep folders may nest below a project's root: enough for people, and an end for loops.
+const MAX_FOLDER_DEPTH: usize = 32;
+
+impl Disk {
+    /// Takes the folder as a project's root.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Disk { root: root.into() }
+    }
+
+    /// Finds the project that a file or folder belongs to: the nearest folder upwards that holds
+    /// an `ordain.toml`.
+    pub fn find(start: &Path) -> Option<Self> {
+        let start = std::path::absolute(start).ok()?;
+        start
+            .ancestors()
+            .find(|folder| folder.join(crate::MANIFEST).is_file())
+            .map(Disk::new)
+    }
+
+    /// Returns the root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn walk(&self, folder: &str, depth: usize, out: &mut Vec<String>) -> Result<(), FilesError> {
+        let shown = if folder.is_empty() { "." } else { folder };
+        let entries = std::fs::read_dir(self.root.join(folder))
+            .map_err(|source| FilesError::io(shown, source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| FilesError::io(shown, source))?;
+            let name = entry.file_name();
+            // A name that is not UTF-8 cannot be a module.
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with('.') {
+                continue;
+            }
+            let path = if folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}/{name}")
+            };
+            let kind = entry
+                .file_type()
+                .map_err(|source| FilesError::io(&path, source))?;
+            if kind.is_dir() {
+                if depth < MAX_FOLDER_DEPTH {
+                    self.walk(&path, depth + 1, out)?;
+                }
+            } else if kind.is_file() || entry.path().is_file() {
+                out.push(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files for Disk {
+    fn list(&self) -> Result<Vec<String>, FilesError> {
+        let mut out = Vec::new();
+        self.walk("", 0, &mut out)?;
+        Ok(out)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        std::fs::read(self.root.join(path)).map_err(|source| FilesError::io(path, source))
+    }
+}
+
+/// Files in memory, by path.
+#[derive(Clone, Default, Debug)]
+pub struct Memory {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Memory {
+    /// Makes an empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds or replaces a file.
+    pub fn insert(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) {
+        self.files.insert(path.into(), content.into());
+    }
+
+    /// Adds a file; for building a set in one expression.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        self.insert(path, content);
+        self
+    }
+}
+
+impl Files for Memory {
+    fn list(&self) -> Result<Vec<String>, FilesError> {
+        Ok(self.files.keys().cloned().collect())
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        self.files
+            .get(path)
+            .cloned()
+            .ok_or_else(|| FilesError::NotFound(path.to_owned()))
+    }
+}
+
+/// The files below a folder of other files: a project in a corner of a repository.
+pub struct Below<'a> {
+    files: &'a dyn Files,
+    prefix: String,
+}
+
+impl<'a> Below<'a> {
+    /// Takes `folder` (such as `deploy/shop`; empty for all) as the root.
+    pub fn new(files: &'a dyn Files, folder: &str) -> Self {
+        let folder = folder.trim_matches('/');
+        let prefix = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        Below { files, prefix }
+    }
+}
+
+impl Files for Below<'_> {
+    fn list(&self) -> Result<Vec<String>, FilesError> {
+        let all = self.files.list()?;
+        Ok(all
+            .iter()
+            .filter_map(|path| path.strip_prefix(&self.prefix))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        self.files.read(&format!("{}{path}", self.prefix))
+    }
+}

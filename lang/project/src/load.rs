@@ -1,0 +1,265 @@
+//! Loading: files to parsed modules.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ordain_lang_syntax::ast::{ItemKind, UseTarget};
+use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Severity, Sources, parse};
+
+use crate::files::{Files, FilesError};
+use crate::manifest::{self, Manifest};
+
+/// The file that makes a folder a project.
+pub const MANIFEST: &str = "ordain.toml";
+
+/// From this many files on, parsing is spread over the machine's cores.
+const PARALLEL_FROM: usize = 32;
+
+/// A parsed module.
+#[derive(Debug)]
+pub struct Module {
+    /// Its path as `use` names it: `apps.shop`, `std.web`.
+    pub path: String,
+    /// Its number in [`Project::sources`].
+    pub file: FileId,
+    /// Its trees and syntax diagnostics.
+    pub parsed: Parsed,
+    /// Whether it is the project's own, not the standard library's.
+    pub is_own: bool,
+}
+
+/// A loaded project.
+#[derive(Debug)]
+pub struct Project {
+    /// What `ordain.toml` says; the default for a single file.
+    pub manifest: Manifest,
+    /// All texts, for showing diagnostics.
+    pub sources: Sources,
+    /// The project's modules sorted by path, then those of the standard library that they use.
+    pub modules: Vec<Module>,
+    /// Whether it is one file without a project around it.
+    pub is_single: bool,
+    /// What was wrong with `ordain.toml`, with reading, and with the syntax.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl Project {
+    /// Loads the project whose root is the root of `files`. What is wrong is kept as diagnostics
+    /// and comes with [`check`](crate::check) and [`build`](crate::build).
+    pub fn load(files: &dyn Files) -> Project {
+        let mut project = Project::empty(false);
+        let paths = match files.list() {
+            Ok(paths) => paths,
+            Err(error) => {
+                project.diagnostics.push(unreadable(&error));
+                return project;
+            }
+        };
+        match files.read(MANIFEST) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let file = project.sources.add(MANIFEST, text.as_str());
+                project.manifest = manifest::read(file, &text, &mut project.diagnostics);
+            }
+            Err(FilesError::NotFound(_)) => project.diagnostics.push(
+                Diagnostic::error("E0901", format!("there is no `{MANIFEST}` here"))
+                    .help("make a project with `ordain new NAME`, or name a single `.ord` file"),
+            ),
+            Err(error) => project.diagnostics.push(unreadable(&error)),
+        }
+        let mut texts = Vec::new();
+        for path in sources_of(&paths) {
+            match files.read(path) {
+                Ok(bytes) => texts.push((module_path(path), path.to_owned(), bytes)),
+                Err(error) => project.diagnostics.push(unreadable(&error)),
+            }
+        }
+        project.add(texts, true);
+        project.add_std();
+        project.report_twins();
+        project
+    }
+
+    /// Loads one file without a project around it. `path` is what diagnostics show.
+    pub fn single(path: &str, content: impl Into<Vec<u8>>) -> Project {
+        let mut project = Project::empty(true);
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        project.add(
+            vec![(module_path(name), path.to_owned(), content.into())],
+            true,
+        );
+        project.add_std();
+        project
+    }
+
+    fn empty(is_single: bool) -> Project {
+        Project {
+            manifest: Manifest::default(),
+            sources: Sources::new(),
+            modules: Vec::new(),
+            is_single,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Parses texts and adds them as modules.
+    fn add(&mut self, texts: Vec<(String, String, Vec<u8>)>, is_own: bool) {
+        let mut inputs = Vec::with_capacity(texts.len());
+        for (module, path, bytes) in texts {
+            // The sources keep text. Bytes that are not UTF-8 are reported by the parser, which
+            // gets them as they are when replacing them would move what stands behind them.
+            let text: std::sync::Arc<str> = match String::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                Err(error) => ascii_only(error.as_bytes()).into(),
+            };
+            let file = self.sources.add(path, text.clone());
+            inputs.push((module, file, text));
+        }
+        for ((path, file, _), parsed) in inputs.iter().zip(parse_all(&inputs)) {
+            self.diagnostics.extend(parsed.diagnostics.iter().cloned());
+            self.modules.push(Module {
+                path: path.clone(),
+                file: *file,
+                parsed,
+                is_own,
+            });
+        }
+    }
+
+    /// Adds the modules of the standard library that are used, and those that these use.
+    fn add_std(&mut self) {
+        let mut seen = 0;
+        while seen < self.modules.len() {
+            let mut wanted: Vec<&'static ordain_stdlib::Module> = Vec::new();
+            for module in &self.modules[seen..] {
+                for item in &module.parsed.file.items {
+                    let ItemKind::Use(used) = &item.kind else {
+                        continue;
+                    };
+                    let UseTarget::Module(path) = &used.target else {
+                        continue;
+                    };
+                    let parts: Vec<&str> =
+                        path.parts.iter().map(|part| part.name.as_str()).collect();
+                    wanted.extend(ordain_stdlib::module(&parts.join(".")));
+                }
+            }
+            seen = self.modules.len();
+            let known: Vec<String> = self
+                .modules
+                .iter()
+                .map(|module| module.path.clone())
+                .collect();
+            wanted.retain(|module| !known.iter().any(|path| path == module.path));
+            wanted.sort_by_key(|module| module.path);
+            wanted.dedup_by_key(|module| module.path);
+            let texts = wanted
+                .into_iter()
+                .map(|module| (module.path.into(), module.file.into(), module.text.into()))
+                .collect();
+            self.add(texts, false);
+        }
+    }
+
+    /// Reports files that have the same module path (`a.b.ord` and `a/b.ord`).
+    fn report_twins(&mut self) {
+        let mut first: BTreeMap<&str, FileId> = BTreeMap::new();
+        let mut twins = Vec::new();
+        for module in &self.modules {
+            if let Some(other) = first.insert(&module.path, module.file) {
+                let (one, two) = (self.sources.path(other), self.sources.path(module.file));
+                twins.push(
+                    Diagnostic::error(
+                        "E0905",
+                        format!("`{one}` and `{two}` are both the module `{}`", module.path),
+                    )
+                    .help("rename one of the files"),
+                );
+            }
+        }
+        self.diagnostics.extend(twins);
+    }
+
+    /// Returns whether a file could not be read as what it should be.
+    pub fn has_syntax_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+fn unreadable(error: &FilesError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error("E0902", error.to_string());
+    if let Some(source) = std::error::Error::source(error) {
+        diagnostic = diagnostic.note(source.to_string());
+    }
+    diagnostic
+}
+
+/// The project's `.ord` files, sorted; folders with an `ordain.toml` of their own are other projects.
+fn sources_of(paths: &[String]) -> Vec<&str> {
+    let nested: Vec<&str> = paths
+        .iter()
+        .filter_map(|path| path.strip_suffix(MANIFEST))
+        .filter(|folder| folder.ends_with('/'))
+        .collect();
+    let mut sources: Vec<&str> = paths
+        .iter()
+        .map(String::as_str)
+        .filter(|path| {
+            path.ends_with(".ord") && !nested.iter().any(|folder| path.starts_with(folder))
+        })
+        .collect();
+    sources.sort_unstable();
+    sources
+}
+
+/// `apps/shop.ord` is the module `apps.shop`.
+fn module_path(path: &str) -> String {
+    path.strip_suffix(".ord").unwrap_or(path).replace('/', ".")
+}
+
+/// Keeps every byte's place: what is not UTF-8 becomes a control character that the parser refuses.
+fn ascii_only(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(std::iter::repeat_n('\u{1}', chunk.invalid().len()));
+    }
+    out
+}
+
+type Input = (String, FileId, std::sync::Arc<str>);
+
+/// Parses all inputs, in their order.
+fn parse_all(inputs: &[Input]) -> Vec<Parsed> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if inputs.len() < PARALLEL_FROM || cores < 2 {
+        return inputs
+            .iter()
+            .map(|(_, file, text)| parse(*file, &**text))
+            .collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Parsed)>> = Mutex::new(Vec::with_capacity(inputs.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                let mut mine = Vec::new();
+                while let Some((at, (_, file, text))) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    inputs.get(at).map(|input| (at, input))
+                } {
+                    mine.push((at, parse(*file, &**text)));
+                }
+                done.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(mine);
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, parsed)| parsed).collect()
+}

@@ -1,0 +1,112 @@
+//! Loading: manifests, module paths, environments, and what is said when they are wrong.
+
+use ordain_lang_project::{Below, Disk, Files, Memory, Project, check, new_project};
+
+/// Renders diagnostics as one line each, with place.
+fn said(project: &Project) -> String {
+    check(project)
+        .iter()
+        .map(|diagnostic| {
+            let place = diagnostic.span().map_or("-".to_owned(), |span| {
+                let at = project.sources.line_col(span);
+                format!(
+                    "{}:{}:{}",
+                    project.sources.path(span.file),
+                    at.line,
+                    at.column
+                )
+            });
+            let help = diagnostic
+                .help
+                .as_ref()
+                .map_or(String::new(), |help| format!(" ({help})"));
+            format!("{} {place} {}{help}\n", diagnostic.code, diagnostic.message)
+        })
+        .collect()
+}
+
+fn manifest(text: &str) -> String {
+    said(&Project::load(&Memory::new().with("ordain.toml", text)))
+}
+
+#[test]
+fn manifests() {
+    assert_eq!(manifest("name = \"shop\"\nkubernetes = \"1.35\"\n"), "");
+    let mut out = said(&Project::load(&Memory::new()));
+    for text in [
+        "name = \"shop\"\nkubernets = \"1.35\"\n",
+        "name = \"Shop\"\nkubernetes = \"1.12\"\n",
+        "name = 1\nauthors = []\n",
+        "name = \"shop\nx = 1\n",
+        "",
+    ] {
+        out.push_str(&format!("--- {text:?}\n{}", manifest(text)));
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn modules_are_named_by_their_paths() {
+    let files = Memory::new()
+        .with("ordain.toml", "name = \"a\"")
+        .with("apps/shop.ord", "use std.web\n")
+        .with("main.ord", "")
+        .with("other/ordain.toml", "name = \"b\"")
+        .with("other/main.ord", "")
+        .with("readme.md", "");
+    let project = Project::load(&files);
+    let paths: Vec<&str> = project
+        .modules
+        .iter()
+        .map(|module| module.path.as_str())
+        .collect();
+    assert_eq!(paths, ["apps.shop", "main", "std.web"]);
+    let other = Project::load(&Below::new(&files, "other"));
+    assert_eq!(other.manifest.name, "b");
+    assert_eq!(other.modules.len(), 1);
+    let single = Project::single("some/where.ord", "use std.web\n");
+    let paths: Vec<&str> = single
+        .modules
+        .iter()
+        .map(|module| module.path.as_str())
+        .collect();
+    assert_eq!(paths, ["where", "std.web"]);
+}
+
+#[test]
+fn environments_inherit_their_settings() {
+    let project = Project::single(
+        "envs.ord",
+        r#"
+        env base { namespace = "shop", kubernetes = "1.35" }
+        env dev extends base { cluster = "local" }
+        env prod extends base { cluster = "prod", namespace = "live", kubernetes = "1.37" }
+        "#,
+    );
+    let seen: Vec<String> = project
+        .environments()
+        .iter()
+        .map(|env| {
+            format!(
+                "{} {:?} {:?} {} base={}",
+                env.name, env.cluster, env.namespace, env.kubernetes, env.is_base
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(seen.join("\n"));
+}
+
+#[test]
+fn a_folder_on_disk_is_a_project() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (path, content) in new_project("my-shop").expect("the name is good") {
+        std::fs::write(folder.path().join(path), content).expect("the folder is writable");
+    }
+    std::fs::create_dir(folder.path().join(".git")).expect("the folder is writable");
+    std::fs::write(folder.path().join(".git/x.ord"), "{").expect("the folder is writable");
+    let disk = Disk::find(&folder.path().join("app.ord")).expect("the project is found");
+    assert!(disk.read("nothing").is_err());
+    let project = Project::load(&disk);
+    assert_eq!(project.manifest.name, "my-shop");
+    assert_eq!(said(&project), "");
+}
