@@ -164,6 +164,8 @@ pub enum StrPart {
 pub enum Selector {
     /// `["main"]`, `[0]`, `[k]`: a key or an index.
     Key(Expr),
+    /// `[8080, "TCP"]`: two or more keys, for lists that are keyed by several fields.
+    Keys(Vec<Expr>),
     /// `[k8s.Deployment "shop"]`: an object by kind and name.
     Object {
         /// The kind, as a name path expression.

@@ -286,7 +286,9 @@ impl Parser<'_> {
                 let span = self.finish(start, NodeKind::Selector);
                 let kind = match selector {
                     Selector::Key(expr) => SegmentKind::Computed(expr),
-                    object @ Selector::Object { .. } => SegmentKind::Select(Box::new(object)),
+                    object @ (Selector::Object { .. } | Selector::Keys(_)) => {
+                        SegmentKind::Select(Box::new(object))
+                    }
                 };
                 Segment {
                     id: self.id(),
