@@ -320,6 +320,12 @@ impl Parser<'_> {
                 kind: first,
                 name: self.string(),
             }
+        } else if self.peek() == T::Comma && !self.is_lost {
+            let mut keys = vec![first];
+            while self.eat(T::Comma) {
+                keys.push(self.expr());
+            }
+            Selector::Keys(keys)
         } else {
             Selector::Key(first)
         };
