@@ -1,3 +1,40 @@
-//! The binary `ordain`.
+//! The binary `ordain`: reads the arguments, runs one command, turns its outcome into an exit code.
 
-fn main() {}
+mod args;
+mod cluster;
+mod commands;
+mod demo;
+mod disk;
+mod hidden;
+mod report;
+mod terminal;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What a command that ran to its end has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is wrong: exit code 0.
+    Done,
+    /// It found mistakes or differences: exit code 1.
+    Findings,
+}
+
+fn main() -> ExitCode {
+    // The container shim must run before any thread exists.
+    if let Some(code) = hidden::dispatch() {
+        return code;
+    }
+    let args = args::Args::parse();
+    terminal::set_up(&args);
+    match commands::run(&args) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Err(error) if terminal::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::fail(&error);
+            ExitCode::from(3)
+        }
+    }
+}

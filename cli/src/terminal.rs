@@ -1,0 +1,80 @@
+//! stderr and stdout: logs, colors, and how an error looks. It knows no command.
+
+use crate::args::{Args, Command, Format};
+use std::io::{self, IsTerminal, Write};
+use tracing_subscriber::EnvFilter;
+
+/// Sets up logs and error reports for this process.
+pub(crate) fn set_up(args: &Args) {
+    let level = match (args.verbose, &args.command) {
+        (0, Command::Up(_)) => "warn,ordain=info",
+        (0, _) => "error",
+        (1, _) => "info",
+        (2, _) => "info,ordain=debug,ordain_orchestrator_apiserver=debug,ordain_orchestrator_node=debug,ordain_reconciler_engine=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("ORDAIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(args.verbose > 1);
+    // A second subscriber can only come from a test in the same process, which keeps its own.
+    let _ = log.compact().try_init();
+    let _ = miette::set_hook(Box::new(|_| {
+        Box::new(miette::MietteHandlerOpts::new().terminal_links(false).context_lines(1).build())
+    }));
+}
+
+/// Prints why a command could not finish.
+pub(crate) fn fail(error: &miette::Report) {
+    let mut text = format!("{error:?}");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes data to stdout.
+///
+/// # Errors
+/// Returns what the writer says; a broken pipe is told from other errors by [`is_broken_pipe`].
+pub(crate) fn data(text: &str) -> miette::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Output).map_err(miette::Report::new)
+}
+
+/// Writes one JSON document and a line end to stdout.
+///
+/// # Errors
+/// As [`data`].
+pub(crate) fn json(value: &impl serde::Serialize) -> miette::Result<()> {
+    let text = serde_json::to_string(value).expect("our own records have string keys");
+    data(&(text + "\n"))
+}
+
+/// Writes talk to stderr; nobody minds if nobody reads it.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Returns whether a person watches stderr.
+pub(crate) fn is_watched(format: Format) -> bool {
+    format == Format::Text && io::stderr().is_terminal()
+}
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("cannot write to stdout")]
+struct Output(#[source] io::Error);
+
+/// Returns whether the reader of stdout went away, as `| head` does. That is no failure.
+pub(crate) fn is_broken_pipe(error: &(dyn miette::Diagnostic + 'static)) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
