@@ -1,0 +1,174 @@
+//! The parts of a running cluster, from the data directory up, and how they stop.
+
+use super::data_dir::DataDir;
+use super::ranges::Ranges;
+use super::{Endpoints, Options, ProjectCompiler, RuntimeArg};
+use miette::{Context, IntoDiagnostic, Result};
+use ordain_orchestrator_apiserver as apiserver;
+use ordain_orchestrator_store::{Embedded, Kv};
+use ordain_reconciler_engine as engine;
+use std::any::Any;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long everything together may take to stop. Pods get their own grace period inside it.
+const STOP: Duration = Duration::from_secs(45);
+
+/// A running cluster. Stop it with [`Cluster::stop`]; dropping it leaves containers to the next start.
+pub(crate) struct Cluster {
+    dir: DataDir,
+    endpoints: Endpoints,
+    runtime: &'static str,
+    hosted: bool,
+    client: kube::Client,
+    /// Stops what runs pods and changes objects; the API server is needed until they are done.
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    engine: Option<engine::Running>,
+    #[cfg(target_os = "linux")]
+    node: Option<ordain_orchestrator_node::Running>,
+    server: apiserver::Running,
+    store: Arc<Embedded>,
+    _ranges: Ranges,
+    _keep_alive: Vec<Box<dyn Any + Send>>,
+}
+
+impl Cluster {
+    /// Starts every part, and returns when the API answers and pods can be run.
+    ///
+    /// # Errors
+    /// Returns why a part did not start; what was started before it is stopped again.
+    pub(crate) async fn start(options: Options) -> Result<Self> {
+        let dir = DataDir::open(&options.data_dir)?;
+        let containers = containers(options.runtime)?;
+        let ranges = Ranges::claim(&dir, !containers)?;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+
+        let pki = apiserver::Pki::open(&dir.join("pki")).into_diagnostic().wrap_err("the cluster's keys cannot be used")?;
+        let pki = Arc::new(pki);
+        let path = dir.join("store");
+        let store = tokio::task::spawn_blocking(move || Embedded::open(path)).await.expect("opening does not panic");
+        let store = Arc::new(store.into_diagnostic().wrap_err("the cluster's store cannot be opened")?);
+        let config = apiserver::Config::new(options.listen, store.clone() as Arc<dyn Kv>, pki.clone(), ranges.services());
+        let server = apiserver::Server::start(config).await.into_diagnostic().wrap_err("the API server does not start")?;
+        let kubeconfig = dir.write("kubeconfig", server.kubeconfig())?;
+        let client = |user: &str, groups: &[&str]| {
+            kube::Client::new(server.in_process(apiserver::User::new(user, groups)), "default")
+        };
+
+        let shutdown = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let masters = ["system:masters", "system:authenticated"];
+        let component = client("system:kube-controller-manager", &masters);
+        tasks.spawn(ordain_orchestrator_controllers::run(component, shutdown.clone()));
+        let component = client("system:kube-scheduler", &masters);
+        tasks.spawn(ordain_orchestrator_scheduler::run(component, shutdown.clone()));
+        #[cfg(target_os = "linux")]
+        let node = Some(super::node_linux::start(&dir, &options, &ranges, containers, &pki, &server, &client, &tasks, &shutdown).await?);
+
+        let source = match &options.repository {
+            Some(url) => engine::Source::Foreign { url: url.clone(), branch: options.branch.clone() },
+            None => engine::Source::Hosted {
+                program: std::env::current_exe().into_diagnostic().wrap_err("cannot find the running program")?,
+                branch: options.branch.clone(),
+            },
+        };
+        let hosted = options.repository.is_none();
+        let config = engine::Config {
+            client: client("ordain", &masters),
+            data_dir: dir.path().to_owned(),
+            source,
+            compiler: Arc::new(ProjectCompiler),
+            cluster: "local".to_owned(),
+            env: options.env.clone(),
+            poll: engine::Config::POLL,
+            health_deadline: engine::Config::HEALTH_DEADLINE,
+        };
+        let engine = engine::start(config, shutdown.clone()).await.into_diagnostic().wrap_err("the reconciler does not start")?;
+        let endpoints = Endpoints {
+            server: format!("https://{}", server.addr()),
+            kubeconfig,
+            git: engine.repository().to_owned(),
+        };
+        dir.publish(&endpoints)?;
+        Ok(Self {
+            client: client("system:admin", &masters),
+            dir,
+            endpoints,
+            runtime: if containers { "oci" } else { "process" },
+            hosted,
+            shutdown,
+            tasks,
+            engine: Some(engine),
+            #[cfg(target_os = "linux")]
+            node,
+            server,
+            store,
+            _ranges: ranges,
+            _keep_alive: options.keep_alive,
+        })
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Returns `oci` or `process`.
+    pub(crate) fn runtime(&self) -> &'static str {
+        self.runtime
+    }
+
+    /// Returns whether the repository is our own, so that it can be pushed to.
+    pub(crate) fn is_hosted(&self) -> bool {
+        self.hosted
+    }
+
+    /// Returns a client with every right.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Stops every part, users of the API first.
+    ///
+    /// # Errors
+    /// Returns an error when something did not stop in time; the next start cleans up after it.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.shutdown.cancel();
+        self.tasks.close();
+        let parts = async {
+            if let Some(engine) = self.engine.take() {
+                engine.stopped().await;
+            }
+            #[cfg(target_os = "linux")]
+            if let Some(node) = self.node.take() {
+                node.stopped().await;
+            }
+            self.tasks.wait().await;
+        };
+        let in_time = tokio::time::timeout(STOP, parts).await;
+        self.server.stop().await;
+        self.store.close();
+        in_time.into_diagnostic().wrap_err("some pods did not stop in time; the next start removes what is left")
+    }
+}
+
+/// Returns whether containers are real, or why they cannot be.
+fn containers(runtime: RuntimeArg) -> Result<bool> {
+    let root = super::is_root();
+    match runtime {
+        RuntimeArg::Auto => Ok(root),
+        RuntimeArg::Process => Ok(false),
+        RuntimeArg::Oci if root => Ok(true),
+        RuntimeArg::Oci => Err(miette::miette!(
+            help = "run as root, or use `--runtime process`",
+            "real containers need root"
+        )),
+    }
+}

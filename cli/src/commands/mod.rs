@@ -1,0 +1,94 @@
+//! One file per subcommand: its arguments, whose doc comments are its help, and what it does.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod hook;
+pub(crate) mod image;
+pub(crate) mod new;
+pub(crate) mod rollback;
+pub(crate) mod status;
+pub(crate) mod up;
+
+use crate::Outcome;
+use crate::args::{Args, Command};
+
+/// Runs the command that was typed.
+///
+/// # Errors
+/// Returns why it could not finish; mistakes and differences that it found are an outcome, not an error.
+pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
+    let format = args.format;
+    match &args.command {
+        Command::New(own) => new::run(own, format),
+        Command::Check(own) => check::run(own, format),
+        Command::Build(own) => build::run(own, format),
+        Command::Diff(own) => diff::run(own, format),
+        Command::Up(own) => up::run(own, format),
+        Command::Demo(own) => demo::run(own),
+        Command::Status(own) => status::run(own, format),
+        Command::History(own) => history::run(own, format),
+        Command::Rollback(own) => rollback::run(own, format),
+        Command::Explain(own) => explain::run(own, format),
+        Command::Image(own) => image::run(own, format),
+    }
+}
+
+/// Turns the engine's error into a report, with the remedy where there is one.
+fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Report {
+    use ordain_reconciler_engine::Error;
+    let help = match &error {
+        Error::NotRunning { data_dir } => Some(format!(
+            "start one with `ordain up --data-dir {}`, or name the directory of a running one",
+            data_dir.display()
+        )),
+        _ => None,
+    };
+    report(error, help)
+}
+
+/// Wraps an error of a lower crate as a report that shows its causes.
+fn report(error: impl std::error::Error + Send + Sync + 'static, help: Option<String>) -> miette::Report {
+    miette::Report::new(Failure { error: Box::new(error), help })
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: Box<dyn std::error::Error + Send + Sync>,
+    help: Option<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl miette::Diagnostic for Failure {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as Box<dyn std::fmt::Display>)
+    }
+}
+
+/// Returns rows as columns as wide as their widest cell.
+fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|at| rows.iter().map(|r| r[at].chars().count()).max().unwrap_or(0));
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

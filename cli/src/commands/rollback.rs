@@ -1,0 +1,74 @@
+//! `ordain rollback APP --to COMMIT --reason TEXT`: asks the running instance for a rollback commit and follows it.
+
+use crate::Outcome;
+use crate::args::{DataDirArg, Format};
+use crate::terminal;
+use ordain_reconciler_engine::control::{self, Request, Response};
+
+/// Restore an app to an earlier commit, by a new commit
+///
+/// The branch gets a commit that restores the sources, with the reason and the trailers `Rollback-Of`, `Rollback-To` and
+/// `Plan-Hash`; it is deployed like any push. Automatic deploys stay on: the next push goes forward again.
+#[derive(clap::Args)]
+pub(crate) struct RollbackArgs {
+    /// The app
+    #[arg(value_name = "APP")]
+    app: String,
+
+    /// Commit, branch or tag to restore, or `last-healthy`
+    #[arg(long, value_name = "COMMIT")]
+    to: String,
+
+    /// Why; it stands in the commit and in the history
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Its environment, when it runs in several
+    #[arg(long, value_name = "ENV")]
+    env: Option<String>,
+
+    /// Who asks, as `Name <address>`; taken from git's configuration when left out
+    #[arg(long, value_name = "AUTHOR")]
+    author: Option<String>,
+
+    /// Return when the commit is written, without waiting for the rollout
+    #[arg(long)]
+    no_wait: bool,
+
+    #[command(flatten)]
+    data_dir: DataDirArg,
+}
+
+pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome> {
+    let request = Request::Rollback {
+        app: args.app.clone(),
+        env: args.env.clone(),
+        to: args.to.clone(),
+        reason: args.reason.clone(),
+        author: args.author.clone().unwrap_or_else(author),
+        wait: !args.no_wait,
+    };
+    let answers = control::call(&args.data_dir.path(), &request, terminal::say).map_err(super::engine_error)?;
+    let mut healthy = true;
+    for answer in &answers {
+        match answer {
+            Response::Commit { commit } if format == Format::Text => terminal::data(&format!("{commit}\n"))?,
+            Response::Done { ok } => healthy = *ok,
+            _ => {}
+        }
+    }
+    if format == Format::Json {
+        let commit = answers.iter().find_map(|a| match a {
+            Response::Commit { commit } => Some(commit),
+            _ => None,
+        });
+        terminal::json(&serde_json::json!({ "app": args.app, "commit": commit, "healthy": healthy && !args.no_wait }))?;
+    }
+    Ok(if healthy { Outcome::Done } else { Outcome::Findings })
+}
+
+/// Returns who git says is working here.
+pub(crate) fn author() -> String {
+    ordain_reconciler_source::configured_author()
+        .unwrap_or_else(|| format!("{} <>", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())))
+}
