@@ -7,6 +7,8 @@ mod compiler;
 mod data_dir;
 #[cfg(target_os = "linux")]
 mod machine_linux;
+#[cfg(target_os = "linux")]
+mod node_linux;
 mod parts;
 mod ranges;
 

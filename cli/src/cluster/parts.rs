@@ -31,7 +31,6 @@ pub(crate) struct Cluster {
     #[cfg(target_os = "linux")]
     node: Option<ordain_orchestrator_node::Running>,
     server: apiserver::Running,
-    store: Arc<Embedded>,
     _ranges: Ranges,
     _keep_alive: Vec<Box<dyn Any + Send>>,
 }
@@ -52,8 +51,10 @@ impl Cluster {
         let path = dir.join("store");
         let store = tokio::task::spawn_blocking(move || Embedded::open(path)).await.expect("opening does not panic");
         let store = Arc::new(store.into_diagnostic().wrap_err("the cluster's store cannot be opened")?);
-        let config = apiserver::Config::new(options.listen, store.clone() as Arc<dyn Kv>, pki.clone(), ranges.services());
-        let server = apiserver::Server::start(config).await.into_diagnostic().wrap_err("the API server does not start")?;
+        let mut config = apiserver::Config::new(store.clone() as Arc<dyn Kv>, pki.clone());
+        config.listen = options.listen;
+        config.service_cidr = ranges.services();
+        let server = apiserver::Server::start(config).await.map_err(server_error)?;
         let kubeconfig = dir.write("kubeconfig", server.kubeconfig())?;
         let client = |user: &str, groups: &[&str]| {
             kube::Client::new(server.in_process(apiserver::User::new(user, groups)), "default")
@@ -67,7 +68,10 @@ impl Cluster {
         let component = client("system:kube-scheduler", &masters);
         tasks.spawn(ordain_orchestrator_scheduler::run(component, shutdown.clone()));
         #[cfg(target_os = "linux")]
-        let node = Some(super::node_linux::start(&dir, &options, &ranges, containers, &pki, &server, &client, &tasks, &shutdown).await?);
+        let node = {
+            let host = super::node_linux::Host { dir: &dir, options: &options, ranges: &ranges, containers, pki: &pki };
+            Some(host.start(&client, server.addr(), &tasks, &shutdown).await?)
+        };
 
         let source = match &options.repository {
             Some(url) => engine::Source::Foreign { url: url.clone(), branch: options.branch.clone() },
@@ -89,7 +93,7 @@ impl Cluster {
         };
         let engine = engine::start(config, shutdown.clone()).await.into_diagnostic().wrap_err("the reconciler does not start")?;
         let endpoints = Endpoints {
-            server: format!("https://{}", server.addr()),
+            server: server.url().to_owned(),
             kubeconfig,
             git: engine.repository().to_owned(),
         };
@@ -106,7 +110,6 @@ impl Cluster {
             #[cfg(target_os = "linux")]
             node,
             server,
-            store,
             _ranges: ranges,
             _keep_alive: options.keep_alive,
         })
@@ -153,10 +156,18 @@ impl Cluster {
             self.tasks.wait().await;
         };
         let in_time = tokio::time::timeout(STOP, parts).await;
-        self.server.stop().await;
-        self.store.close();
+        self.server.shutdown().await;
         in_time.into_diagnostic().wrap_err("some pods did not stop in time; the next start removes what is left")
     }
+}
+
+/// Adds the remedy to what the API server says.
+fn server_error(error: apiserver::StartError) -> miette::Report {
+    let help = match &error {
+        apiserver::StartError::Listen { .. } => Some("choose another address with --listen; port 0 picks a free one".to_owned()),
+        _ => None,
+    };
+    crate::commands::report(error, help)
 }
 
 /// Returns whether containers are real, or why they cannot be.

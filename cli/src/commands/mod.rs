@@ -51,7 +51,7 @@ fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Report {
 }
 
 /// Wraps an error of a lower crate as a report that shows its causes.
-fn report(error: impl std::error::Error + Send + Sync + 'static, help: Option<String>) -> miette::Report {
+pub(crate) fn report(error: impl std::error::Error + Send + Sync + 'static, help: Option<String>) -> miette::Report {
     miette::Report::new(Failure { error: Box::new(error), help })
 }
 
