@@ -12,7 +12,7 @@ mod node_linux;
 mod parts;
 mod ranges;
 
-pub(crate) use compiler::ProjectCompiler;
+pub(crate) use compiler::{ProjectCompiler, Tree};
 pub(crate) use data_dir::{Endpoints, default_data_dir, endpoints};
 pub(crate) use parts::Cluster;
 

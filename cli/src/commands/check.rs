@@ -1,0 +1,60 @@
+//! `ordain check`: every mistake of a project, before anything is built.
+
+use crate::Outcome;
+use crate::args::{Format, SourceArg};
+use crate::{disk, report, terminal};
+use miette::Result;
+use ordain_lang_project::{BuildOptions, Project};
+use ordain_lang_syntax::Diagnostic;
+use std::io::IsTerminal;
+
+/// Find every mistake in a project or file
+///
+/// Checks names, types and constraints of all environments, then builds them without printing, so that what only shows when
+/// values are made is found as well. Nothing is written. Exit code 1 when there is an error; warnings alone are 0.
+#[derive(clap::Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    source: SourceArg,
+}
+
+pub(crate) fn run(args: &CheckArgs, format: Format) -> Result<Outcome> {
+    let project = disk::load(&args.source.path)?;
+    let diagnostics = ordain_lang_project::build(&project, &BuildOptions::default()).diagnostics;
+    let outcome = outcome(&diagnostics);
+    match format {
+        Format::Json => terminal::json(&serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }))?,
+        Format::Text => show(&diagnostics, &project),
+    }
+    if diagnostics.is_empty() && format == Format::Text {
+        let files = project.modules.iter().filter(|m| m.is_own).count();
+        let environments = project.environments().iter().filter(|e| !e.is_base).count();
+        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        let environments = match environments {
+            0 => String::new(),
+            1 => ", 1 environment".to_owned(),
+            n => format!(", {n} environments"),
+        };
+        terminal::say(&format!("no mistakes in {files}{environments}"));
+    }
+    Ok(outcome)
+}
+
+/// Returns whether diagnostics stop a build.
+pub(crate) fn outcome(diagnostics: &[Diagnostic]) -> Outcome {
+    if diagnostics.iter().any(Diagnostic::is_error) { Outcome::Findings } else { Outcome::Done }
+}
+
+/// Prints diagnostics for a person, with a count at the end.
+pub(crate) fn show(diagnostics: &[Diagnostic], project: &Project) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = report::render(diagnostics, &project.sources, WIDTH, color);
+    terminal::say(text.trim_end());
+    terminal::say(&format!("\n{}", report::summary(diagnostics)));
+}
+
+/// Columns of a rendered report.
+pub(crate) const WIDTH: usize = 100;

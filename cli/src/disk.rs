@@ -1,0 +1,53 @@
+//! Which project a path on the command line means.
+
+use ordain_lang_project::{Disk, MANIFEST, Project};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A path that leads to no sources.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub(crate) enum DiskError {
+    #[error("there is no `{}`", path.display())]
+    #[diagnostic(help("name a project folder or a file that ends in .ord"))]
+    Missing { path: PathBuf },
+    #[error("`{}` is not an .ord file", path.display())]
+    #[diagnostic(help("name a project folder or a file that ends in .ord; `-` reads one file from stdin"))]
+    NotOurs { path: PathBuf },
+    #[error("`{}` is in no project", path.display())]
+    #[diagnostic(help(
+        "a project is a folder with an {MANIFEST}; make one with `ordain new NAME`, or name a single .ord file"
+    ))]
+    NoProject { path: PathBuf },
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Loads the project that `path` belongs to, the single file that it names, or what stdin holds for `-`.
+///
+/// # Errors
+/// Returns an error when there is nothing to load. What is wrong with the sources is in the project's diagnostics.
+pub(crate) fn load(path: &Path) -> Result<Project, DiskError> {
+    let read = |source| DiskError::Read { path: path.to_owned(), source };
+    if path == Path::new("-") {
+        let text = io::read_to_string(io::stdin()).map_err(read)?;
+        return Ok(Project::single("stdin.ord", text));
+    }
+    let kind = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => DiskError::Missing { path: path.to_owned() },
+        _ => read(error),
+    })?;
+    if kind.is_dir() {
+        let disk = Disk::find(path).ok_or_else(|| DiskError::NoProject { path: path.to_owned() })?;
+        return Ok(Project::load(&disk));
+    }
+    if path.extension().is_none_or(|e| e != "ord") {
+        return Err(DiskError::NotOurs { path: path.to_owned() });
+    }
+    let content = fs::read(path).map_err(read)?;
+    Ok(Project::single(&path.display().to_string(), content))
+}
