@@ -69,7 +69,10 @@ pub(crate) struct DataDirArg {
 impl DataDirArg {
     /// Returns the directory that is meant.
     pub(crate) fn path(&self) -> PathBuf {
-        let given = self.data_dir.clone().or_else(|| std::env::var_os("ORDAIN_DATA_DIR").map(PathBuf::from));
+        let given = self
+            .data_dir
+            .clone()
+            .or_else(|| std::env::var_os("ORDAIN_DATA_DIR").map(PathBuf::from));
         given.unwrap_or_else(crate::cluster::default_data_dir)
     }
 }

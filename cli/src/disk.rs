@@ -12,7 +12,9 @@ pub(crate) enum DiskError {
     #[diagnostic(help("name a project folder or a file that ends in .ord"))]
     Missing { path: PathBuf },
     #[error("`{}` is not an .ord file", path.display())]
-    #[diagnostic(help("name a project folder or a file that ends in .ord; `-` reads one file from stdin"))]
+    #[diagnostic(help(
+        "name a project folder or a file that ends in .ord; `-` reads one file from stdin"
+    ))]
     NotOurs { path: PathBuf },
     #[error("`{}` is in no project", path.display())]
     #[diagnostic(help(
@@ -32,21 +34,30 @@ pub(crate) enum DiskError {
 /// # Errors
 /// Returns an error when there is nothing to load. What is wrong with the sources is in the project's diagnostics.
 pub(crate) fn load(path: &Path) -> Result<Project, DiskError> {
-    let read = |source| DiskError::Read { path: path.to_owned(), source };
+    let read = |source| DiskError::Read {
+        path: path.to_owned(),
+        source,
+    };
     if path == Path::new("-") {
         let text = io::read_to_string(io::stdin()).map_err(read)?;
         return Ok(Project::single("stdin.ord", text));
     }
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => DiskError::Missing { path: path.to_owned() },
+        io::ErrorKind::NotFound => DiskError::Missing {
+            path: path.to_owned(),
+        },
         _ => read(error),
     })?;
     if kind.is_dir() {
-        let disk = Disk::find(path).ok_or_else(|| DiskError::NoProject { path: path.to_owned() })?;
+        let disk = Disk::find(path).ok_or_else(|| DiskError::NoProject {
+            path: path.to_owned(),
+        })?;
         return Ok(Project::load(&disk));
     }
     if path.extension().is_none_or(|e| e != "ord") {
-        return Err(DiskError::NotOurs { path: path.to_owned() });
+        return Err(DiskError::NotOurs {
+            path: path.to_owned(),
+        });
     }
     let content = fs::read(path).map_err(read)?;
     Ok(Project::single(&path.display().to_string(), content))

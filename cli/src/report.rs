@@ -5,8 +5,17 @@ use ordain_lang_syntax::{Diagnostic, FileId, Severity, Sources};
 use serde::Serialize;
 
 /// Renders diagnostics for a person, worst first within the order of the sources.
-pub(crate) fn render(diagnostics: &[Diagnostic], sources: &Sources, width: usize, color: bool) -> String {
-    let theme = if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
+pub(crate) fn render(
+    diagnostics: &[Diagnostic],
+    sources: &Sources,
+    width: usize,
+    color: bool,
+) -> String {
+    let theme = if color {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    };
     let handler = miette::GraphicalReportHandler::new_themed(theme)
         .with_width(width)
         .with_context_lines(1)
@@ -24,13 +33,20 @@ pub(crate) fn render(diagnostics: &[Diagnostic], sources: &Sources, width: usize
 
 /// Returns `2 errors, 1 warning`, or nothing for none.
 pub(crate) fn summary(diagnostics: &[Diagnostic]) -> String {
-    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let count = |severity| {
+        diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count()
+    };
     let words = [(Severity::Error, "error"), (Severity::Warning, "warning")];
-    let parts = words.into_iter().filter_map(|(severity, word)| match count(severity) {
-        0 => None,
-        1 => Some(format!("1 {word}")),
-        n => Some(format!("{n} {word}s")),
-    });
+    let parts = words
+        .into_iter()
+        .filter_map(|(severity, word)| match count(severity) {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            n => Some(format!("{n} {word}s")),
+        });
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -58,9 +74,15 @@ struct JsonLabel<'a> {
 }
 
 /// Returns the form that `--format json` prints.
-pub(crate) fn json<'a>(diagnostics: &'a [Diagnostic], sources: &'a Sources) -> Vec<JsonDiagnostic<'a>> {
+pub(crate) fn json<'a>(
+    diagnostics: &'a [Diagnostic],
+    sources: &'a Sources,
+) -> Vec<JsonDiagnostic<'a>> {
     let label = |label: &'a ordain_lang_syntax::Label| {
-        let (start, end) = (sources.line_col(label.span), sources.line_col(label.span.after()));
+        let (start, end) = (
+            sources.line_col(label.span),
+            sources.line_col(label.span.after()),
+        );
         JsonLabel {
             file: sources.path(label.span.file),
             line: start.line,
@@ -95,7 +117,11 @@ struct Shown {
 impl Shown {
     fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
         let file = diagnostic.span().map(|s| s.file);
-        let here = diagnostic.labels.iter().enumerate().filter(|(_, l)| Some(l.span.file) == file);
+        let here = diagnostic
+            .labels
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| Some(l.span.file) == file);
         let labels = here.map(|(at, l)| {
             let text = Some(l.text.clone()).filter(|t| !t.is_empty());
             let range = l.span.range();
@@ -106,8 +132,15 @@ impl Shown {
         });
         let mut help: Vec<String> = diagnostic.help.iter().cloned().collect();
         help.extend(diagnostic.notes.iter().map(|n| format!("note: {n}")));
-        let context = [("object", &diagnostic.object), ("environment", &diagnostic.env)];
-        help.extend(context.into_iter().filter_map(|(word, v)| v.as_ref().map(|v| format!("{word}: {v}"))));
+        let context = [
+            ("object", &diagnostic.object),
+            ("environment", &diagnostic.env),
+        ];
+        help.extend(
+            context
+                .into_iter()
+                .filter_map(|(word, v)| v.as_ref().map(|v| format!("{word}: {v}"))),
+        );
         let own = MietteDiagnostic {
             message: diagnostic.message.clone(),
             code: Some(diagnostic.code.to_owned()),
@@ -116,20 +149,31 @@ impl Shown {
             url: None,
             labels: Some(labels.collect()),
         };
-        let elsewhere = diagnostic.labels.iter().filter(|l| Some(l.span.file) != file).map(|l| {
-            let range = l.span.range();
-            let report = MietteDiagnostic {
-                message: l.text.clone(),
-                code: None,
-                severity: Some(miette::Severity::Advice),
-                help: None,
-                url: None,
-                labels: Some(vec![LabeledSpan::new_primary_with_span(None, (range.start, range.len()))]),
-            };
-            Report::new(report).with_source_code(named(sources, l.span.file))
-        });
+        let elsewhere = diagnostic
+            .labels
+            .iter()
+            .filter(|l| Some(l.span.file) != file)
+            .map(|l| {
+                let range = l.span.range();
+                let report = MietteDiagnostic {
+                    message: l.text.clone(),
+                    code: None,
+                    severity: Some(miette::Severity::Advice),
+                    help: None,
+                    url: None,
+                    labels: Some(vec![LabeledSpan::new_primary_with_span(
+                        None,
+                        (range.start, range.len()),
+                    )]),
+                };
+                Report::new(report).with_source_code(named(sources, l.span.file))
+            });
         let related = elsewhere.collect();
-        Self { own, source: named(sources, file.unwrap_or(FileId(0))), related }
+        Self {
+            own,
+            source: named(sources, file.unwrap_or(FileId(0))),
+            related,
+        }
     }
 }
 
@@ -165,14 +209,19 @@ impl miette::Diagnostic for Shown {
     }
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
         // A diagnostic without a place (no source file at all) has no source to show.
-        self.own.labels.as_ref().filter(|l| !l.is_empty()).map(|_| &self.source as &dyn miette::SourceCode)
+        self.own
+            .labels
+            .as_ref()
+            .filter(|l| !l.is_empty())
+            .map(|_| &self.source as &dyn miette::SourceCode)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         self.own.labels()
     }
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        (!self.related.is_empty())
-            .then(|| Box::new(self.related.iter().map(AsRef::as_ref)) as Box<dyn Iterator<Item = _>>)
+        (!self.related.is_empty()).then(|| {
+            Box::new(self.related.iter().map(AsRef::as_ref)) as Box<dyn Iterator<Item = _>>
+        })
     }
 }
 
@@ -185,7 +234,10 @@ mod tests {
     fn a_diagnostic_shows_the_value_and_the_rule_in_another_file() {
         let mut sources = Sources::new();
         let types = sources.add("shop.ord", "type Shop {\n  port: k8s.Port\n}\n");
-        let envs = sources.add("envs.ord", "env prod {\n  shop.config { port = 70000 }\n}\n");
+        let envs = sources.add(
+            "envs.ord",
+            "env prod {\n  shop.config { port = 70000 }\n}\n",
+        );
         let diagnostic = Diagnostic::error("E0203", "`70000` is not a port")
             .label(Span::new(envs, 33, 38), "above the largest port")
             .label(Span::new(types, 20, 28), "a port is 1..=65535")

@@ -10,7 +10,9 @@ pub(crate) fn set_up(args: &Args) {
         (0, Command::Up(_)) => "warn,ordain=info",
         (0, _) => "error",
         (1, _) => "info",
-        (2, _) => "info,ordain=debug,ordain_orchestrator_apiserver=debug,ordain_orchestrator_node=debug,ordain_reconciler_engine=debug",
+        (2, _) => {
+            "info,ordain=debug,ordain_orchestrator_apiserver=debug,ordain_orchestrator_node=debug,ordain_reconciler_engine=debug"
+        }
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("ORDAIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
@@ -22,7 +24,12 @@ pub(crate) fn set_up(args: &Args) {
     // A second subscriber can only come from a test in the same process, which keeps its own.
     let _ = log.compact().try_init();
     let _ = miette::set_hook(Box::new(|_| {
-        Box::new(miette::MietteHandlerOpts::new().terminal_links(false).context_lines(1).build())
+        Box::new(
+            miette::MietteHandlerOpts::new()
+                .terminal_links(false)
+                .context_lines(1)
+                .build(),
+        )
     }));
 }
 
@@ -41,7 +48,11 @@ pub(crate) fn fail(error: &miette::Report) {
 /// Returns what the writer says; a broken pipe is told from other errors by [`is_broken_pipe`].
 pub(crate) fn data(text: &str) -> miette::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Output).map_err(miette::Report::new)
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(Output)
+        .map_err(miette::Report::new)
 }
 
 /// Writes one JSON document and a line end to stdout.
@@ -71,7 +82,10 @@ struct Output(#[source] io::Error);
 pub(crate) fn is_broken_pipe(error: &(dyn miette::Diagnostic + 'static)) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
     while let Some(inner) = cause {
-        if inner.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+        if inner
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        {
             return true;
         }
         cause = inner.source();

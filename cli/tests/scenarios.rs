@@ -26,7 +26,8 @@ fn run(scenario: &str) -> String {
     while let Some(line) = lines.next() {
         if let Some(path) = line.strip_prefix("== file ") {
             let mut content = String::new();
-            while let Some(line) = lines.next_if(|l| !l.starts_with("== ") && !l.starts_with("$ ")) {
+            while let Some(line) = lines.next_if(|l| !l.starts_with("== ") && !l.starts_with("$ "))
+            {
                 content.push_str(line);
                 content.push('\n');
             }
@@ -43,7 +44,11 @@ fn run(scenario: &str) -> String {
 fn command_output(dir: &Path, command: &str, shown: &mut String) {
     let words: Vec<&str> = command.split_whitespace().collect();
     let (program, args) = words.split_first().expect("a command");
-    let program = if *program == "ordain" { env!("CARGO_BIN_EXE_ordain") } else { program };
+    let program = if *program == "ordain" {
+        env!("CARGO_BIN_EXE_ordain")
+    } else {
+        program
+    };
     let output = Command::new(program)
         .args(args)
         .current_dir(dir)
@@ -52,26 +57,52 @@ fn command_output(dir: &Path, command: &str, shown: &mut String) {
         .env("COLUMNS", "100")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
-        .envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.com")])
-        .envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.com")])
+        .envs([
+            ("GIT_AUTHOR_NAME", "Ada"),
+            ("GIT_AUTHOR_EMAIL", "ada@example.com"),
+        ])
+        .envs([
+            ("GIT_COMMITTER_NAME", "Ada"),
+            ("GIT_COMMITTER_EMAIL", "ada@example.com"),
+        ])
         .output()
         .expect("the command starts");
     let _ = writeln!(shown, "$ {command}");
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         if !bytes.is_empty() {
-            let _ = writeln!(shown, "--- {name}\n{}", String::from_utf8_lossy(bytes).trim_end());
+            let _ = writeln!(
+                shown,
+                "--- {name}\n{}",
+                String::from_utf8_lossy(bytes).trim_end()
+            );
         }
     }
     let _ = writeln!(shown, "--- exit {}\n", output.status.code().unwrap_or(-1));
 }
 
 fn redact(text: &str, temp: &Path) -> String {
-    let text = text.replace(&temp.canonicalize().expect("it exists").display().to_string(), "[DIR]");
+    let text = text.replace(
+        &temp
+            .canonicalize()
+            .expect("it exists")
+            .display()
+            .to_string(),
+        "[DIR]",
+    );
     let text = text.replace(&temp.display().to_string(), "[DIR]");
     let mut words = String::new();
     for piece in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
-        let (word, end) = piece.split_at(piece.len() - piece.chars().next_back().filter(|c| !c.is_ascii_hexdigit()).map_or(0, char::len_utf8));
-        let hash = word.len() >= 7 && word.chars().any(|c| c.is_ascii_digit()) && word.chars().any(|c| c.is_ascii_lowercase());
+        let (word, end) = piece.split_at(
+            piece.len()
+                - piece
+                    .chars()
+                    .next_back()
+                    .filter(|c| !c.is_ascii_hexdigit())
+                    .map_or(0, char::len_utf8),
+        );
+        let hash = word.len() >= 7
+            && word.chars().any(|c| c.is_ascii_digit())
+            && word.chars().any(|c| c.is_ascii_lowercase());
         words.push_str(if hash { "[COMMIT]" } else { word });
         words.push_str(end);
     }

@@ -4,7 +4,11 @@
 //!
 //! As root with real containers, otherwise with plain processes. Run it where no other cluster runs.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to the person who started it")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark talks to the person who started it"
+)]
 
 use ordain_benches::ordain;
 use ordain_orchestrator_node::images::build::ImageBuilder;
@@ -60,7 +64,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = args.iter().position(|a| a == "--runtime").and_then(|at| args.get(at + 1)).map_or("auto", String::as_str);
+    let runtime = args
+        .iter()
+        .position(|a| a == "--runtime")
+        .and_then(|at| args.get(at + 1))
+        .map_or("auto", String::as_str);
     let program = ordain()?;
     let temp = tempfile::tempdir()?;
     let data = temp.path().join("data");
@@ -68,24 +76,49 @@ fn run() -> Result<()> {
     let (first, up) = Up::start(&program, &data, runtime)?;
     up.stop()?;
     let (second, up) = Up::start(&program, &data, runtime)?;
-    println!("first start to ready    {:>8.0} ms", first.as_secs_f64() * 1_000.0);
-    println!("second start to ready   {:>8.0} ms", second.as_secs_f64() * 1_000.0);
+    println!(
+        "first start to ready    {:>8.0} ms",
+        first.as_secs_f64() * 1_000.0
+    );
+    println!(
+        "second start to ready   {:>8.0} ms",
+        second.as_secs_f64() * 1_000.0
+    );
     std::thread::sleep(IDLE);
-    println!("idle memory             {:>8.1} MiB (resident, the whole cluster in one process)", up.resident_mib()?);
+    println!(
+        "idle memory             {:>8.1} MiB (resident, the whole cluster in one process)",
+        up.resident_mib()?
+    );
 
     let archive = temp.path().join("hello.tar");
-    let image = ImageBuilder::new().program("/bin/hello", &program)?.entrypoint(["/bin/hello", "__shop"]).port(8080).build();
+    let image = ImageBuilder::new()
+        .program("/bin/hello", &program)?
+        .entrypoint(["/bin/hello", "__shop"])
+        .port(8080)
+        .build();
     image.save("localhost/hello:1", &archive)?;
-    succeed(Command::new(&program).args(["image", "load"]).arg(&archive).arg("--data-dir").arg(&data))?;
+    succeed(
+        Command::new(&program)
+            .args(["image", "load"])
+            .arg(&archive)
+            .arg("--data-dir")
+            .arg(&data),
+    )?;
     let work = temp.path().join("work");
     std::fs::create_dir(&work)?;
     std::fs::write(work.join("ordain.toml"), "name = \"hello\"\n")?;
     git(&work, &["init", "--quiet", "--initial-branch=main"])?;
     let mut times = Vec::new();
     for number in 0..=PUSHES {
-        std::fs::write(work.join("hello.ord"), PROJECT.replace("\"GREETING\"", &format!("\"hello {number}\"")))?;
+        std::fs::write(
+            work.join("hello.ord"),
+            PROJECT.replace("\"GREETING\"", &format!("\"hello {number}\"")),
+        )?;
         git(&work, &["add", "--all"])?;
-        git(&work, &["commit", "--quiet", "--message", "a one-line change"])?;
+        git(
+            &work,
+            &["commit", "--quiet", "--message", "a one-line change"],
+        )?;
         let start = Instant::now();
         git(&work, &["push", "--quiet", &up.git, "HEAD:main"])?;
         // The first push creates everything; only the changes are of interest.
@@ -113,7 +146,16 @@ impl Up {
     fn start(program: &Path, data: &Path, runtime: &str) -> Result<(Duration, Self)> {
         let start = Instant::now();
         let mut child = Command::new(program)
-            .args(["up", "--listen", "127.0.0.1:0", "--format", "json", "--runtime", runtime, "--data-dir"])
+            .args([
+                "up",
+                "--listen",
+                "127.0.0.1:0",
+                "--format",
+                "json",
+                "--runtime",
+                runtime,
+                "--data-dir",
+            ])
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()?;
@@ -127,7 +169,10 @@ impl Up {
 
     fn resident_mib(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .ok_or("no VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib / 1024.0)
     }
@@ -135,22 +180,38 @@ impl Up {
     fn stop(mut self) -> Result<()> {
         succeed(Command::new("kill").args(["-s", "INT", &self.child.id().to_string()]))?;
         let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("`ordain up` ended with {status}").into()) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("`ordain up` ended with {status}").into())
+        }
     }
 }
 
 impl Drop for Up {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = Command::new("kill").args(["-s", "INT", &self.child.id().to_string()]).status();
+            let _ = Command::new("kill")
+                .args(["-s", "INT", &self.child.id().to_string()])
+                .status();
             let _ = self.child.wait();
         }
     }
 }
 
 fn git(work: &Path, args: &[&str]) -> Result<()> {
-    let identity = ["-c", "user.name=Bench", "-c", "user.email=bench@example.com"];
-    succeed(Command::new("git").current_dir(work).args(identity).args(args))
+    let identity = [
+        "-c",
+        "user.name=Bench",
+        "-c",
+        "user.email=bench@example.com",
+    ];
+    succeed(
+        Command::new("git")
+            .current_dir(work)
+            .args(identity)
+            .args(args),
+    )
 }
 
 fn succeed(command: &mut Command) -> Result<()> {
@@ -158,5 +219,9 @@ fn succeed(command: &mut Command) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "{command:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }

@@ -21,25 +21,43 @@ impl Files for Tree<'_> {
         if !self.0.contains(path) {
             return Err(FilesError::NotFound(path.to_owned()));
         }
-        self.0.read(path).map_err(|source: Error| FilesError::Read { path: path.to_owned(), source: Box::new(source) })
+        self.0.read(path).map_err(|source: Error| FilesError::Read {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 }
 
 impl Compiler for ProjectCompiler {
     fn compile(&self, files: &TreeFiles, wanted: &Wanted) -> Result<Compiled, CompileError> {
         let project = Project::load(&Tree(files));
-        let options = BuildOptions { env: wanted.env.clone(), cluster: wanted.cluster.clone() };
+        let options = BuildOptions {
+            env: wanted.env.clone(),
+            cluster: wanted.cluster.clone(),
+        };
         let built = build(&project, &options);
         let text = report::render(&built.diagnostics, &project.sources, WIDTH, false);
         if !built.is_ok() {
-            return Err(CompileError { text: format!("{text}{}\n", report::summary(&built.diagnostics)) });
+            return Err(CompileError {
+                text: format!("{text}{}\n", report::summary(&built.diagnostics)),
+            });
         }
         let apps = built.apps.into_iter().map(|app| App {
             name: app.name,
             env: app.env,
             namespace: app.namespace,
-            objects: app.objects.into_iter().map(|o| CompiledObject { object: o.json, at: Some(o.at) }).collect(),
+            objects: app
+                .objects
+                .into_iter()
+                .map(|o| CompiledObject {
+                    object: o.json,
+                    at: Some(o.at),
+                })
+                .collect(),
         });
-        Ok(Compiled { apps: apps.collect(), warnings: text })
+        Ok(Compiled {
+            apps: apps.collect(),
+            warnings: text,
+        })
     }
 }

@@ -16,7 +16,9 @@ pub(crate) enum DataDirError {
         source: io::Error,
     },
     #[error("another `ordain up` (process {pid}) is using {}", path.display())]
-    #[diagnostic(help("stop that one first, or give this one a directory of its own with --data-dir"))]
+    #[diagnostic(help(
+        "stop that one first, or give this one a directory of its own with --data-dir"
+    ))]
     Taken { path: PathBuf, pid: String },
     #[error("cannot lock {}", path.display())]
     Lock {
@@ -59,25 +61,44 @@ impl DataDir {
     /// # Errors
     /// Returns `Taken` while another process owns it; nothing is written then.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
-        let create = |source| DataDirError::Create { path: path.to_owned(), source };
+        let create = |source| DataDirError::Create {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(path).map_err(create)?;
         restrict(path).map_err(create)?;
         let path = path.canonicalize().map_err(create)?;
         let lock_path = path.join("lock");
-        let lock = |source| DataDirError::Lock { path: lock_path.clone(), source };
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(lock)?;
+        let lock = |source| DataDirError::Lock {
+            path: lock_path.clone(),
+            source,
+        };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(lock)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 // Whoever holds the lock wrote its process id; an unreadable one only costs detail.
                 let _ = file.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+                let pid = if pid.trim().is_empty() {
+                    "unknown".to_owned()
+                } else {
+                    pid.trim().to_owned()
+                };
                 return Err(DataDirError::Taken { path, pid });
             }
             Err(TryLockError::Error(source)) => return Err(lock(source)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(lock)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(lock)?;
         Ok(Self { path, _lock: file })
     }
 
@@ -95,7 +116,10 @@ impl DataDir {
     /// Returns an error when the file system refuses.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, DataDirError> {
         let path = self.path.join(name);
-        let error = |source| DataDirError::Write { path: path.clone(), source };
+        let error = |source| DataDirError::Write {
+            path: path.clone(),
+            source,
+        };
         let mut file = tempfile::NamedTempFile::new_in(&self.path).map_err(error)?;
         file.write_all(text.as_bytes()).map_err(error)?;
         file.persist(&path).map_err(|e| error(e.error))?;
@@ -125,7 +149,9 @@ const ENDPOINTS: &str = "endpoints.json";
 /// # Errors
 /// Returns `NotRunning` when nobody does.
 pub(crate) fn endpoints(path: &Path) -> Result<Endpoints, DataDirError> {
-    let missing = || DataDirError::NotRunning { path: path.to_owned() };
+    let missing = || DataDirError::NotRunning {
+        path: path.to_owned(),
+    };
     // A killed instance leaves the file behind, but not the lock.
     let lock = File::open(path.join("lock")).map_err(|_| missing())?;
     if !matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)) {
@@ -139,12 +165,16 @@ pub(crate) fn endpoints(path: &Path) -> Result<Endpoints, DataDirError> {
 pub(crate) fn default_data_dir() -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
     if cfg!(windows) {
-        return std::env::var_os("LOCALAPPDATA").map_or_else(|| home().join("ordain"), |d| PathBuf::from(d).join("ordain"));
+        return std::env::var_os("LOCALAPPDATA").map_or_else(
+            || home().join("ordain"),
+            |d| PathBuf::from(d).join("ordain"),
+        );
     }
     if super::is_root() {
         return PathBuf::from("/var/lib/ordain");
     }
-    let base = std::env::var_os("XDG_DATA_HOME").map_or_else(|| home().join(".local/share"), PathBuf::from);
+    let base = std::env::var_os("XDG_DATA_HOME")
+        .map_or_else(|| home().join(".local/share"), PathBuf::from);
     base.join("ordain")
 }
 
@@ -164,7 +194,11 @@ mod tests {
     use super::*;
 
     fn some() -> Endpoints {
-        Endpoints { server: "https://127.0.0.1:1".into(), kubeconfig: "k".into(), git: "g".into() }
+        Endpoints {
+            server: "https://127.0.0.1:1".into(),
+            kubeconfig: "k".into(),
+            git: "g".into(),
+        }
     }
 
     #[test]
@@ -173,7 +207,10 @@ mod tests {
         let path = temp.path().join("data");
         let owner = DataDir::open(&path).expect("it is free");
         let error = DataDir::open(&path).expect_err("it is taken");
-        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&std::process::id().to_string()),
+            "{error}"
+        );
         drop(owner);
         DataDir::open(&path).expect("it is free again");
     }
@@ -182,10 +219,16 @@ mod tests {
     fn endpoints_are_there_only_while_somebody_runs() {
         let temp = tempfile::tempdir().expect("a directory");
         let owner = DataDir::open(temp.path()).expect("it is free");
-        assert!(matches!(endpoints(temp.path()), Err(DataDirError::NotRunning { .. })));
+        assert!(matches!(
+            endpoints(temp.path()),
+            Err(DataDirError::NotRunning { .. })
+        ));
         owner.publish(&some()).expect("it is writable");
         assert_eq!(endpoints(temp.path()).expect("it runs").git, "g");
         drop(owner);
-        assert!(matches!(endpoints(temp.path()), Err(DataDirError::NotRunning { .. })));
+        assert!(matches!(
+            endpoints(temp.path()),
+            Err(DataDirError::NotRunning { .. })
+        ));
     }
 }

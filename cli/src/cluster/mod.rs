@@ -81,7 +81,9 @@ pub(crate) fn block_on<T>(future: impl Future<Output = miette::Result<T>>) -> mi
 /// Returns when the user or the service manager asks this process to stop.
 pub(crate) async fn interrupted() {
     #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}

@@ -43,12 +43,19 @@ impl Host<'_> {
             informers: informers.clone(),
             also_hold: Some(dns),
             service_range: services,
-            node_port_address: Some(IpAddr::V4(if self.containers { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST })),
+            node_port_address: Some(IpAddr::V4(if self.containers {
+                Ipv4Addr::UNSPECIFIED
+            } else {
+                Ipv4Addr::LOCALHOST
+            })),
         };
         let stop = shutdown.clone();
         tasks.spawn(async move {
             if let Err(error) = ordain_orchestrator_net::run(proxy, stop).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "Services are not reachable");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "Services are not reachable"
+                );
             }
         });
         let named = self.name_server(dns, informers, tasks, shutdown);
@@ -56,27 +63,44 @@ impl Host<'_> {
         let name = node_name();
         let user = format!("system:node:{name}");
         let names = [name.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()];
-        let pair = self.pki.server(&user, &["system:nodes"], &names).into_diagnostic()?;
+        let pair = self
+            .pki
+            .server(&user, &["system:nodes"], &names)
+            .into_diagnostic()?;
         let tls = ServingTls {
             certificate_pem: pair.certificate_pem().to_owned(),
             key_pem: pair.key_pem().to_owned(),
             client_ca_pem: self.pki.ca_pem().to_owned(),
         };
-        let agent = client(&user, &["system:nodes", "system:masters", "system:authenticated"]);
+        let agent = client(
+            &user,
+            &["system:nodes", "system:masters", "system:authenticated"],
+        );
         let mut config = NodeConfig::new(name, node_dir(self.dir.path()), agent, tls);
-        config.runtime = if self.containers { RuntimeChoice::Oci } else { RuntimeChoice::Process };
+        config.runtime = if self.containers {
+            RuntimeChoice::Oci
+        } else {
+            RuntimeChoice::Process
+        };
         config.pod_cidr = Some(pods);
         config.process_pod_cidr = Some(pods);
         config.cluster_dns = named.then_some(dns);
         // Without containers port 443 of the `kubernetes` Service would need root, so pods get the real address.
-        config.api_server = (!self.containers).then(|| (api_server.ip().to_string(), api_server.port()));
+        config.api_server =
+            (!self.containers).then(|| (api_server.ip().to_string(), api_server.port()));
         config.images.mirrors = self
             .options
             .registries
             .iter()
             .map(|(name, address)| {
                 let insecure = address.starts_with("127.") || address.starts_with("localhost:");
-                (name.clone(), Mirror { address: address.clone(), insecure })
+                (
+                    name.clone(),
+                    Mirror {
+                        address: address.clone(),
+                        insecure,
+                    },
+                )
             })
             .collect();
         ordain_orchestrator_node::start(config, shutdown.clone())
@@ -86,9 +110,17 @@ impl Host<'_> {
     }
 
     /// Starts the name server if this process may use its port, and returns whether it may.
-    fn name_server(&self, dns: Ipv4Addr, informers: Informers, tasks: &TaskTracker, shutdown: &CancellationToken) -> bool {
+    fn name_server(
+        &self,
+        dns: Ipv4Addr,
+        informers: Informers,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> bool {
         if !super::is_root() {
-            tracing::info!("names of Services are left out: port 53 needs root; pods get their addresses as variables");
+            tracing::info!(
+                "names of Services are left out: port 53 needs root; pods get their addresses as variables"
+            );
             return false;
         }
         let upstream = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
@@ -97,10 +129,20 @@ impl Host<'_> {
         tasks.spawn(async move {
             // The proxy puts the address on the loopback device; until it has, listening fails.
             for attempt in 0_u32.. {
-                match serve(SocketAddr::new(dns.into(), 53), informers.clone(), upstream.clone(), stop.clone()).await {
+                match serve(
+                    SocketAddr::new(dns.into(), 53),
+                    informers.clone(),
+                    upstream.clone(),
+                    stop.clone(),
+                )
+                .await
+                {
                     Ok(()) => return,
                     Err(error) if attempt == ATTEMPTS => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "names of Services do not resolve");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "names of Services do not resolve"
+                        );
                     }
                     Err(_) => {}
                 }

@@ -46,37 +46,70 @@ impl Cluster {
         let ranges = Ranges::claim(&dir, !containers)?;
         let _ = rustls::crypto::ring::default_provider().install_default();
 
-        let pki = apiserver::Pki::open(&dir.join("pki")).into_diagnostic().wrap_err("the cluster's keys cannot be used")?;
+        let pki = apiserver::Pki::open(&dir.join("pki"))
+            .into_diagnostic()
+            .wrap_err("the cluster's keys cannot be used")?;
         let pki = Arc::new(pki);
         let path = dir.join("store");
-        let store = tokio::task::spawn_blocking(move || Embedded::open(path)).await.expect("opening does not panic");
-        let store = Arc::new(store.into_diagnostic().wrap_err("the cluster's store cannot be opened")?);
+        let store = tokio::task::spawn_blocking(move || Embedded::open(path))
+            .await
+            .expect("opening does not panic");
+        let store = Arc::new(
+            store
+                .into_diagnostic()
+                .wrap_err("the cluster's store cannot be opened")?,
+        );
         let mut config = apiserver::Config::new(store.clone() as Arc<dyn Kv>, pki.clone());
         config.listen = options.listen;
         config.service_cidr = ranges.services();
-        let server = apiserver::Server::start(config).await.map_err(server_error)?;
+        let server = apiserver::Server::start(config)
+            .await
+            .map_err(server_error)?;
         let kubeconfig = dir.write("kubeconfig", server.kubeconfig())?;
         let client = |user: &str, groups: &[&str]| {
-            kube::Client::new(server.in_process(apiserver::User::new(user, groups)), "default")
+            kube::Client::new(
+                server.in_process(apiserver::User::new(user, groups)),
+                "default",
+            )
         };
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
         let masters = ["system:masters", "system:authenticated"];
         let component = client("system:kube-controller-manager", &masters);
-        tasks.spawn(ordain_orchestrator_controllers::run(component, shutdown.clone()));
+        tasks.spawn(ordain_orchestrator_controllers::run(
+            component,
+            shutdown.clone(),
+        ));
         let component = client("system:kube-scheduler", &masters);
-        tasks.spawn(ordain_orchestrator_scheduler::run(component, shutdown.clone()));
+        tasks.spawn(ordain_orchestrator_scheduler::run(
+            component,
+            shutdown.clone(),
+        ));
         #[cfg(target_os = "linux")]
         let node = {
-            let host = super::node_linux::Host { dir: &dir, options: &options, ranges: &ranges, containers, pki: &pki };
-            Some(host.start(&client, server.addr(), &tasks, &shutdown).await?)
+            let host = super::node_linux::Host {
+                dir: &dir,
+                options: &options,
+                ranges: &ranges,
+                containers,
+                pki: &pki,
+            };
+            Some(
+                host.start(&client, server.addr(), &tasks, &shutdown)
+                    .await?,
+            )
         };
 
         let source = match &options.repository {
-            Some(url) => engine::Source::Foreign { url: url.clone(), branch: options.branch.clone() },
+            Some(url) => engine::Source::Foreign {
+                url: url.clone(),
+                branch: options.branch.clone(),
+            },
             None => engine::Source::Hosted {
-                program: std::env::current_exe().into_diagnostic().wrap_err("cannot find the running program")?,
+                program: std::env::current_exe()
+                    .into_diagnostic()
+                    .wrap_err("cannot find the running program")?,
                 branch: options.branch.clone(),
             },
         };
@@ -91,7 +124,10 @@ impl Cluster {
             poll: engine::Config::POLL,
             health_deadline: engine::Config::HEALTH_DEADLINE,
         };
-        let engine = engine::start(config, shutdown.clone()).await.into_diagnostic().wrap_err("the reconciler does not start")?;
+        let engine = engine::start(config, shutdown.clone())
+            .await
+            .into_diagnostic()
+            .wrap_err("the reconciler does not start")?;
         let endpoints = Endpoints {
             server: server.url().to_owned(),
             kubeconfig,
@@ -157,14 +193,18 @@ impl Cluster {
         };
         let in_time = tokio::time::timeout(STOP, parts).await;
         self.server.shutdown().await;
-        in_time.into_diagnostic().wrap_err("some pods did not stop in time; the next start removes what is left")
+        in_time
+            .into_diagnostic()
+            .wrap_err("some pods did not stop in time; the next start removes what is left")
     }
 }
 
 /// Adds the remedy to what the API server says.
 fn server_error(error: apiserver::StartError) -> miette::Report {
     let help = match &error {
-        apiserver::StartError::Listen { .. } => Some("choose another address with --listen; port 0 picks a free one".to_owned()),
+        apiserver::StartError::Listen { .. } => {
+            Some("choose another address with --listen; port 0 picks a free one".to_owned())
+        }
         _ => None,
     };
     crate::commands::report(error, help)

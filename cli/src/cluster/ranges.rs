@@ -18,7 +18,9 @@ const CLAIM_PORT: u16 = 42_042;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum RangesError {
     #[error("the address ranges of this cluster ({0}) are used by another running cluster")]
-    #[diagnostic(help("stop the other cluster, or start with a new --data-dir, which gets ranges of its own"))]
+    #[diagnostic(help(
+        "stop the other cluster, or start with a new --data-dir, which gets ranges of its own"
+    ))]
     Taken(String),
     #[error("all {PAIRS} pairs of address ranges are used by running clusters")]
     #[diagnostic(help("stop a cluster that is no longer needed"))]
@@ -55,14 +57,28 @@ impl Ranges {
         let stored = std::fs::read_to_string(dir.join(FILE)).ok();
         let stored: Option<Stored> = stored.and_then(|text| serde_json::from_str(&text).ok());
         if let Some(stored) = stored.filter(|s| s.loopback == loopback) {
-            let claim = claim(stored.pair).ok_or_else(|| RangesError::Taken(services(stored.pair, loopback)))?;
-            return Ok(Self { pair: stored.pair, loopback, _claim: claim });
+            let claim = claim(stored.pair)
+                .ok_or_else(|| RangesError::Taken(services(stored.pair, loopback)))?;
+            return Ok(Self {
+                pair: stored.pair,
+                loopback,
+                _claim: claim,
+            });
         }
-        let pairs = (0..PAIRS).map(|n| FIRST + 2 * n).filter(|pair| loopback || !in_use(*pair));
-        let (pair, claim) = pairs.filter_map(|p| Some((p, claim(p)?))).next().ok_or(RangesError::Exhausted)?;
+        let pairs = (0..PAIRS)
+            .map(|n| FIRST + 2 * n)
+            .filter(|pair| loopback || !in_use(*pair));
+        let (pair, claim) = pairs
+            .filter_map(|p| Some((p, claim(p)?)))
+            .next()
+            .ok_or(RangesError::Exhausted)?;
         let text = serde_json::to_string(&Stored { pair, loopback }).expect("numbers and booleans");
         dir.write(FILE, &text)?;
-        Ok(Self { pair, loopback, _claim: claim })
+        Ok(Self {
+            pair,
+            loopback,
+            _claim: claim,
+        })
     }
 
     /// Returns the range of pod addresses.
@@ -101,10 +117,16 @@ fn claim(pair: u8) -> Option<UdpSocket> {
 
 /// Returns whether this machine already has an address of its own in the pair's pod range.
 fn in_use(pair: u8) -> bool {
-    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else { return false };
+    let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) else {
+        return false;
+    };
     // Connecting a datagram socket sends nothing; it asks which of our addresses would be used.
-    let route = socket.connect((Ipv4Addr::new(10, pair, 0, 1), 9)).and_then(|()| socket.local_addr());
-    route.is_ok_and(|own| matches!(own.ip(), std::net::IpAddr::V4(ip) if ip.octets()[..2] == [10, pair]))
+    let route = socket
+        .connect((Ipv4Addr::new(10, pair, 0, 1), 9))
+        .and_then(|()| socket.local_addr());
+    route.is_ok_and(
+        |own| matches!(own.ip(), std::net::IpAddr::V4(ip) if ip.octets()[..2] == [10, pair]),
+    )
 }
 
 #[cfg(test)]
@@ -113,13 +135,22 @@ mod tests {
 
     #[test]
     fn two_clusters_have_different_ranges_and_each_keeps_its_own() {
-        let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let (one, two) = (DataDir::open(one.path()).expect("free"), DataDir::open(two.path()).expect("free"));
+        let (one, two) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("a directory"),
+        );
+        let (one, two) = (
+            DataDir::open(one.path()).expect("free"),
+            DataDir::open(two.path()).expect("free"),
+        );
         let first = Ranges::claim(&one, true).expect("a pair");
         let second = Ranges::claim(&two, true).expect("another pair");
         assert_ne!(first.services(), second.services());
         let kept = first.services();
         drop(first);
-        assert_eq!(Ranges::claim(&one, true).expect("its own pair").services(), kept);
+        assert_eq!(
+            Ranges::claim(&one, true).expect("its own pair").services(),
+            kept
+        );
     }
 }

@@ -29,23 +29,35 @@ pub(crate) fn run(args: &BuildArgs, format: Format) -> Result<Outcome> {
     let project = disk::load(&args.source.path)?;
     if args.env.is_none() && args.output.is_none() {
         let environments = project.environments();
-        let names: Vec<&str> = environments.iter().filter(|e| !e.is_base).map(|e| e.name.as_str()).collect();
+        let names: Vec<&str> = environments
+            .iter()
+            .filter(|e| !e.is_base)
+            .map(|e| e.name.as_str())
+            .collect();
         if names.len() > 1 {
+            let help = format!(
+                "choose one with `--env {}`, or give each its own folder with `--output DIR`",
+                names[0]
+            );
             return Err(miette::miette!(
-                help = "choose one with `--env {first}`, or give each its own folder with `--output DIR`",
-                "the project has several environments: {all}",
-                first = names[0],
-                all = names.join(", ")
+                help = help,
+                "the project has several environments: {}",
+                names.join(", ")
             ));
         }
     }
-    let options = BuildOptions { env: args.env.clone(), cluster: None };
+    let options = BuildOptions {
+        env: args.env.clone(),
+        cluster: None,
+    };
     let build = ordain_lang_project::build(&project, &options);
     match format {
         Format::Text => super::check::show(&build.diagnostics, &project),
         Format::Json if build.is_ok() => super::check::show(&build.diagnostics, &project),
         Format::Json => {
-            terminal::json(&serde_json::json!({ "diagnostics": report::json(&build.diagnostics, &project.sources) }))?;
+            terminal::json(
+                &serde_json::json!({ "diagnostics": report::json(&build.diagnostics, &project.sources) }),
+            )?;
         }
     }
     if !build.is_ok() {
@@ -69,14 +81,22 @@ fn print(build: &Build, format: Format) -> String {
 fn write(build: &Build, dir: &Path, format: Format) -> Result<()> {
     for app in &build.apps {
         let folder = dir.join(&app.env);
-        std::fs::create_dir_all(&folder).into_diagnostic().wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
         let (ending, text) = match format {
             Format::Text => ("yaml", ordain_lang_project::yaml(&app.objects)),
             Format::Json => ("json", ordain_lang_project::json(&app.objects)),
         };
         let path = folder.join(format!("{}.{ending}", file_name(app)));
-        std::fs::write(&path, text).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        terminal::say(&format!("{} objects in {}", app.objects.len(), path.display()));
+        std::fs::write(&path, text)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        terminal::say(&format!(
+            "{} objects in {}",
+            app.objects.len(),
+            path.display()
+        ));
     }
     Ok(())
 }

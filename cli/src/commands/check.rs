@@ -23,13 +23,19 @@ pub(crate) fn run(args: &CheckArgs, format: Format) -> Result<Outcome> {
     let diagnostics = ordain_lang_project::build(&project, &BuildOptions::default()).diagnostics;
     let outcome = outcome(&diagnostics);
     match format {
-        Format::Json => terminal::json(&serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }))?,
+        Format::Json => terminal::json(
+            &serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }),
+        )?,
         Format::Text => show(&diagnostics, &project),
     }
     if diagnostics.is_empty() && format == Format::Text {
         let files = project.modules.iter().filter(|m| m.is_own).count();
         let environments = project.environments().iter().filter(|e| !e.is_base).count();
-        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        let files = if files == 1 {
+            "1 file".to_owned()
+        } else {
+            format!("{files} files")
+        };
         let environments = match environments {
             0 => String::new(),
             1 => ", 1 environment".to_owned(),
@@ -42,7 +48,11 @@ pub(crate) fn run(args: &CheckArgs, format: Format) -> Result<Outcome> {
 
 /// Returns whether diagnostics stop a build.
 pub(crate) fn outcome(diagnostics: &[Diagnostic]) -> Outcome {
-    if diagnostics.iter().any(Diagnostic::is_error) { Outcome::Findings } else { Outcome::Done }
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    }
 }
 
 /// Prints diagnostics for a person, with a count at the end.

@@ -25,7 +25,10 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) fn run(args: &DemoArgs) -> miette::Result<Outcome> {
-    let temp = tempfile::Builder::new().prefix("ordain-demo-").tempdir().into_diagnostic()?;
+    let temp = tempfile::Builder::new()
+        .prefix("ordain-demo-")
+        .tempdir()
+        .into_diagnostic()?;
     let dir: PathBuf = temp.path().to_owned();
     let mut options = Options::new(dir.join("data"));
     options.runtime = args.runtime;
@@ -36,9 +39,15 @@ pub(crate) fn run(args: &DemoArgs) -> miette::Result<Outcome> {
             () = crate::cluster::interrupted() => None,
         };
         if let Some(Ok(took)) = &told {
-            say(&format!("\nThe whole story took {:.0} s. Your turn: `ordain new shop`, `ordain up`.", took.as_secs_f64()));
+            say(&format!(
+                "\nThe whole story took {:.0} s. Your turn: `ordain new shop`, `ordain up`.",
+                took.as_secs_f64()
+            ));
             if args.keep {
-                say(&format!("Everything lies in {} and runs until Ctrl-C.", story.dir().display()));
+                say(&format!(
+                    "Everything lies in {} and runs until Ctrl-C.",
+                    story.dir().display()
+                ));
                 crate::cluster::interrupted().await;
             }
         }

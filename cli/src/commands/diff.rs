@@ -36,7 +36,11 @@ pub(crate) fn run(args: &DiffArgs, format: Format) -> Result<Outcome> {
         Format::Text => terminal::data(&diff.to_string())?,
         Format::Json => terminal::json(&diff)?,
     }
-    Ok(if diff.is_empty() { Outcome::Done } else { Outcome::Findings })
+    Ok(if diff.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
 }
 
 /// Returns the difference of two commits as text, for the demo.
@@ -50,24 +54,43 @@ pub(crate) fn between(path: &Path, before: &str, after: &str, env: Option<&str>)
 fn range(text: &str) -> Result<(&str, &str)> {
     let (before, after) = text.split_once("..").unwrap_or((text, "HEAD"));
     if before.is_empty() || after.starts_with('.') {
-        return Err(miette!(help = "write it like `main..HEAD`, or name one commit to compare HEAD with", "`{text}` is no range of commits"));
+        return Err(miette!(
+            help = "write it like `main..HEAD`, or name one commit to compare HEAD with",
+            "`{text}` is no range of commits"
+        ));
     }
     Ok((before, if after.is_empty() { "HEAD" } else { after }))
 }
 
 fn sets(path: &Path, before: &str, after: &str, env: Option<&str>) -> Result<SetDiff> {
     let repository = Repository::discover(path).map_err(|e| super::report(e, None))?;
-    Ok(diff_sets(&objects(&repository, before, env)?, &objects(&repository, after, env)?))
+    Ok(diff_sets(
+        &objects(&repository, before, env)?,
+        &objects(&repository, after, env)?,
+    ))
 }
 
 fn objects(repository: &Repository, revision: &str, env: Option<&str>) -> Result<Vec<SetObject>> {
-    let commit = repository.resolve(revision).map_err(|e| super::report(e, None))?;
-    let files = repository.files(&commit).map_err(|e| super::report(e, None))?;
+    let commit = repository
+        .resolve(revision)
+        .map_err(|e| super::report(e, None))?;
+    let files = repository
+        .files(&commit)
+        .map_err(|e| super::report(e, None))?;
     let project = Project::load(&Tree(&files));
-    let built = build(&project, &BuildOptions { env: env.map(str::to_owned), cluster: None });
+    let built = build(
+        &project,
+        &BuildOptions {
+            env: env.map(str::to_owned),
+            cluster: None,
+        },
+    );
     if !built.is_ok() {
         super::check::show(&built.diagnostics, &project);
-        return Err(miette!(help = "mend it first: there is nothing to compare", "`{revision}` does not compile"));
+        return Err(miette!(
+            help = "mend it first: there is nothing to compare",
+            "`{revision}` does not compile"
+        ));
     }
     let apps = built.apps.into_iter().flat_map(|app| {
         let (env, name) = (app.env, app.name);

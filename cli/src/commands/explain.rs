@@ -20,7 +20,11 @@ pub(crate) fn run(args: &ExplainArgs, format: Format) -> miette::Result<Outcome>
     let Some(page) = ordain_lang_types::page(&code) else {
         let near = ordain_lang_types::codes().min_by_key(|c| distance(c, &code));
         let help = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-        return Err(miette!(help = help, "no diagnostic has the code `{}`", args.code));
+        return Err(miette!(
+            help = help,
+            "no diagnostic has the code `{}`",
+            args.code
+        ));
     };
     match format {
         Format::Text => terminal::data(page)?,
@@ -31,5 +35,9 @@ pub(crate) fn run(args: &ExplainArgs, format: Format) -> miette::Result<Outcome>
 
 /// Returns in how many places two codes differ.
 fn distance(one: &str, other: &str) -> usize {
-    one.chars().zip(other.chars()).filter(|(a, b)| a != b).count() + one.len().abs_diff(other.len())
+    one.chars()
+        .zip(other.chars())
+        .filter(|(a, b)| a != b)
+        .count()
+        + one.len().abs_diff(other.len())
 }

@@ -25,8 +25,12 @@ pub(crate) struct HistoryArgs {
 }
 
 pub(crate) fn run(args: &HistoryArgs, format: Format) -> miette::Result<Outcome> {
-    let request = Request::History { app: args.app.clone(), env: args.env.clone() };
-    let answers = control::call(&args.data_dir.path(), &request, |_| {}).map_err(super::engine_error)?;
+    let request = Request::History {
+        app: args.app.clone(),
+        env: args.env.clone(),
+    };
+    let answers =
+        control::call(&args.data_dir.path(), &request, |_| {}).map_err(super::engine_error)?;
     let deploys: Vec<HistoryRow> = answers
         .into_iter()
         .filter_map(|a| match a {
@@ -36,7 +40,9 @@ pub(crate) fn run(args: &HistoryArgs, format: Format) -> miette::Result<Outcome>
         .flatten()
         .collect();
     match format {
-        Format::Json => terminal::json(&serde_json::json!({ "app": args.app, "deploys": deploys }))?,
+        Format::Json => {
+            terminal::json(&serde_json::json!({ "app": args.app, "deploys": deploys }))?
+        }
         Format::Text => terminal::data(&text(&deploys))?,
     }
     Ok(Outcome::Done)
@@ -53,8 +59,23 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
             None => d.subject.clone(),
         };
         let state = serde_json::to_value(&d.state).ok();
-        let state = state.as_ref().and_then(|v| v.get("state")?.as_str()).unwrap_or("unknown").to_owned();
-        [d.id.to_string(), d.time.clone(), super::status::short(&d.commit), d.env.clone(), state, d.author.clone(), subject]
+        let state = state
+            .as_ref()
+            .and_then(|v| v.get("state")?.as_str())
+            .unwrap_or("unknown")
+            .to_owned();
+        [
+            d.id.to_string(),
+            d.time.clone(),
+            super::status::short(&d.commit),
+            d.env.clone(),
+            state,
+            d.author.clone(),
+            subject,
+        ]
     });
-    super::table(["ID", "TIME", "COMMIT", "ENV", "RESULT", "AUTHOR", "SUBJECT"], rows)
+    super::table(
+        ["ID", "TIME", "COMMIT", "ENV", "RESULT", "AUTHOR", "SUBJECT"],
+        rows,
+    )
 }

@@ -24,7 +24,13 @@ pub(crate) fn main() -> ExitCode {
     };
     let quarantine = std::env::var_os("GIT_QUARANTINE_PATH").map(PathBuf::from);
     // Git passes stderr and stdout of a hook on alike; stdout is the one that is flushed line by line.
-    match hook::run(&data_dir, stage, std::io::stdin().lock(), quarantine, &mut std::io::stdout().lock()) {
+    match hook::run(
+        &data_dir,
+        stage,
+        std::io::stdin().lock(),
+        quarantine,
+        &mut std::io::stdout().lock(),
+    ) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -34,11 +34,19 @@ struct LoadArgs {
 #[cfg(target_os = "linux")]
 pub(crate) fn run(args: &ImageArgs, format: Format) -> miette::Result<Outcome> {
     let ImageCommand::Load(args) = &args.command;
-    let store = ordain_orchestrator_node::images_dir(&crate::cluster::node_dir(&args.data_dir.path()));
-    let names = ordain_orchestrator_node::images::load_archive(&store, &args.archive)
-        .map_err(|e| super::report(e, Some("write one with `docker save IMAGE -o FILE`".to_owned())))?;
+    let store =
+        ordain_orchestrator_node::images_dir(&crate::cluster::node_dir(&args.data_dir.path()));
+    let names =
+        ordain_orchestrator_node::images::load_archive(&store, &args.archive).map_err(|e| {
+            super::report(
+                e,
+                Some("write one with `docker save IMAGE -o FILE`".to_owned()),
+            )
+        })?;
     match format {
-        Format::Text => terminal::data(&names.iter().map(|n| format!("{n}\n")).collect::<String>())?,
+        Format::Text => {
+            terminal::data(&names.iter().map(|n| format!("{n}\n")).collect::<String>())?
+        }
         Format::Json => terminal::json(&serde_json::json!({ "images": names }))?,
     }
     Ok(Outcome::Done)
@@ -47,5 +55,8 @@ pub(crate) fn run(args: &ImageArgs, format: Format) -> miette::Result<Outcome> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn run(args: &ImageArgs, _: Format) -> miette::Result<Outcome> {
     let ImageCommand::Load(args) = &args.command;
-    Err(miette::miette!("containers need Linux; `{}` was not loaded", args.archive.display()))
+    Err(miette::miette!(
+        "containers need Linux; `{}` was not loaded",
+        args.archive.display()
+    ))
 }

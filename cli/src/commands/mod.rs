@@ -51,8 +51,14 @@ fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Report {
 }
 
 /// Wraps an error of a lower crate as a report that shows its causes.
-pub(crate) fn report(error: impl std::error::Error + Send + Sync + 'static, help: Option<String>) -> miette::Report {
-    miette::Report::new(Failure { error: Box::new(error), help })
+pub(crate) fn report(
+    error: impl std::error::Error + Send + Sync + 'static,
+    help: Option<String>,
+) -> miette::Report {
+    miette::Report::new(Failure {
+        error: Box::new(error),
+        help,
+    })
 }
 
 #[derive(Debug)]
@@ -75,18 +81,30 @@ impl std::error::Error for Failure {
 
 impl miette::Diagnostic for Failure {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.help.as_ref().map(|h| Box::new(h) as Box<dyn std::fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|h| Box::new(h) as Box<dyn std::fmt::Display>)
     }
 }
 
 /// Returns rows as columns as wide as their widest cell.
 fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|r| r[at].chars().count()).max().unwrap_or(0));
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let widths: [usize; N] = std::array::from_fn(|at| {
+        rows.iter()
+            .map(|r| r[at].chars().count())
+            .max()
+            .unwrap_or(0)
+    });
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

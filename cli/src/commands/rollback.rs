@@ -48,11 +48,14 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
         author: args.author.clone().unwrap_or_else(author),
         wait: !args.no_wait,
     };
-    let answers = control::call(&args.data_dir.path(), &request, terminal::say).map_err(super::engine_error)?;
+    let answers = control::call(&args.data_dir.path(), &request, terminal::say)
+        .map_err(super::engine_error)?;
     let mut healthy = true;
     for answer in &answers {
         match answer {
-            Response::Commit { commit } if format == Format::Text => terminal::data(&format!("{commit}\n"))?,
+            Response::Commit { commit } if format == Format::Text => {
+                terminal::data(&format!("{commit}\n"))?
+            }
             Response::Done { ok } => healthy = *ok,
             _ => {}
         }
@@ -62,13 +65,23 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
             Response::Commit { commit } => Some(commit),
             _ => None,
         });
-        terminal::json(&serde_json::json!({ "app": args.app, "commit": commit, "healthy": healthy && !args.no_wait }))?;
+        terminal::json(
+            &serde_json::json!({ "app": args.app, "commit": commit, "healthy": healthy && !args.no_wait }),
+        )?;
     }
-    Ok(if healthy { Outcome::Done } else { Outcome::Findings })
+    Ok(if healthy {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
 }
 
 /// Returns who git says is working here.
 pub(crate) fn author() -> String {
-    ordain_reconciler_source::configured_author()
-        .unwrap_or_else(|| format!("{} <>", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())))
+    ordain_reconciler_source::configured_author().unwrap_or_else(|| {
+        format!(
+            "{} <>",
+            std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+        )
+    })
 }

@@ -23,7 +23,8 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(args: &StatusArgs, format: Format) -> miette::Result<Outcome> {
-    let answers = control::call(&args.data_dir.path(), &Request::Status, |_| {}).map_err(super::engine_error)?;
+    let answers = control::call(&args.data_dir.path(), &Request::Status, |_| {})
+        .map_err(super::engine_error)?;
     let status = answers.into_iter().find_map(|a| match a {
         Response::Status { status } => Some(status),
         _ => None,
@@ -32,22 +33,33 @@ pub(crate) fn run(args: &StatusArgs, format: Format) -> miette::Result<Outcome> 
     if let Some(wanted) = &args.app {
         status.apps.retain(|a| a.name == *wanted);
         if status.apps.is_empty() {
-            return Err(miette!(help = "`ordain status` without a name lists all", "no app is called `{wanted}`"));
+            return Err(miette!(
+                help = "`ordain status` without a name lists all",
+                "no app is called `{wanted}`"
+            ));
         }
     }
     match format {
         Format::Json => terminal::json(&status)?,
         Format::Text => terminal::data(&text(&status))?,
     }
-    let well = status.source.message.is_empty() && status.apps.iter().all(|a| a.health == "healthy");
-    Ok(if well { Outcome::Done } else { Outcome::Findings })
+    let well =
+        status.source.message.is_empty() && status.apps.iter().all(|a| a.health == "healthy");
+    Ok(if well {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
 }
 
 /// Returns the status as people read it.
 pub(crate) fn text(status: &Status) -> String {
     let mut text = String::new();
     let source = &status.source;
-    let tip = source.commit.as_deref().map_or_else(|| "no commit yet".to_owned(), short);
+    let tip = source
+        .commit
+        .as_deref()
+        .map_or_else(|| "no commit yet".to_owned(), short);
     let _ = writeln!(text, "{} ({}): {tip}", source.repository, source.branch);
     if !source.message.is_empty() {
         let _ = writeln!(text, "  {}", source.message.replace('\n', "\n  "));
@@ -57,22 +69,39 @@ pub(crate) fn text(status: &Status) -> String {
         return text;
     }
     let rows = status.apps.iter().map(|a| {
-        [a.name.clone(), a.env.clone(), a.namespace.clone(), short(&a.commit), sync(a), a.health.clone()]
+        [
+            a.name.clone(),
+            a.env.clone(),
+            a.namespace.clone(),
+            short(&a.commit),
+            sync(a),
+            a.health.clone(),
+        ]
     });
-    text.push_str(&super::table(["APP", "ENV", "NAMESPACE", "COMMIT", "SYNC", "HEALTH"], rows));
+    text.push_str(&super::table(
+        ["APP", "ENV", "NAMESPACE", "COMMIT", "SYNC", "HEALTH"],
+        rows,
+    ));
     for app in &status.apps {
         if !app.message.is_empty() {
             let _ = writeln!(text, "{}: {}", app.name, app.message);
         }
         for object in app.objects.iter().filter(|o| o.health != "healthy") {
-            let _ = writeln!(text, "  {} {}: {} {}", object.kind, object.name, object.health, object.message);
+            let _ = writeln!(
+                text,
+                "  {} {}: {} {}",
+                object.kind, object.name, object.health, object.message
+            );
         }
     }
     text
 }
 
 fn sync(app: &AppStatus) -> String {
-    serde_json::to_value(app.sync).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(app.sync)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Returns the first characters of a commit, as git shortens it.

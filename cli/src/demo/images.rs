@@ -19,8 +19,15 @@ pub(crate) const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
 /// Returns an error when the binary or its libraries cannot be read, or no port can be had.
 pub(crate) async fn serve(program: &Path) -> Result<Registry, ImageError> {
     let path = program.to_owned();
-    let build = move || VERSIONS.iter().map(|v| image(&path, v).map(|i| (*v, i))).collect::<Result<Vec<_>, _>>();
-    let images = tokio::task::spawn_blocking(build).await.expect("building does not panic")?;
+    let build = move || {
+        VERSIONS
+            .iter()
+            .map(|v| image(&path, v).map(|i| (*v, i)))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let images = tokio::task::spawn_blocking(build)
+        .await
+        .expect("building does not panic")?;
     let registry = Registry::start().await.map_err(ImageError::from)?;
     for part in PARTS {
         for (version, image) in &images {

@@ -29,8 +29,12 @@ const ASK: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is asked to stop, or the migration Job and returns.
 pub(crate) fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return ExitCode::FAILURE };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return ExitCode::FAILURE;
+    };
     runtime.block_on(async {
         if std::env::args().any(|a| a == "migrate") {
             crate::terminal::say("migrated: orders, customers, stock");
@@ -53,16 +57,25 @@ fn var(name: &str) -> Option<String> {
 async fn serve() -> std::io::Result<()> {
     let port = var("PORT").and_then(|p| p.parse().ok()).unwrap_or(8080);
     // A plain process shares the machine's addresses, so it is told which one is its own.
-    let ip = var("BIND_ADDRESS").and_then(|a| a.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let ip = var("BIND_ADDRESS")
+        .and_then(|a| a.parse().ok())
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let asks = var("ASKS").unwrap_or_default();
     let part = Arc::new(Part {
         name: var("NAME").unwrap_or_else(|| "shop".to_owned()),
         version: var("VERSION").unwrap_or_else(|| "unknown".to_owned()),
         greeting: var("GREETING").unwrap_or_else(|| "Welcome".to_owned()),
-        asks: asks.split(',').filter_map(|a| a.split_once('=')).map(|(n, u)| (n.into(), u.into())).collect(),
+        asks: asks
+            .split(',')
+            .filter_map(|a| a.split_once('='))
+            .map(|(n, u)| (n.into(), u.into()))
+            .collect(),
     });
     let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
-    crate::terminal::say(&format!("{} {} listens on {ip}:{port}", part.name, part.version));
+    crate::terminal::say(&format!(
+        "{} {} listens on {ip}:{port}",
+        part.name, part.version
+    ));
     let stop = stopped();
     tokio::pin!(stop);
     loop {
@@ -102,7 +115,10 @@ async fn stopped() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-async fn answer(part: Arc<Part>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    part: Arc<Part>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match request.uri().path() {
         "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
         "/" => {

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 
 /// The project that is deployed: the example of this repository, as it is.
 const SHOP: &[(&str, &str)] = &[
-    ("ordain.toml", include_str!("../../../examples/shop/ordain.toml")),
+    (
+        "ordain.toml",
+        include_str!("../../../examples/shop/ordain.toml"),
+    ),
     ("shop.ord", include_str!("../../../examples/shop/shop.ord")),
     ("envs.ord", include_str!("../../../examples/shop/envs.ord")),
 ];
@@ -40,20 +43,37 @@ impl Story {
     pub(crate) async fn begin(dir: PathBuf, mut options: Options) -> miette::Result<Self> {
         let started = Instant::now();
         chapter(1, "A cluster");
-        let program = std::env::current_exe().into_diagnostic().wrap_err("cannot find the running program")?;
-        let registry = images::serve(&program).await.into_diagnostic().wrap_err("cannot make the demo's images")?;
+        let program = std::env::current_exe()
+            .into_diagnostic()
+            .wrap_err("cannot find the running program")?;
+        let registry = images::serve(&program)
+            .await
+            .into_diagnostic()
+            .wrap_err("cannot make the demo's images")?;
         options.registries.push(images::alias(registry.address()));
         options.keep_alive.push(Box::new(registry));
         let cluster = Cluster::start(options).await?;
         let endpoints = cluster.endpoints();
-        say(&format!("  ready after {:.1} s, containers by `{}`", started.elapsed().as_secs_f64(), cluster.runtime()));
-        say(&format!("  kubectl --kubeconfig {} get pods -A", endpoints.kubeconfig.display()));
+        say(&format!(
+            "  ready after {:.1} s, containers by `{}`",
+            started.elapsed().as_secs_f64(),
+            cluster.runtime()
+        ));
+        say(&format!(
+            "  kubectl --kubeconfig {} get pods -A",
+            endpoints.kubeconfig.display()
+        ));
         let work = dir.join("shop");
         fs::create_dir_all(&work).into_diagnostic()?;
         for (name, text) in SHOP {
             fs::write(work.join(name), text).into_diagnostic()?;
         }
-        let story = Self { cluster, dir, work, started };
+        let story = Self {
+            cluster,
+            dir,
+            work,
+            started,
+        };
         story.git(&["init", "--quiet", "--initial-branch=main"])?;
         story.git(&["config", "user.name", "Ada"])?;
         story.git(&["config", "user.email", "ada@example.com"])?;
@@ -78,7 +98,12 @@ impl Story {
         self.replace("Welcome", "Welcome back")?;
         let good = self.commit("shop: version 1.1.0")?;
         say("  $ ordain diff HEAD~1..HEAD");
-        say(&indent(&diff::between(&self.work, "HEAD~1", "HEAD", Some("dev"))?));
+        say(&indent(&diff::between(
+            &self.work,
+            "HEAD~1",
+            "HEAD",
+            Some("dev"),
+        )?));
         self.push(true)?;
         say(&indent(&self.front_page("1.1.0").await?));
 
@@ -90,13 +115,19 @@ impl Story {
         say(&indent(&self.front_page("1.1.0").await?));
 
         chapter(5, "A rollback is a commit");
-        say(&format!("  $ ordain rollback {APP} --to {} --reason \"1.2.0 was never built\"", status::short(&good)));
+        say(&format!(
+            "  $ ordain rollback {APP} --to {} --reason \"1.2.0 was never built\"",
+            status::short(&good)
+        ));
         self.rollback(&good).await?;
         say(&indent(&self.front_page("1.1.0").await?));
 
         chapter(6, "The history says what happened");
         say(&format!("  $ ordain history {APP}"));
-        let request = Request::History { app: APP.to_owned(), env: None };
+        let request = Request::History {
+            app: APP.to_owned(),
+            env: None,
+        };
         for answer in self.ask(request).await? {
             if let Response::History { deploys } = answer {
                 say(&indent(&history::text(&deploys)));
@@ -116,7 +147,10 @@ impl Story {
     async fn ask(&self, request: Request) -> miette::Result<Vec<Response>> {
         let dir = self.cluster.data_dir().to_owned();
         let call = move || control::call(&dir, &request, |line| say(&format!("  {line}")));
-        tokio::task::spawn_blocking(call).await.into_diagnostic()?.into_diagnostic()
+        tokio::task::spawn_blocking(call)
+            .await
+            .into_diagnostic()?
+            .into_diagnostic()
     }
 
     async fn rollback(&self, to: &str) -> miette::Result<()> {
@@ -129,7 +163,9 @@ impl Story {
             wait: true,
         };
         let answers = self.ask(request).await?;
-        let healthy = answers.iter().any(|a| matches!(a, Response::Done { ok: true }));
+        let healthy = answers
+            .iter()
+            .any(|a| matches!(a, Response::Done { ok: true }));
         if !healthy {
             return Err(miette!("the rollback did not become healthy"));
         }
@@ -162,11 +198,18 @@ impl Story {
     fn push(&self, _healthy: bool) -> miette::Result<()> {
         say("  $ git push ordain main");
         let status = tokio::task::block_in_place(|| {
-            git(&self.work).args(["push", "ordain", "main"]).stdout(Stdio::null()).status()
+            git(&self.work)
+                .args(["push", "ordain", "main"])
+                .stdout(Stdio::null())
+                .status()
         });
         let status = status.into_diagnostic().wrap_err("git does not start")?;
         // A rollout that fails is told in the push's output; the push itself went through.
-        if status.success() { Ok(()) } else { Err(miette!("the push was refused; its output says why")) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(miette!("the push was refused; its output says why"))
+        }
     }
 
     fn replace(&self, from: &str, to: &str) -> miette::Result<()> {
@@ -177,19 +220,29 @@ impl Story {
             changed |= text.contains(from);
             fs::write(&path, text.replace(from, to)).into_diagnostic()?;
         }
-        if changed { Ok(()) } else { Err(miette!("the shop's sources do not contain `{from}`")) }
+        if changed {
+            Ok(())
+        } else {
+            Err(miette!("the shop's sources do not contain `{from}`"))
+        }
     }
 
     async fn pods(&self) -> miette::Result<()> {
         use k8s_openapi::api::core::v1::Pod;
         let pods = kube::Api::<Pod>::namespaced(self.cluster.client(), NAMESPACE);
-        let list = pods.list(&kube::api::ListParams::default()).await.into_diagnostic()?;
+        let list = pods
+            .list(&kube::api::ListParams::default())
+            .await
+            .into_diagnostic()?;
         for pod in list {
             let status = pod.status.unwrap_or_default();
             let ready = status.container_statuses.iter().flatten().any(|c| c.ready);
             let word = if ready { "ready" } else { "not ready" };
             let name = pod.metadata.name.unwrap_or_default();
-            let (phase, ip) = (status.phase.unwrap_or_default(), status.pod_ip.unwrap_or_default());
+            let (phase, ip) = (
+                status.phase.unwrap_or_default(),
+                status.pod_ip.unwrap_or_default(),
+            );
             say(&format!("  {name:<28} {phase:<10} {word:<10} {ip}"));
         }
         Ok(())
@@ -199,7 +252,11 @@ impl Story {
     async fn front_page(&self, version: &str) -> miette::Result<String> {
         use k8s_openapi::api::core::v1::Service;
         let services = kube::Api::<Service>::namespaced(self.cluster.client(), NAMESPACE);
-        let service = services.get("web").await.into_diagnostic().wrap_err("the shop has no Service `web`")?;
+        let service = services
+            .get("web")
+            .await
+            .into_diagnostic()
+            .wrap_err("the shop has no Service `web`")?;
         let spec = service.spec.unwrap_or_default();
         let port = spec.ports.iter().flatten().next().map_or(8080, |p| p.port);
         let url = format!("http://{}:{port}/", spec.cluster_ip.unwrap_or_default());
@@ -212,7 +269,9 @@ impl Story {
                 Err(error) => last = format!("{last}{error}"),
             }
             if Instant::now() > until {
-                return Err(miette!("{url} did not answer with version {version} in time; it said: {last}"));
+                return Err(miette!(
+                    "{url} did not answer with version {version} in time; it said: {last}"
+                ));
             }
             last.clear();
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -228,7 +287,9 @@ impl Story {
 /// A git that reads nobody's configuration but its own, so that the story is the same everywhere.
 fn git(work: &Path) -> Command {
     let mut git = Command::new("git");
-    git.current_dir(work).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
+    git.current_dir(work)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_TERMINAL_PROMPT", "0");
     git
 }
 
@@ -237,5 +298,9 @@ fn chapter(number: u32, title: &str) {
 }
 
 fn indent(text: &str) -> String {
-    text.trim_end().lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
+    text.trim_end()
+        .lines()
+        .map(|l| format!("  {l}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -24,19 +24,30 @@ pub(crate) struct Namespace {
 impl Namespace {
     fn new() -> Self {
         let holder = Command::new("unshare")
-            .args(["--net", "--", "sh", "-c", "ip link set lo up && echo ready && exec sleep 3600"])
+            .args([
+                "--net",
+                "--",
+                "sh",
+                "-c",
+                "ip link set lo up && echo ready && exec sleep 3600",
+            ])
             .stdout(Stdio::piped())
             .spawn();
         let mut holder = holder.expect("unshare is part of every Linux system");
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        BufReader::new(holder.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
         assert_eq!(line.trim(), "ready", "the namespace has no loopback");
         Self { holder }
     }
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/proc/{}/ns/net", self.holder.id())).arg("--").arg(program.as_ref());
+        command
+            .arg(format!("--net=/proc/{}/ns/net", self.holder.id()))
+            .arg("--")
+            .arg(program.as_ref());
         command
     }
 }
@@ -49,7 +60,10 @@ impl Drop for Namespace {
 }
 
 pub(crate) fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|o| o.stdout == b"0\n")
 }
 
 /// A cluster that is stopped, and checked to have stopped cleanly, when the value is dropped.
@@ -69,17 +83,36 @@ impl Up {
     }
 
     /// Starts on a directory that may have been used before, with more arguments, in a given namespace.
-    pub(crate) fn start_in(dir: tempfile::TempDir, driver: Driver, more: &[&str], namespace: Option<Namespace>) -> Self {
+    pub(crate) fn start_in(
+        dir: tempfile::TempDir,
+        driver: Driver,
+        more: &[&str],
+        namespace: Option<Namespace>,
+    ) -> Self {
         let namespace = namespace.or_else(|| is_root().then(Namespace::new));
         let program = env!("CARGO_BIN_EXE_ordain");
         let mut command = match &namespace {
             Some(namespace) => namespace.command(program),
             None => Command::new(program),
         };
-        let runtime = if driver == Driver::Oci { "oci" } else { "process" };
+        let runtime = if driver == Driver::Oci {
+            "oci"
+        } else {
+            "process"
+        };
         let log = std::fs::File::create(dir.path().join("stderr.log")).expect("a log");
         let mut child = command
-            .args(["up", "--listen", "127.0.0.1:0", "--format", "json", "-v", "--runtime", runtime, "--data-dir"])
+            .args([
+                "up",
+                "--listen",
+                "127.0.0.1:0",
+                "--format",
+                "json",
+                "-v",
+                "--runtime",
+                runtime,
+                "--data-dir",
+            ])
             .arg(dir.path().join("data"))
             .args(more)
             .stdout(Stdio::piped())
@@ -87,12 +120,19 @@ impl Up {
             .spawn()
             .expect("the binary starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("stdout is text");
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("stdout is text");
         let Ok(ready) = serde_json::from_str::<serde_json::Value>(&line) else {
             let log = std::fs::read_to_string(dir.path().join("stderr.log")).unwrap_or_default();
             panic!("`ordain up` did not become ready: {line}{log}");
         };
-        let text = |key: &str| ready[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {line}")).to_owned();
+        let text = |key: &str| {
+            ready[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("no `{key}` in {line}"))
+                .to_owned()
+        };
         Self {
             server: text("server"),
             kubeconfig: text("kubeconfig").into(),
@@ -129,9 +169,20 @@ impl Up {
     /// Runs `kubectl` and returns its stdout.
     #[track_caller]
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
-        let output = self.command("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(args).output();
+        let output = self
+            .command("kubectl")
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(args)
+            .output();
         let output = output.expect("kubectl starts");
-        assert!(output.status.success(), "kubectl {}: {}{}", args.join(" "), text(&output), self.log());
+        assert!(
+            output.status.success(),
+            "kubectl {}: {}{}",
+            args.join(" "),
+            text(&output),
+            self.log()
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -139,7 +190,10 @@ impl Up {
     pub(crate) fn log(&self) -> String {
         let log = std::fs::read_to_string(self.dir.path().join("stderr.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        format!("\n-- log\n{}", lines[lines.len().saturating_sub(60)..].join("\n"))
+        format!(
+            "\n-- log\n{}",
+            lines[lines.len().saturating_sub(60)..].join("\n")
+        )
     }
 
     /// Asks again until `done` gives something.
@@ -150,7 +204,11 @@ impl Up {
             if let Some(value) = done() {
                 return value;
             }
-            assert!(start.elapsed() < PATIENCE, "{what} did not happen{}", self.log());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{what} did not happen{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -161,7 +219,10 @@ impl Up {
 
     /// Sends a signal to `ordain up` itself.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name]).arg(self.pid().to_string()).status();
+        let status = Command::new("kill")
+            .args(["-s", name])
+            .arg(self.pid().to_string())
+            .status();
         assert!(status.is_ok_and(|s| s.success()), "kill works");
     }
 
@@ -211,7 +272,11 @@ impl Drop for Up {
 
 /// Returns stdout and stderr of a command as one text.
 pub(crate) fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// A user's clone of a project, with the cluster as the remote `ordain`.
@@ -221,7 +286,9 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(up: &Up, files: &[(&str, &str)]) -> Self {
-        let work = Self { dir: tempfile::tempdir().expect("a directory") };
+        let work = Self {
+            dir: tempfile::tempdir().expect("a directory"),
+        };
         for (name, text) in files {
             work.write(name, text);
         }
@@ -247,8 +314,14 @@ impl Work {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.com")]);
+            .envs([
+                ("GIT_AUTHOR_NAME", "Ada"),
+                ("GIT_AUTHOR_EMAIL", "ada@example.com"),
+            ])
+            .envs([
+                ("GIT_COMMITTER_NAME", "Ada"),
+                ("GIT_COMMITTER_EMAIL", "ada@example.com"),
+            ]);
         let output = command.output().expect("git starts");
         (output.status.success(), text(&output))
     }

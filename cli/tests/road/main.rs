@@ -10,7 +10,10 @@ mod push;
 
 /// Says that a suite is left out, so that nobody takes silence for success.
 fn left_out(suite: &str, why: &str) {
-    #[expect(clippy::print_stderr, reason = "a left out suite must be seen in the output")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "a left out suite must be seen in the output"
+    )]
     {
         eprintln!("left out: {suite}: {why}");
     }

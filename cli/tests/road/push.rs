@@ -23,16 +23,31 @@ fn json(up: &Up, args: &[&str]) -> Value {
     let mut all = args.to_vec();
     all.extend(["--format", "json"]);
     let output = up.ordain(&all);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", text(&output), up.log()))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", text(&output), up.log()))
 }
 
 #[test]
 fn a_push_goes_all_the_way_and_back() {
-    let up = Up::start(if is_root() { Driver::Oci } else { Driver::Process });
-    let work = Work::new(&up, &[("ordain.toml", "name = \"hello\"\n"), ("hello.ord", PROJECT)]);
+    let up = Up::start(if is_root() {
+        Driver::Oci
+    } else {
+        Driver::Process
+    });
+    let work = Work::new(
+        &up,
+        &[
+            ("ordain.toml", "name = \"hello\"\n"),
+            ("hello.ord", PROJECT),
+        ],
+    );
     let first = work.commit("first");
     let (ok, said) = work.push();
-    assert!(ok && said.contains("greeting"), "the push shows the plan: {said}{}", up.log());
+    assert!(
+        ok && said.contains("greeting"),
+        "the push shows the plan: {said}{}",
+        up.log()
+    );
 
     let status = json(&up, &["status"]);
     assert_eq!(status["apps"][0]["name"], "hello", "{status}");
@@ -40,26 +55,56 @@ fn a_push_goes_all_the_way_and_back() {
     assert_eq!(status["apps"][0]["commit"], *first, "{status}");
 
     // A mistake is refused with the place, and nothing moves.
-    work.write("hello.ord", &PROJECT.replace("metadata.name", "metadata.nmae"));
+    work.write(
+        "hello.ord",
+        &PROJECT.replace("metadata.name", "metadata.nmae"),
+    );
     work.commit("a mistake");
     let (ok, said) = work.push();
     assert!(!ok, "a push that does not compile is refused: {said}");
-    assert!(said.contains("nmae") && said.contains("hello.ord") && said.contains("name"), "{said}");
+    assert!(
+        said.contains("nmae") && said.contains("hello.ord") && said.contains("name"),
+        "{said}"
+    );
     assert_eq!(json(&up, &["status"])["apps"][0]["commit"], *first);
     work.git(&["reset", "--hard", "--quiet", &first]);
 
     // A change, and back again by a commit.
-    work.write("hello.ord", &PROJECT.replace("\"hello\" }\n    }", "\"goodbye\" }\n    }"));
+    work.write(
+        "hello.ord",
+        &PROJECT.replace("\"hello\" }\n    }", "\"goodbye\" }\n    }"),
+    );
     let second = work.commit("say goodbye");
     let (ok, said) = work.push();
-    assert!(ok && said.contains("goodbye"), "the push shows the changed field: {said}");
-    let output = up.ordain(&["rollback", "hello", "--to", &first, "--reason", "too sad", "--author", "Ada <ada@example.com>"]);
+    assert!(
+        ok && said.contains("goodbye"),
+        "the push shows the changed field: {said}"
+    );
+    let output = up.ordain(&[
+        "rollback",
+        "hello",
+        "--to",
+        &first,
+        "--reason",
+        "too sad",
+        "--author",
+        "Ada <ada@example.com>",
+    ]);
     assert!(output.status.success(), "{}{}", text(&output), up.log());
     let status = json(&up, &["status"]);
-    assert_ne!(status["apps"][0]["commit"], *second, "the rollback is a commit of its own: {status}");
+    assert_ne!(
+        status["apps"][0]["commit"], *second,
+        "the rollback is a commit of its own: {status}"
+    );
     work.git(&["pull", "--quiet", "ordain", "main"]);
     let log = work.git(&["log", "-1", "--format=%an%n%B"]);
-    for part in ["Ada", "too sad", "Rollback-Of: ", "Rollback-To: ", "Plan-Hash: "] {
+    for part in [
+        "Ada",
+        "too sad",
+        "Rollback-Of: ",
+        "Rollback-To: ",
+        "Plan-Hash: ",
+    ] {
         assert!(log.contains(part), "no `{part}` in: {log}");
     }
     let history = json(&up, &["history", "hello"]);
@@ -71,7 +116,13 @@ fn a_push_goes_all_the_way_and_back() {
 #[test]
 fn what_was_pushed_survives_a_kill() {
     let up = Up::start(Driver::Process);
-    let work = Work::new(&up, &[("ordain.toml", "name = \"hello\"\n"), ("hello.ord", PROJECT)]);
+    let work = Work::new(
+        &up,
+        &[
+            ("ordain.toml", "name = \"hello\"\n"),
+            ("hello.ord", PROJECT),
+        ],
+    );
     let commit = work.commit("first");
     assert!(work.push().0);
     let (dir, namespace) = up.kill();
@@ -81,6 +132,12 @@ fn what_was_pushed_survives_a_kill() {
         (status["apps"][0]["health"] == "healthy").then_some(status)
     });
     assert_eq!(status["apps"][0]["commit"], *commit, "{status}");
-    assert_eq!(json(&up, &["history", "hello"])["deploys"].as_array().map(Vec::len), Some(1), "nothing was deployed twice");
+    assert_eq!(
+        json(&up, &["history", "hello"])["deploys"]
+            .as_array()
+            .map(Vec::len),
+        Some(1),
+        "nothing was deployed twice"
+    );
     up.stop();
 }

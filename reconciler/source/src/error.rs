@@ -24,6 +24,15 @@ pub enum Error {
         #[source]
         source: git2::Error,
     },
+    /// A folder could not be made a repository.
+    #[error("cannot make `{path}` a git repository")]
+    Init {
+        /// The folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: git2::Error,
+    },
     /// A hook script could not be written.
     #[error("cannot write the hook `{path}`")]
     WriteHook {

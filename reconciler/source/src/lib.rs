@@ -10,6 +10,7 @@ mod mirror;
 mod repository;
 mod restore;
 mod tree;
+mod user;
 
 pub use error::Error;
 pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
@@ -18,3 +19,4 @@ pub use mirror::{Fetched, Mirror, Movement};
 pub use repository::{Commit, CommitId, Person, Repository};
 pub use restore::{Restore, Trailers, trailer};
 pub use tree::{FILE_BYTES_MAX, TREE_FILES_MAX, TreeEntry, TreeFiles};
+pub use user::{configured_author, init_if_outside};
