@@ -65,7 +65,7 @@ pub fn build(project: &Project, options: &BuildOptions) -> Build {
     if let Some(name) = &options.env
         && let Err(diagnostic) = find(&environments, name)
     {
-        diagnostics.push(diagnostic);
+        diagnostics.push(*diagnostic);
     }
     for diagnostic in crate::check(project) {
         if !diagnostics.contains(&diagnostic) {

@@ -177,7 +177,7 @@ pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
 pub(crate) fn find<'a>(
     environments: &'a [Environment],
     name: &str,
-) -> Result<&'a Environment, Diagnostic> {
+) -> Result<&'a Environment, Box<Diagnostic>> {
     environments
         .iter()
         .find(|env| env.name == name)
@@ -185,7 +185,7 @@ pub(crate) fn find<'a>(
             let names = || environments.iter().map(|env| env.name.as_str());
             let diagnostic =
                 Diagnostic::error("E0903", format!("there is no environment `{name}`"));
-            match crate::near::nearest(name, names()) {
+            Box::new(match crate::near::nearest(name, names()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None if environments.is_empty() => {
                     diagnostic.help("the project declares none; leave the choice out")
@@ -194,6 +194,6 @@ pub(crate) fn find<'a>(
                     "there are {}",
                     names().collect::<Vec<_>>().join(", ")
                 )),
-            }
+            })
         })
 }

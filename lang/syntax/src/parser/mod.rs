@@ -8,13 +8,14 @@ mod expr;
 mod item;
 mod operand;
 mod record;
+mod recover;
 mod stmt;
 mod text;
 mod ty;
 
 use crate::ast::{File, Ident, NodeId};
 use crate::kind::{NodeKind, TokenKind as T};
-use crate::lexer::{Problem, Token, lex};
+use crate::lexer::{Token, lex};
 use crate::tree::{Entry, Tree};
 use crate::{Diagnostic, FileId, Name, Parsed, Span};
 
@@ -50,7 +51,20 @@ fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
         no_brace: false,
         no_in: false,
         unclosed_at: usize::MAX,
+        is_unbalanced: false,
+        brackets: 0,
     };
+    parser.is_unbalanced = parser
+        .tokens
+        .iter()
+        .zip(&parser.partner)
+        .any(|(token, partner)| {
+            *partner == u32::MAX
+                && matches!(
+                    token.kind,
+                    T::LBrace | T::LBracket | T::LParen | T::RBrace | T::RBracket | T::RParen
+                )
+        });
     if is_too_long {
         parser.report(Diagnostic::error(
             "E0002",
@@ -108,11 +122,7 @@ fn significant(source: &[u8], tokens: &[Token]) -> Vec<Tok> {
     for (raw, token) in tokens.iter().enumerate() {
         if token.kind.is_trivia() {
             has_doc |= token.kind == T::DocComment;
-            let holds_line_end = || {
-                source[start as usize..token.end as usize]
-                    .iter()
-                    .any(|byte| *byte == b'\n')
-            };
+            let holds_line_end = || source[start as usize..token.end as usize].contains(&b'\n');
             new_line = new_line || (token.kind != T::LineComment && holds_line_end());
         } else {
             out.push(Tok {
@@ -203,6 +213,10 @@ struct Parser<'a> {
     no_in: bool,
     /// Where a bracket was last said to be unclosed: one message per place.
     unclosed_at: usize,
+    /// Whether a bracket of the file has no partner.
+    is_unbalanced: bool,
+    /// How many brackets are open around the current token.
+    brackets: u32,
 }
 
 /// Marks where a tree node begins.
@@ -384,250 +398,5 @@ impl Parser<'_> {
             .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
             .collect();
         Some(lines.join("\n").into())
-    }
-
-    /// Goes one level deeper; false when that is too deep (reported, and the construct skipped).
-    fn enter(&mut self) -> bool {
-        if self.is_lost {
-            return false;
-        }
-        if self.depth >= MAX_DEPTH {
-            self.too_deep(self.here());
-            return false;
-        }
-        self.depth += 1;
-        true
-    }
-
-    fn leave(&mut self) {
-        self.depth -= 1;
-    }
-
-    fn too_deep(&mut self, span: Span) {
-        self.lose(
-            Diagnostic::error("E0004", format!("nested more than {MAX_DEPTH} levels deep"))
-                .label(span, "too deep here")
-                .help("move an inner part into a `let` or a function of its own"),
-        );
-        // An unclosed run of brackets has no fresh start; the rest of the file is given up.
-        let partner = self.partner[self.at];
-        match self.tokens.get(partner as usize) {
-            Some(_) if partner as usize > self.at => self.at = partner as usize + 1,
-            _ if matches!(
-                self.peek(),
-                T::LBrace | T::LBracket | T::LParen | T::InterpOpen
-            ) =>
-            {
-                self.at = self.tokens.len() - 1;
-                self.unclosed_at = self.at;
-            }
-            _ => {}
-        }
-    }
-
-    /// After an error: skips to where something new may begin inside brackets that `close` ends: at
-    /// the closing bracket, after a comma, at the first token of a line, or where an item begins at
-    /// the left margin. `before` is where the failed construct began; recovery goes beyond it.
-    fn recover(&mut self, close: T, before: usize) {
-        if !self.is_lost {
-            return;
-        }
-        loop {
-            let token = self.token();
-            let kind = token.kind;
-            if kind == T::Eof || kind == close || self.item_at_margin() {
-                break;
-            }
-            if matches!(kind, T::RBrace | T::RBracket | T::RParen | T::InterpClose)
-                && self.partner[self.at] != u32::MAX
-            {
-                // Ours was never closed; somebody further out wants this one.
-                break;
-            }
-            if self.at > before && (kind == T::Comma || (token.new_line && self.starts_line(kind)))
-            {
-                break;
-            }
-            self.skip_group();
-        }
-        self.is_lost = false;
-    }
-
-    /// Reads what stands between brackets, one element after another, and goes on after mistakes.
-    /// Elements are separated by commas or new lines. The opening bracket is already read.
-    fn sequence(&mut self, close: T, what: &str, mut element: impl FnMut(&mut Self)) {
-        let (no_brace, no_in) = (self.no_brace, self.no_in);
-        (self.no_brace, self.no_in) = (false, false);
-        let mut wants_separator = false;
-        while !self.is_lost {
-            let token = self.token();
-            if token.kind == close || token.kind == T::Eof || self.item_at_margin() {
-                break;
-            }
-            if token.kind == T::Comma {
-                if !wants_separator {
-                    self.unexpected(what);
-                    self.is_lost = false;
-                }
-                self.at += 1;
-                wants_separator = false;
-                continue;
-            }
-            if matches!(
-                token.kind,
-                T::RBrace | T::RBracket | T::RParen | T::InterpClose
-            ) {
-                if self.partner[self.at] != u32::MAX {
-                    break;
-                }
-                self.unmatched();
-                continue;
-            }
-            let before = self.at;
-            let after_brace =
-                before.checked_sub(1).map(|at| self.tokens[at].kind) == Some(T::RBrace);
-            if wants_separator && !token.new_line && !after_brace {
-                self.unexpected("`,` or a new line");
-            } else {
-                element(self);
-                wants_separator = true;
-            }
-            self.recover(close, before);
-        }
-        (self.no_brace, self.no_in) = (no_brace, no_in);
-    }
-
-    /// Expects the end of a bracket that holds one thing, which began at `before`.
-    fn end_of_bracket(&mut self, close: T, before: usize) {
-        let ends = self.peek() == close || self.peek() == T::Eof || self.item_at_margin();
-        if !ends {
-            self.unexpected(close.text());
-        }
-        self.recover(close, before);
-    }
-
-    /// Reports a closing bracket that nothing opened, and goes past it.
-    fn unmatched(&mut self) {
-        let token = self.bump();
-        if !self.is_lost {
-            let text = token.kind.text();
-            self.report(
-                Diagnostic::error("E0009", format!("{text} closes nothing"))
-                    .label(self.span_of(token), "no bracket is open here"),
-            );
-        }
-    }
-
-    /// Whether a token at the beginning of a line may begin a member, element or statement.
-    fn starts_line(&self, kind: T) -> bool {
-        kind.is_word()
-            || matches!(
-                kind,
-                T::Quote | T::Ellipsis | T::LBrace | T::LBracket | T::Int
-            )
-    }
-
-    /// Skips a token, or a bracket with all that it holds.
-    fn skip_group(&mut self) {
-        let partner = self.partner[self.at];
-        let target = if partner != u32::MAX && partner as usize > self.at {
-            partner as usize + 1
-        } else {
-            self.at + 1
-        };
-        if self.peek() != T::Eof {
-            // Never beyond an item at the margin: then the bracket was not meant to hold it.
-            let mut at = self.at + 1;
-            while at < target && !self.item_at(at) {
-                at += 1;
-            }
-            self.at = at;
-        }
-    }
-
-    /// Whether an item begins here at the left margin: then every open bracket lacks its end.
-    fn item_at_margin(&self) -> bool {
-        self.item_at(self.at)
-    }
-
-    fn item_at(&self, at: usize) -> bool {
-        let Some(token) = self.tokens.get(at) else {
-            return false;
-        };
-        let is_margin =
-            token.start == 0 || self.source.get(token.start as usize - 1) == Some(&b'\n');
-        if !is_margin || !token.kind.is_word() {
-            return false;
-        }
-        let next = self.tokens.get(at + 1).map_or(T::Eof, |token| token.kind);
-        match token.kind {
-            T::Type | T::Fn | T::App | T::Env | T::Use | T::Let => next.is_word(),
-            T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
-            T::Test | T::Policy => next == T::Quote,
-            _ => false,
-        }
-    }
-
-    /// Expects the end of a bracket that began at `open`.
-    fn close(&mut self, open: Span, kind: T) {
-        if self.is_lost || self.eat(kind) {
-            return;
-        }
-        // One message per place, and none when its own line already has one.
-        let is_said = self
-            .diagnostics
-            .last()
-            .and_then(Diagnostic::span)
-            .is_some_and(|said| {
-                said.start >= open.start
-                    && !self.source[open.start as usize..said.start as usize].contains(&b'\n')
-            });
-        if self.unclosed_at == self.at || is_said {
-            self.is_lost = true;
-            return;
-        }
-        self.unclosed_at = self.at;
-        let found = self.describe(self.token());
-        let diagnostic =
-            Diagnostic::error("E0003", format!("{} is never closed", opening(kind).text()))
-                .label(open, "opened here")
-                .label(
-                    self.before(),
-                    format!("expected {} before {found}", kind.text()),
-                );
-        self.lose(diagnostic);
-    }
-
-    fn lexer_problems(&mut self, problems: &[(Problem, u32, u32)]) {
-        for (problem, start, end) in problems {
-            let span = Span::new(self.file, *start, *end);
-            let diagnostic = match problem {
-                Problem::Unterminated(what) => {
-                    Diagnostic::error("E0005", format!("the {what} has no end"))
-                        .label(span, "begins here")
-                        .help(match *what {
-                            "string" => "close it with `\"` on the same line; texts of several lines go between `\"\"\"`",
-                            "text block" => "close it with `\"\"\"`",
-                            _ => "close it with `/` on the same line",
-                        })
-                }
-                Problem::UnterminatedComment => {
-                    Diagnostic::error("E0005", "the comment has no end").label(span, "begins here").help("close it with `*/`")
-                }
-                Problem::NotUtf8 => Diagnostic::error("E0002", "the text is not UTF-8").label(span, "these bytes"),
-                Problem::Character => {
-                    let text = String::from_utf8_lossy(&self.source[span.range()]).into_owned();
-                    let shown: String = text.chars().take(8).flat_map(char::escape_debug).collect();
-                    let help = match text.chars().next() {
-                        Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => "strings stand between straight quotation marks: `\"`",
-                        Some('\'') => "strings stand between `\"`",
-                        Some('#') => "comments begin with `//`",
-                        _ => "names are made of letters, digits and `_`; other characters go into quoted strings",
-                    };
-                    Diagnostic::error("E0002", format!("`{shown}` means nothing here")).label(span, "").help(help)
-                }
-            };
-            self.diagnostics.push(diagnostic);
-        }
     }
 }

@@ -12,7 +12,7 @@ impl Parser<'_> {
         if self.is_lost {
             return self.error_expr();
         }
-        if self.item_at_margin() {
+        if self.item_at_margin() || (self.brackets == 0 && self.item_at(self.at)) {
             let place = self
                 .at
                 .checked_sub(1)
@@ -186,12 +186,11 @@ impl Parser<'_> {
         let start = self.start();
         let open = self.here();
         self.bump();
-        let (no_brace, no_in) = (self.no_brace, self.no_in);
-        (self.no_brace, self.no_in) = (false, false);
+        let outside = self.enter_brackets();
         let before = self.at;
         let expr = self.expr();
         self.end_of_bracket(T::RParen, before);
-        (self.no_brace, self.no_in) = (no_brace, no_in);
+        self.leave_brackets(outside);
         self.close(open, T::RParen);
         self.finish(start, NodeKind::Paren);
         expr
@@ -329,12 +328,11 @@ impl Parser<'_> {
         let start = self.start();
         let open = self.here();
         self.bump();
-        let (no_brace, no_in) = (self.no_brace, self.no_in);
-        (self.no_brace, self.no_in) = (false, false);
+        let outside = self.enter_brackets();
         let before = self.at;
         let expr = self.expr();
         self.end_of_bracket(T::RBrace, before);
-        (self.no_brace, self.no_in) = (no_brace, no_in);
+        self.leave_brackets(outside);
         self.close(open, T::RBrace);
         self.finish(start, NodeKind::Block);
         expr

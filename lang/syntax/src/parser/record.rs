@@ -311,8 +311,7 @@ impl Parser<'_> {
     pub(super) fn selector(&mut self) -> Selector {
         let open = self.here();
         self.bump();
-        let (no_brace, no_in) = (self.no_brace, self.no_in);
-        (self.no_brace, self.no_in) = (false, false);
+        let outside = self.enter_brackets();
         let before = self.at;
         let first = self.expr();
         let selector = if self.peek() == T::Quote && self.same_line() && !self.is_lost {
@@ -330,7 +329,7 @@ impl Parser<'_> {
             Selector::Key(first)
         };
         self.end_of_bracket(T::RBracket, before);
-        (self.no_brace, self.no_in) = (no_brace, no_in);
+        self.leave_brackets(outside);
         self.close(open, T::RBracket);
         selector
     }

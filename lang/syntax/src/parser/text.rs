@@ -47,10 +47,9 @@ impl Parser<'_> {
         let start = self.start();
         let partner = self.partner[self.at];
         self.bump();
-        let (no_brace, no_in) = (self.no_brace, self.no_in);
-        (self.no_brace, self.no_in) = (false, false);
+        let outside = self.enter_brackets();
         let expr = self.expr();
-        (self.no_brace, self.no_in) = (no_brace, no_in);
+        self.leave_brackets(outside);
         if partner != u32::MAX {
             if self.peek() != T::InterpClose {
                 self.unexpected("`}`");
