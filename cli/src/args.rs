@@ -36,6 +36,7 @@ pub(crate) enum Command {
     New(commands::new::NewArgs),
     Check(commands::check::CheckArgs),
     Build(commands::build::BuildArgs),
+    Fmt(commands::fmt::FmtArgs),
     Diff(commands::diff::DiffArgs),
     Up(commands::up::UpArgs),
     Demo(commands::demo::DemoArgs),

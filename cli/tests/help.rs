@@ -22,6 +22,7 @@ fn help_reads_well() {
     insta::assert_snapshot!("ordain", help(&["--help"]));
     for command in [
         "new", "check", "build", "diff", "up", "demo", "status", "history", "rollback", "explain",
+        "fmt",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }

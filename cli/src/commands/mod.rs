@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::New(own) => new::run(own, format),
         Command::Check(own) => check::run(own, format),
         Command::Build(own) => build::run(own, format),
+        Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),
         Command::Up(own) => up::run(own, format),
         Command::Demo(own) => demo::run(own),
