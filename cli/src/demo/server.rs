@@ -20,7 +20,7 @@ struct Part {
     name: String,
     version: String,
     greeting: String,
-    /// Other parts that the front page asks: `name=http://host:port/`.
+    /// Other services that the front page asks, with their addresses.
     asks: Vec<(String, String)>,
 }
 
@@ -54,6 +54,14 @@ fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
+/// Returns where a service is: what Kubernetes puts into the environment of pods that start after it, else its name.
+fn address(service: &str) -> String {
+    let prefix = service.to_uppercase().replace('-', "_");
+    let host = var(&format!("{prefix}_SERVICE_HOST")).unwrap_or_else(|| service.to_owned());
+    let port = var(&format!("{prefix}_SERVICE_PORT")).unwrap_or_else(|| "8080".to_owned());
+    format!("http://{host}:{port}/")
+}
+
 async fn serve() -> std::io::Result<()> {
     let port = var("PORT").and_then(|p| p.parse().ok()).unwrap_or(8080);
     // A plain process shares the machine's addresses, so it is told which one is its own.
@@ -62,14 +70,10 @@ async fn serve() -> std::io::Result<()> {
         .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let asks = var("ASKS").unwrap_or_default();
     let part = Arc::new(Part {
-        name: var("NAME").unwrap_or_else(|| "shop".to_owned()),
+        name: var("SERVICE").unwrap_or_else(|| "shop".to_owned()),
         version: var("VERSION").unwrap_or_else(|| "unknown".to_owned()),
         greeting: var("GREETING").unwrap_or_else(|| "Welcome".to_owned()),
-        asks: asks
-            .split(',')
-            .filter_map(|a| a.split_once('='))
-            .map(|(n, u)| (n.into(), u.into()))
-            .collect(),
+        asks: asks.split(',').filter(|a| !a.is_empty()).map(|a| (a.to_owned(), address(a))).collect(),
     });
     let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
     crate::terminal::say(&format!(

@@ -17,13 +17,14 @@ const SHOP: &[(&str, &str)] = &[
         "ordain.toml",
         include_str!("../../../examples/shop/ordain.toml"),
     ),
+    ("server.ord", include_str!("../../../examples/shop/server.ord")),
     ("shop.ord", include_str!("../../../examples/shop/shop.ord")),
     ("envs.ord", include_str!("../../../examples/shop/envs.ord")),
 ];
 /// The app of that project.
 const APP: &str = "shop";
 /// The namespace of its development environment, which the local cluster runs.
-const NAMESPACE: &str = "shop-dev";
+const NAMESPACE: &str = "shop";
 /// How long the front page may take to answer after a rollout.
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -95,7 +96,7 @@ impl Story {
 
         chapter(3, "A change, previewed before it is pushed");
         self.replace("1.0.0", "1.1.0")?;
-        self.replace("Welcome", "Welcome back")?;
+        self.replace("Welcome to the shop", "Welcome back to the shop")?;
         let good = self.commit("shop: version 1.1.0")?;
         say("  $ ordain diff HEAD~1..HEAD");
         say(&indent(&diff::between(
