@@ -1,1 +1,38 @@
-//! ordain-lang-eval: see ARCHITECTURE.md.
+//! Evaluation of checked programs: late binding, amendments, provenance, and the objects as text.
+//!
+//! [`evaluate`] takes a program and an environment, evaluates every app by itself, and hands each
+//! to the caller's function as an [`App`], whose objects can be written as YAML, JSON or a
+//! `serde_json::Value`, and asked which lines set a field:
+//!
+//! ```no_run
+//! # fn f(program: &ordain_lang_types::Program) {
+//! use ordain_lang_eval::{Options, YamlText, evaluate};
+//!
+//! let options = Options { env: program.env("prod"), threads: 2 };
+//! let built = evaluate(program, options, |app| {
+//!     let mut text = YamlText::new();
+//!     for object in app.objects.clone() {
+//!         text.document();
+//!         app.write(&object, &mut text);
+//!     }
+//!     text.finish()
+//! });
+//! # let _ = built;
+//! # }
+//! ```
+//!
+//! This crate opens no file and knows no syntax tree; it reads what the checker resolved.
+
+mod emit;
+mod heap;
+mod limits;
+mod machine;
+pub mod num;
+mod outside;
+mod provenance;
+mod session;
+mod value;
+
+pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
+pub use provenance::{How, Layer, Source};
+pub use session::{App, Evaluated, Object, Options, evaluate};

@@ -23,8 +23,9 @@ macro_rules! ids {
                 self.0 as usize
             }
 
-            #[allow(dead_code)]
-            pub(crate) fn new(index: usize) -> $name {
+            /// The number at a position of its table.
+            #[must_use]
+            pub fn new(index: usize) -> $name {
                 $name(u32::try_from(index).unwrap_or(u32::MAX))
             }
         }

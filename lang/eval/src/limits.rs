@@ -1,0 +1,27 @@
+//! How much one app may take. A program within the limits always ends, and soon.
+
+/// Nested evaluations: expressions inside expressions, fields that need fields. With the stack
+/// of [`STACK_BYTES`] this is safe in an unoptimised build as well.
+pub(crate) const MAX_DEPTH: u32 = 2_000;
+
+/// The stack of a thread that evaluates, in bytes: some ten kilobytes for each nested evaluation.
+pub(crate) const STACK_BYTES: usize = 128 << 20;
+
+/// Fields, elements and entries made for one app, intermediate ones included. A Deployment has
+/// about a hundred; at some thirty bytes each this is half a gigabyte.
+pub(crate) const MAX_CELLS: usize = 16 << 20;
+
+/// Bytes of text made for one app.
+pub(crate) const MAX_TEXT: usize = 256 << 20;
+
+/// Turns of all loops together for one app, those whose condition did not hold included.
+pub(crate) const MAX_TURNS: u64 = 50_000_000;
+
+/// The longest range that becomes a list.
+pub(crate) const MAX_RANGE: u64 = 1 << 20;
+
+/// Diagnostics for one app; what goes beyond is counted, not shown.
+pub(crate) const MAX_DIAGNOSTICS: usize = 100;
+
+/// After this many cells a thread starts the next app on an empty heap.
+pub(crate) const FRESH_CELLS: usize = 1 << 20;

@@ -1,0 +1,254 @@
+//! Values into a [`Sink`]: absent fields are left out, objects begin with `apiVersion`, `kind` and
+//! `metadata`, everything else keeps the order it was written in.
+
+use ordain_lang_syntax::{Diagnostic, Span};
+
+use super::Machine;
+use super::show::MASK;
+use crate::emit::{JsonText, Sink, YamlText};
+use crate::num::duration::Duration;
+use crate::value::{RecId, Reported, Res, Value};
+
+/// How values are poured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pour<'a> {
+    /// Secrets are written as they are, not masked.
+    pub(crate) reveal: bool,
+    /// The namespace of objects which name none and live in one.
+    pub(crate) namespace: Option<&'a str>,
+}
+
+/// A sink for nothing, to evaluate a value to its leaves.
+pub(crate) struct Nowhere;
+
+impl Sink for Nowhere {
+    fn null(&mut self) {}
+    fn bool(&mut self, _: bool) {}
+    fn int(&mut self, _: i64) {}
+    fn float(&mut self, _: f64) {}
+    fn str(&mut self, _: &str) {}
+    fn map(&mut self, _: bool) {}
+    fn key(&mut self, _: &str) {}
+    fn list(&mut self, _: bool) {}
+    fn end(&mut self) {}
+}
+
+impl<'p> Machine<'p> {
+    /// Pours any value. On an error the sink is left with half a value.
+    pub(crate) fn pour<S: Sink>(&mut self, value: Value, sink: &mut S, how: Pour<'_>) -> Res<()> {
+        match value {
+            Value::Null => sink.null(),
+            Value::Bool(value) => sink.bool(value),
+            Value::Int(value) => sink.int(value),
+            Value::Float(value) => sink.float(value),
+            Value::Str(text) | Value::Quantity(text) => sink.str(self.text(text)),
+            Value::Duration(nanos) => sink.str(&Duration(nanos).to_string()),
+            Value::List(list) => {
+                let part = self.heap.list_part(list);
+                sink.list(part.len == 0);
+                let mut result = Ok(());
+                for at in part.range() {
+                    result = result.and(self.pour(self.heap.items[at].value, sink, how));
+                }
+                sink.end();
+                return result;
+            }
+            Value::Map(map) => {
+                let part = self.heap.map_part(map);
+                sink.map(part.len == 0);
+                let mut result = Ok(());
+                for at in part.range() {
+                    let entry = self.heap.entries[at];
+                    sink.key(self.text(entry.key));
+                    result = result.and(self.pour(entry.value, sink, how));
+                }
+                sink.end();
+                return result;
+            }
+            Value::Rec(rec) => {
+                let def = self.def(self.heap.rec(rec).def);
+                return match def.gvk() {
+                    Some(_) => self.pour_object(rec, sink, how),
+                    None => self.pour_record(rec, sink, how),
+                };
+            }
+            Value::Secret(index) => {
+                if !how.reveal {
+                    sink.str(MASK);
+                    return Ok(());
+                }
+                return self.pour(self.heap.secrets[index as usize], sink, how);
+            }
+            Value::Forced(index) => {
+                return self.pour(self.heap.forced[index as usize].1, sink, how);
+            }
+            Value::Fn(_) | Value::Closure(_) => {
+                return Err(self.report(
+                    Diagnostic::error("E0514", "a function cannot be part of an object")
+                        .note("call it, or leave the field out"),
+                ));
+            }
+            Value::Default | Value::Thunk(_) | Value::Running(_) | Value::Failed => {
+                return Err(Reported);
+            }
+        }
+        Ok(())
+    }
+
+    /// The fields of a record that have a value, evaluated, on the stack of half-poured records.
+    fn set_fields(&mut self, rec: RecId) -> Res<usize> {
+        self.see(rec);
+        let record = *self.heap.rec(rec);
+        let def = self.def(record.def);
+        let start = self.pouring.len();
+        let mut result = Ok(());
+        for at in 0..record.cells.len as usize {
+            let cell = self.heap.cells(rec)[at];
+            match self.field(rec, cell.pos, record.span) {
+                Ok(Value::Null) => {}
+                Ok(value) => {
+                    self.pouring
+                        .push((def.fields[cell.pos as usize].name, value));
+                }
+                Err(Reported) => result = Err(Reported),
+            }
+        }
+        for pos in &def.required {
+            if self.heap.find(rec, *pos).is_none() && !self.is_implied(rec, *pos) {
+                result = Err(self.missing(rec, *pos));
+            }
+        }
+        if result.is_err() {
+            self.pouring.truncate(start);
+        }
+        result.map(|()| start)
+    }
+
+    fn pour_record<S: Sink>(&mut self, rec: RecId, sink: &mut S, how: Pour<'_>) -> Res<()> {
+        let start = match self.set_fields(rec) {
+            Ok(start) => start,
+            Err(Reported) => {
+                sink.null();
+                return Err(Reported);
+            }
+        };
+        let end = self.pouring.len();
+        sink.map(start == end);
+        let mut result = Ok(());
+        for at in start..end {
+            let (name, value) = self.pouring[at];
+            sink.key(name.as_str());
+            result = result.and(self.pour(value, sink, how));
+        }
+        self.pouring.truncate(start);
+        sink.end();
+        result
+    }
+
+    fn pour_object<S: Sink>(&mut self, rec: RecId, sink: &mut S, how: Pour<'_>) -> Res<()> {
+        let def = self.def(self.heap.rec(rec).def);
+        let Some(gvk) = def.gvk() else {
+            return Err(Reported);
+        };
+        let start = match self.set_fields(rec) {
+            Ok(start) => start,
+            Err(Reported) => {
+                sink.null();
+                return Err(Reported);
+            }
+        };
+        let end = self.pouring.len();
+        sink.map(false);
+        sink.key("apiVersion");
+        sink.str(&gvk.api_version);
+        sink.key("kind");
+        sink.str(&gvk.kind);
+        let mut result = Ok(());
+        let metadata = self.pouring[start..end]
+            .iter()
+            .find(|(name, _)| *name == "metadata");
+        if let Some((_, metadata)) = metadata.copied() {
+            sink.key("metadata");
+            let namespace = how.namespace.filter(|_| gvk.namespaced);
+            result = result.and(self.pour_metadata(metadata, namespace, sink, how));
+        }
+        for at in start..end {
+            let (name, value) = self.pouring[at];
+            if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                sink.key(name.as_str());
+                // An object inside an object keeps its own namespace.
+                let inner = Pour {
+                    namespace: None,
+                    ..how
+                };
+                result = result.and(self.pour(value, sink, inner));
+            }
+        }
+        self.pouring.truncate(start);
+        sink.end();
+        result
+    }
+
+    /// Metadata of an object, with the environment's namespace behind the name if it has none.
+    fn pour_metadata<S: Sink>(
+        &mut self,
+        metadata: Value,
+        namespace: Option<&str>,
+        sink: &mut S,
+        how: Pour<'_>,
+    ) -> Res<()> {
+        let (Value::Rec(rec), Some(namespace)) = (metadata, namespace) else {
+            return self.pour(metadata, sink, how);
+        };
+        let start = match self.set_fields(rec) {
+            Ok(start) => start,
+            Err(Reported) => {
+                sink.null();
+                return Err(Reported);
+            }
+        };
+        let end = self.pouring.len();
+        let position = |wanted: &str| {
+            self.pouring[start..end]
+                .iter()
+                .position(|(name, _)| name.as_str() == wanted)
+        };
+        let has_namespace = position("namespace").is_some();
+        let name_at = position("name");
+        let after = if has_namespace {
+            None
+        } else {
+            Some(name_at.map_or(start, |at| start + at))
+        };
+        sink.map(false);
+        let mut result = Ok(());
+        if name_at.is_none() && !has_namespace {
+            sink.key("namespace");
+            sink.str(namespace);
+        }
+        for at in start..end {
+            let (name, value) = self.pouring[at];
+            sink.key(name.as_str());
+            result = result.and(self.pour(value, sink, how));
+            if after == Some(at) && name_at.is_some() {
+                sink.key("namespace");
+                sink.str(namespace);
+            }
+        }
+        self.pouring.truncate(start);
+        sink.end();
+        result
+    }
+
+    /// A value as the text of a document, for `to_json` and `to_yaml`.
+    pub(super) fn document(&mut self, value: Value, yaml: bool, _span: Span) -> Res<String> {
+        if yaml {
+            let mut text = YamlText::new();
+            self.pour(value, &mut text, Pour::default())?;
+            return Ok(text.finish());
+        }
+        let mut text = JsonText::new(false);
+        self.pour(value, &mut text, Pour::default())?;
+        Ok(text.finish())
+    }
+}

@@ -1,0 +1,314 @@
+//! What the checker could not prove: refinements of values made at run time, and the rules of
+//! whole records, checked once the record was read.
+
+use crate::outside::refine::{StringFault, check_string};
+use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_types::TyKind;
+use ordain_lang_types::hir::{ExprId, ExprKind};
+use ordain_lang_types::ty::{Literal, StringRule, Ty};
+
+use super::{Cx, Machine};
+use crate::provenance;
+use crate::value::{RecId, Reported, Res, Value};
+
+/// Parts of a failed condition whose values a message shows.
+const SHOWN_PARTS: usize = 6;
+
+impl<'p> Machine<'p> {
+    /// Checks the refinements of a value that has the shape of the type.
+    pub(super) fn check(&mut self, value: Value, ty: Ty, span: Span, rule: Option<Span>) -> Res {
+        match self.fault(value, ty) {
+            None => Ok(value),
+            Some((code, message)) => Err(self.broken(code, message, ty, span, rule)),
+        }
+    }
+
+    pub(super) fn broken(
+        &mut self,
+        code: &'static str,
+        message: String,
+        ty: Ty,
+        span: Span,
+        rule: Option<Span>,
+    ) -> Reported {
+        let mut diagnostic = Diagnostic::error(code, message).label(span, "this value");
+        if let Some(rule) = rule {
+            diagnostic = diagnostic.label(rule, "the rule");
+        }
+        let shown = self.program.show(ty);
+        self.report(diagnostic.note(format!("expected {shown}")))
+    }
+
+    /// The first rule of the type that the value breaks, as code and message.
+    pub(super) fn fault(&self, value: Value, ty: Ty) -> Option<(&'static str, String)> {
+        let types = &self.program.types;
+        let broken = |message: String| Some(("E0206", message));
+        match (types.kind(ty), value) {
+            (TyKind::Optional(inner), value) => match value {
+                Value::Null => None,
+                value => self.fault(value, *inner),
+            },
+            (TyKind::Secret(inner), Value::Secret(index)) => {
+                // The message must not show what is inside.
+                let (code, _) = self.fault(self.heap.secrets[index as usize], *inner)?;
+                Some((
+                    code,
+                    "the secret does not keep the rule of its type".to_owned(),
+                ))
+            }
+            (TyKind::Secret(inner), value) => self.fault(value, *inner),
+            (TyKind::Any | TyKind::Null | TyKind::Error | TyKind::Param(_), _) => None,
+            (_, Value::Null) => Some(("E0204", "the value is absent".to_owned())),
+            (TyKind::Int(range), Value::Int(n)) if !range.contains(n) => {
+                Some(("E0203", format!("{n} is outside {}", show_range(*range))))
+            }
+            (TyKind::Float(range), Value::Float(f)) if !range.contains(f) => Some((
+                "E0203",
+                format!("{f} is outside {}..={}", range.min(), range.max()),
+            )),
+            (TyKind::Float(range), Value::Int(n)) if !range.contains(n as f64) => Some((
+                "E0203",
+                format!("{n} is outside {}..={}", range.min(), range.max()),
+            )),
+            (TyKind::String(rule), Value::Str(text)) => string_fault(rule, self.text(text)),
+            (TyKind::Enum(names), Value::Str(text)) => {
+                let text = self.text(text);
+                if names.iter().any(|name| name.as_str() == text) {
+                    return None;
+                }
+                broken(format!("\"{text}\" is not allowed here"))
+            }
+            (TyKind::Literal(_), value) if !self.is_of(value, ty) => {
+                broken(format!("{} is not allowed here", self.show(value)))
+            }
+            (TyKind::List(list), Value::List(id)) => {
+                let items = self.heap.list(id);
+                if !list.len.contains(items.len()) {
+                    let message = format!("this list has {} elements", items.len());
+                    return Some(("E0211", message));
+                }
+                items
+                    .iter()
+                    .find_map(|item| self.fault(item.value, list.item))
+            }
+            (TyKind::Map(key, inner), Value::Map(id)) => {
+                self.heap.map(id).iter().find_map(|entry| {
+                    self.fault(Value::Str(entry.key), *key)
+                        .or_else(|| self.fault(entry.value, *inner))
+                })
+            }
+            (TyKind::Union(members), value) => {
+                if members.iter().any(|member| self.is_of(value, *member)) {
+                    return None;
+                }
+                broken(format!(
+                    "{} fits none of the alternatives",
+                    self.show(value)
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a value is of a type, refinements included.
+    pub(super) fn is_of(&self, value: Value, ty: Ty) -> bool {
+        let types = &self.program.types;
+        let shape = match (types.kind(ty), value) {
+            (TyKind::Any | TyKind::Error | TyKind::Param(_), _) => true,
+            (TyKind::Optional(inner), value) => {
+                return matches!(value, Value::Null) || self.is_of(value, *inner);
+            }
+            (TyKind::Null, Value::Null)
+            | (TyKind::Bool, Value::Bool(_))
+            | (TyKind::Int(_), Value::Int(_))
+            | (TyKind::Float(_), Value::Float(_) | Value::Int(_))
+            | (TyKind::String(_) | TyKind::Enum(_), Value::Str(_))
+            | (TyKind::Time | TyKind::MicroTime, Value::Str(_))
+            | (TyKind::Quantity, Value::Quantity(_))
+            | (TyKind::Duration, Value::Duration(_))
+            | (TyKind::IntOrString, Value::Int(_) | Value::Str(_))
+            | (TyKind::Fn(..), Value::Fn(_) | Value::Closure(_))
+            | (TyKind::Secret(_), Value::Secret(_)) => true,
+            (TyKind::Literal(literal), value) => match (literal, value) {
+                (Literal::Bool(a), Value::Bool(b)) => *a == b,
+                (Literal::Int(a), Value::Int(b)) => *a == b,
+                (Literal::Str(a), Value::Str(b)) => a.as_str() == self.text(b),
+                _ => false,
+            },
+            (TyKind::List(list), Value::List(id)) => {
+                return self
+                    .heap
+                    .list(id)
+                    .iter()
+                    .all(|item| self.is_of(item.value, list.item));
+            }
+            (TyKind::Map(_, inner), Value::Map(id)) => {
+                return self
+                    .heap
+                    .map(id)
+                    .iter()
+                    .all(|e| self.is_of(e.value, *inner));
+            }
+            (TyKind::Record(def), Value::Rec(rec)) => return self.heap.rec(rec).def == *def,
+            (TyKind::Object, Value::Rec(rec)) => {
+                return self.def(self.heap.rec(rec).def).gvk().is_some();
+            }
+            (TyKind::Union(members), value) => {
+                return members.iter().any(|member| self.is_of(value, *member));
+            }
+            _ => false,
+        };
+        shape && self.fault(value, ty).is_none()
+    }
+
+    /// Evaluates every field of a record and checks its asserts.
+    pub(crate) fn check_record(&mut self, rec: RecId) -> Res<()> {
+        let record = *self.heap.rec(rec);
+        let def = self.def(record.def);
+        let mut result = Ok(());
+        for pos in &def.required {
+            let value = self.field(rec, *pos, record.span);
+            let missing = matches!(value, Ok(Value::Null));
+            result = result.and(value.map(drop));
+            if missing {
+                result = Err(self.missing(rec, *pos));
+            }
+        }
+        for cell in self.heap.cells(rec).to_vec() {
+            result = result.and(self.field(rec, cell.pos, record.span).map(drop));
+        }
+        result?;
+        for assert in &def.asserts {
+            let slots = assert.condition.slots;
+            let holds = self.in_frame(slots, provenance::DEFAULT, |m, cx| {
+                let cx = Cx {
+                    this: Some(rec),
+                    ..cx
+                };
+                let holds = m.condition(assert.condition.expr, cx)?;
+                let parts = if holds {
+                    Vec::new()
+                } else {
+                    m.parts(assert.condition.expr, cx)
+                };
+                Ok((holds, parts))
+            });
+            let (holds, parts) = match holds {
+                Ok(found) => found,
+                Err(Reported) => {
+                    result = Err(Reported);
+                    continue;
+                }
+            };
+            if holds {
+                continue;
+            }
+            let message = match assert.message {
+                Some(body) => {
+                    let text = self.body(body, Some(rec), provenance::DEFAULT);
+                    text.map(|text| self.plain_text(text)).unwrap_or_default()
+                }
+                None => format!("an assertion of `{}` does not hold", def.name),
+            };
+            let mut diagnostic = Diagnostic::error("E0504", message)
+                .label(record.span, "this value")
+                .label(assert.span, "the rule");
+            for part in parts {
+                diagnostic = diagnostic.note(part);
+            }
+            result = Err(self.report(diagnostic));
+        }
+        result
+    }
+
+    pub(crate) fn missing(&mut self, rec: RecId, pos: u32) -> Reported {
+        let record = *self.heap.rec(rec);
+        let def = self.def(record.def);
+        let field = &def.fields[pos as usize];
+        let mut diagnostic =
+            Diagnostic::error("E0204", format!("`{}` needs `{}`", def.name, field.name))
+                .label(record.span, format!("`{}` is not set", field.name));
+        if let Some(span) = field.span {
+            diagnostic = diagnostic.label(span, "declared here");
+        }
+        self.report(diagnostic)
+    }
+
+    /// The values of what a condition is made of: `replicas is 1`.
+    fn parts(&mut self, condition: ExprId, cx: Cx) -> Vec<String> {
+        let mut leaves = Vec::new();
+        self.leaves(condition, &mut leaves);
+        let mut parts = Vec::new();
+        for leaf in leaves.into_iter().take(SHOWN_PARTS) {
+            let Some(name) = self.written(leaf, cx) else {
+                continue;
+            };
+            let Ok(value) = self.eval(leaf, cx) else {
+                continue;
+            };
+            let part = format!("`{name}` is {}", self.show(value));
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        parts
+    }
+
+    fn leaves(&self, expr: ExprId, leaves: &mut Vec<ExprId>) {
+        match self.program.hir.kind(expr) {
+            ExprKind::Binary(_, left, right) => {
+                self.leaves(*left, leaves);
+                self.leaves(*right, leaves);
+            }
+            ExprKind::Not(inner)
+            | ExprKind::Neg(inner)
+            | ExprKind::Check(inner, ..)
+            | ExprKind::Convert(inner, ..) => self.leaves(*inner, leaves),
+            ExprKind::SelfField(_) | ExprKind::Field(..) | ExprKind::DynField(..) => {
+                leaves.push(expr);
+            }
+            ExprKind::Builtin(_, args) => {
+                for arg in args {
+                    self.leaves(*arg, leaves);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How a leaf of a condition is written, from its names.
+    fn written(&self, expr: ExprId, cx: Cx) -> Option<String> {
+        match self.program.hir.kind(expr) {
+            ExprKind::SelfField(pos) => {
+                let def = self.def(self.heap.rec(cx.this?).def);
+                Some(def.fields.get(*pos as usize)?.name.as_str().to_owned())
+            }
+            ExprKind::Field(base, pos) => {
+                let record = self.program.types.as_record(self.program.hir.ty(*base))?;
+                let field = self.def(record).fields.get(*pos as usize)?.name;
+                Some(match self.written(*base, cx) {
+                    Some(base) => format!("{base}.{field}"),
+                    None => format!(".{field}"),
+                })
+            }
+            ExprKind::DynField(base, name) => Some(format!(
+                "{}.{name}",
+                self.written(*base, cx).unwrap_or_default()
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn string_fault(rule: &StringRule, text: &str) -> Option<(&'static str, String)> {
+    Some(match check_string(rule, text).err()? {
+        StringFault::Pattern(pattern) => {
+            ("E0205", format!("\"{text}\" does not match /{pattern}/"))
+        }
+        StringFault::Length(len) => ("E0211", format!("this string has {len} characters")),
+    })
+}
+
+fn show_range(range: ordain_lang_types::ty::IntRange) -> String {
+    format!("{}..={}", range.min, range.max)
+}

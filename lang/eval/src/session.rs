@@ -1,0 +1,491 @@
+//! From a program and an environment to the objects of its apps: threads, identities, duplicates.
+//!
+//! Each app is evaluated by itself, on one of a few threads; the caller's function sees it there,
+//! while its values live, and keeps what it needs.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ordain_lang_syntax::{Diagnostic, Name, Span};
+use ordain_lang_types::Program;
+use ordain_lang_types::program::{AppId, Env, EnvId, LetId, Setting};
+use ordain_schemas::KubeVersion;
+use serde_json::Value as Json;
+
+use crate::emit::{JsonSink, Sink};
+use crate::limits;
+use crate::machine::Machine;
+use crate::machine::pour::{Nowhere, Pour};
+use crate::provenance::Source;
+use crate::value::{Reported, Res, Value};
+
+/// How to evaluate.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The environment; none evaluates the apps as they stand.
+    pub env: Option<EnvId>,
+    /// How many threads at most. One is enough for a few apps.
+    pub threads: usize,
+}
+
+/// Which object it is, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// `v1`, `apps/v1`.
+    pub api_version: String,
+    /// `Deployment`.
+    pub kind: String,
+    /// The namespace; that of the environment when the object names none and its kind needs one.
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+    /// The element of the app's `objects` which it is.
+    pub at: Span,
+    /// Where the record was made, perhaps in a library.
+    pub made: Span,
+    index: usize,
+}
+
+impl Object {
+    /// The API group; empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    /// `Deployment shop/web`, as diagnostics name it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        title(&self.kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+/// An evaluated app; its objects can be written in any form.
+pub struct App<'m, 'p> {
+    /// Its name; that of the module for a file that exports objects without an app.
+    pub name: &'p str,
+    /// Where its name is.
+    pub span: Span,
+    /// The namespace of the environment.
+    pub namespace: Option<&'p str>,
+    /// The cluster of the environment.
+    pub cluster: Option<&'p str>,
+    /// Its objects in the order of the source. Empty when there were mistakes.
+    pub objects: Vec<Object>,
+    values: Vec<Value>,
+    machine: &'m mut Machine<'p>,
+}
+
+impl App<'_, '_> {
+    /// Writes an object; secrets are masked.
+    pub fn write(&mut self, object: &Object, sink: &mut impl Sink) {
+        let how = Pour {
+            reveal: false,
+            namespace: object.namespace.as_deref(),
+        };
+        // It was poured once before, so nothing can fail.
+        let _ = self.machine.pour(self.values[object.index], sink, how);
+    }
+
+    /// Writes an object with its secrets, which must not reach a log, a diff or a screen.
+    pub fn write_revealed(&mut self, object: &Object, sink: &mut impl Sink) {
+        let how = Pour {
+            reveal: true,
+            namespace: object.namespace.as_deref(),
+        };
+        let _ = self.machine.pour(self.values[object.index], sink, how);
+    }
+
+    /// An object as JSON; secrets are masked.
+    pub fn json(&mut self, object: &Object) -> Json {
+        let mut sink = JsonSink::new();
+        self.write(object, &mut sink);
+        sink.finish()
+    }
+
+    /// Which lines set a field of an object, newest first, with the value as messages show it.
+    ///
+    /// A step of the path is a field, a key, or a list element by position or by the value of one
+    /// of its fields: `["spec", "template", "spec", "containers", "main", "image"]`.
+    pub fn explain(&mut self, object: &Object, path: &[&str]) -> Option<(String, Vec<Source>)> {
+        let (value, chain) = self.machine.explain(self.values[object.index], path)?;
+        Some((self.machine.show(value), chain))
+    }
+}
+
+/// What came out of an evaluation.
+#[derive(Debug)]
+pub struct Evaluated<R> {
+    /// What the caller's function made of each app, in the order of the program.
+    pub apps: Vec<R>,
+    /// Every mistake that was found.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What is evaluated by itself.
+#[derive(Clone, Copy)]
+enum Unit {
+    App(AppId),
+    /// The exports of a file without an app, by module.
+    Exports(usize),
+}
+
+struct Done<R> {
+    unit: usize,
+    result: R,
+    objects: Vec<Object>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Evaluates all apps of a program in an environment, and gives each to `each`.
+///
+/// Apps with mistakes are given as well, without objects. The program must have passed the
+/// checker without errors.
+pub fn evaluate<'p, R: Send>(
+    program: &'p Program,
+    options: Options,
+    each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
+) -> Evaluated<R> {
+    let units = units(program);
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Done<R>>> = Mutex::new(Vec::with_capacity(units.len()));
+    let work = || {
+        let mut machine = Machine::new(program, options.env);
+        loop {
+            let unit = next.fetch_add(1, Ordering::Relaxed);
+            let Some(what) = units.get(unit) else { return };
+            let one = run(&mut machine, unit, *what, &each);
+            done.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push(one);
+        }
+    };
+    let threads = options.threads.clamp(1, units.len().max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            // Evaluation recurses with the program's nesting, so it brings its own stack.
+            let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
+            if thread.spawn_scoped(scope, work).is_err() {
+                // No thread to be had: the others do the work, or else nobody does.
+                break;
+            }
+        }
+    });
+    let mut done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_by_key(|one| one.unit);
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    for diagnostic in done
+        .iter_mut()
+        .flat_map(|one| std::mem::take(&mut one.diagnostics))
+    {
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
+    }
+    let env = options.env.map(|env| program.envs[env.index()].name);
+    duplicates(
+        done.iter().flat_map(|one| &one.objects),
+        env,
+        &mut diagnostics,
+    );
+    Evaluated {
+        apps: done.into_iter().map(|one| one.result).collect(),
+        diagnostics,
+    }
+}
+
+/// The apps, and the files that export objects without having an app.
+fn units(program: &Program) -> Vec<Unit> {
+    let mut units: Vec<Unit> = (0..program.apps.len())
+        .map(AppId::new)
+        .map(Unit::App)
+        .collect();
+    for (at, module) in program.modules.iter().enumerate() {
+        let has_app = program.apps.iter().any(|app| app.module.index() == at);
+        if !has_app && !module.exports.is_empty() {
+            units.push(Unit::Exports(at));
+        }
+    }
+    units
+}
+
+fn setting<'p>(
+    program: &'p Program,
+    env: Option<EnvId>,
+    pick: impl Fn(&Env) -> Option<&Setting>,
+) -> Option<&'p str> {
+    program.setting(env?, pick).map(|setting| &*setting.value)
+}
+
+fn run<'p, R>(
+    machine: &mut Machine<'p>,
+    unit: usize,
+    what: Unit,
+    each: &(impl Fn(&mut App<'_, 'p>) -> R + Sync),
+) -> Done<R> {
+    let program = machine.program;
+    machine.next_app();
+    let before = machine.diagnostics.len();
+    let (name, span) = match what {
+        Unit::App(id) => {
+            let app = &program.apps[id.index()];
+            (app.name.as_str(), app.span)
+        }
+        Unit::Exports(at) => {
+            let module = &program.modules[at];
+            let name = module.path.rsplit('.').next().unwrap_or(&module.path);
+            let first = module.exports.first();
+            let nowhere = Span::new(module.file, 0, 0);
+            (
+                name,
+                first.map_or(nowhere, |id| program.lets[id.index()].span),
+            )
+        }
+    };
+    let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
+    let (values, objects) = objects(machine, what, namespace);
+    let mut app = App {
+        name,
+        span,
+        namespace,
+        cluster: setting(program, machine.env, |env| env.cluster.as_ref()),
+        objects,
+        values,
+        machine,
+    };
+    let result = each(&mut app);
+    let objects = std::mem::take(&mut app.objects);
+    let diagnostics = app.machine.diagnostics.split_off(before);
+    Done {
+        unit,
+        result,
+        objects,
+        diagnostics,
+    }
+}
+
+/// Evaluates everything of an app; gives no objects when there is any mistake.
+fn objects(
+    machine: &mut Machine<'_>,
+    what: Unit,
+    namespace: Option<&str>,
+) -> (Vec<Value>, Vec<Object>) {
+    let before = machine.diagnostics.len();
+    let mut values = Vec::new();
+    let mut objects = Vec::new();
+    let found = match what {
+        Unit::App(id) => of_app(machine, id),
+        Unit::Exports(at) => of_exports(machine, &machine.program.modules[at].exports),
+    };
+    for (at, value) in found.unwrap_or_default() {
+        if let Ok(object) = settle(machine, values.len(), at, value, namespace) {
+            values.push(value);
+            objects.push(object);
+        }
+    }
+    if let Unit::App(id) = what {
+        // Fields that no object reads have rules as well.
+        let span = machine.program.apps[id.index()].span;
+        if let Ok(rec) = machine.app(id, span) {
+            let _ = machine.check_record(rec);
+            for cell in machine.heap.cells(rec).to_vec() {
+                if let Ok(Value::Rec(inner)) = machine.field(rec, cell.pos, span) {
+                    machine.see(inner);
+                }
+            }
+        }
+    }
+    while let Some(rec) = machine.next_unchecked() {
+        let _ = machine.check_record(rec);
+    }
+    if machine.diagnostics[before..]
+        .iter()
+        .any(Diagnostic::is_error)
+    {
+        return (Vec::new(), Vec::new());
+    }
+    (values, objects)
+}
+
+fn of_app(machine: &mut Machine<'_>, id: AppId) -> Res<Vec<(Span, Value)>> {
+    let app = &machine.program.apps[id.index()];
+    let rec = machine.app(id, app.span)?;
+    let Some(pos) = app.objects else {
+        return Ok(Vec::new());
+    };
+    let value = machine.field(rec, pos, app.span)?;
+    Ok(elements(machine, value, app.span))
+}
+
+fn of_exports(machine: &mut Machine<'_>, exports: &[LetId]) -> Res<Vec<(Span, Value)>> {
+    let mut found = Vec::new();
+    for id in exports {
+        let span = machine.program.lets[id.index()].span;
+        let value = machine.constant(*id, span)?;
+        found.extend(elements(machine, value, span));
+    }
+    Ok(found)
+}
+
+/// The objects of a list, with their places; a single object is a list of one.
+fn elements(machine: &Machine<'_>, value: Value, span: Span) -> Vec<(Span, Value)> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::List(list) => {
+            let items = machine.heap.list(list).iter();
+            items
+                .flat_map(|item| {
+                    let at = item.at as usize;
+                    let span = if at == 0 {
+                        span
+                    } else {
+                        machine.heap.provs[at].span
+                    };
+                    elements(machine, item.value, span)
+                })
+                .collect()
+        }
+        value => vec![(span, value)],
+    }
+}
+
+/// Evaluates an object to its leaves and reads who it is.
+fn settle(
+    machine: &mut Machine<'_>,
+    index: usize,
+    at: Span,
+    value: Value,
+    namespace: Option<&str>,
+) -> Res<Object> {
+    let mut object = identity(machine, index, at, value)?;
+    if object.namespace.is_none() && is_namespaced(machine, value, &object) {
+        object.namespace = namespace.map(str::to_owned);
+    }
+    machine.object = Some(object.title());
+    let settled = machine.pour(value, &mut Nowhere, Pour::default());
+    machine.object = None;
+    settled.map(|()| object)
+}
+
+fn identity(machine: &mut Machine<'_>, index: usize, at: Span, value: Value) -> Res<Object> {
+    let (api_version, kind, name, namespace, made) = match value {
+        Value::Rec(rec) => {
+            let record = *machine.heap.rec(rec);
+            let Some(gvk) = machine.def(record.def).gvk() else {
+                return Err(no_object(machine, at, value));
+            };
+            let (name, namespace) = machine.object_name(rec)?;
+            (
+                gvk.api_version.to_string(),
+                gvk.kind.to_string(),
+                name,
+                namespace,
+                record.span,
+            )
+        }
+        Value::Map(map) => {
+            let api_version = machine.map_get(map, "apiVersion");
+            let kind = machine.map_get(map, "kind");
+            let metadata = machine.map_get(map, "metadata");
+            let name = machine.get_named(metadata, "name", at)?;
+            let namespace = machine.get_named(metadata, "namespace", at)?;
+            let (Some(api_version), Some(kind)) =
+                (machine.str_of(api_version), machine.str_of(kind))
+            else {
+                return Err(no_object(machine, at, value));
+            };
+            (
+                api_version,
+                kind,
+                machine.str_of(name),
+                machine.str_of(namespace),
+                at,
+            )
+        }
+        _ => return Err(no_object(machine, at, value)),
+    };
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        let mut diagnostic = Diagnostic::error("E0510", format!("a {kind} without a name"))
+            .label(at, "this object")
+            .help("set `metadata.name`; names made by the cluster (`generateName`) cannot be compared with it");
+        if made != at {
+            diagnostic = diagnostic.label(made, "made here");
+        }
+        return Err(machine.report(diagnostic));
+    };
+    Ok(Object {
+        api_version,
+        kind,
+        namespace,
+        name,
+        at,
+        made,
+        index,
+    })
+}
+
+fn no_object(machine: &mut Machine<'_>, at: Span, value: Value) -> Reported {
+    let shown = machine.show(value);
+    machine.report(
+        Diagnostic::error("E0514", "this is no Kubernetes object")
+            .label(at, "an element of `objects`")
+            .note(format!("it is {shown}")),
+    )
+}
+
+fn is_namespaced(machine: &Machine<'_>, value: Value, object: &Object) -> bool {
+    if let Value::Rec(rec) = value {
+        let def = machine.def(machine.heap.rec(rec).def);
+        return def.gvk().is_some_and(|gvk| gvk.namespaced);
+    }
+    let version: KubeVersion = machine.program.kubernetes.parse().unwrap_or_default();
+    ordain_schemas::table(version)
+        .kind_of(&object.api_version, &object.kind)
+        .is_some_and(|kind| kind.namespaced)
+}
+
+/// Two objects with one identity would overwrite each other at every apply.
+fn duplicates<'o>(
+    objects: impl Iterator<Item = &'o Object>,
+    env: Option<Name>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut known: HashMap<(&str, &str, Option<&str>, &str), &Object> = HashMap::new();
+    for object in objects {
+        let identity = (
+            object.group(),
+            &*object.kind,
+            object.namespace.as_deref(),
+            &*object.name,
+        );
+        match known.entry(identity) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(object);
+            }
+            std::collections::hash_map::Entry::Occupied(first) => {
+                let first = first.get();
+                let mut diagnostic =
+                    Diagnostic::error("E0511", format!("two objects are {}", object.title()))
+                        .label(object.at, "this one")
+                        .object(object.title());
+                if first.at != object.at {
+                    diagnostic = diagnostic.label(first.at, "and this one");
+                }
+                diagnostic.env = env.map(|env| env.as_str().to_owned());
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+}
