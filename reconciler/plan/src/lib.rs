@@ -30,6 +30,6 @@ pub use key::{ApiVersion, ObjectKey};
 pub use mask::MASK;
 pub use order::{in_order, rank};
 pub use ownership::{Taken, taken};
-pub use plan::{Action, DryRun, Input, Observed, Plan, Refusal, Verb, plan};
+pub use plan::{Action, DryRun, Input, Observed, Plan, Refusal, Verb, plan, plan_hash};
 pub use prune::{Candidate, Keep};
 pub use sets::{ObjectDiff, SetDiff, SetObject, diff_sets};

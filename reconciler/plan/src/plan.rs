@@ -114,7 +114,7 @@ pub struct Action {
 pub struct Plan {
     /// `<environment>/<app>`.
     pub owner: String,
-    /// Names what is declared and what is deleted; the same before, while and after it is carried out.
+    /// See [`plan_hash`].
     pub hash: String,
     /// In the order in which they are carried out; deletions last.
     pub actions: Vec<Action>,
@@ -180,7 +180,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
         .filter(|action| action.verb == Verb::Delete)
         .map(|action| &action.key)
         .collect();
-    let hash = hash(input, &deletes);
+    let hash = plan_hash(
+        input.owner,
+        input.desired,
+        input.candidates.iter().map(|candidate| &candidate.key),
+    );
     let kept = input.desired.len();
     let mut held = input.breaker.check(&deletes, kept + input.candidates.len());
     if input.desired.is_empty() && !deletes.is_empty() && held.is_empty() {
@@ -314,16 +318,23 @@ fn removals(input: &Input<'_>) -> Vec<Action> {
     input.candidates.iter().map(action).collect()
 }
 
-/// What is declared and what is deleted, but not how the cluster looks: so the hash stays the same while
-/// the plan is carried out, and an approval of it does not expire with the first write.
-fn hash(input: &Input<'_>, deletes: &[&ObjectKey]) -> String {
-    let mut desired: Vec<_> = input.desired.iter().collect();
+/// Returns the hash of a plan: what is declared, and what was declared before and is not any more.
+///
+/// How the cluster looks is no part of it: so it can be said before anything was asked, it stays the
+/// same while the plan is carried out, and an approval does not expire with the first write.
+#[must_use]
+pub fn plan_hash<'a>(
+    owner: &str,
+    desired: &[Desired],
+    candidates: impl IntoIterator<Item = &'a ObjectKey>,
+) -> String {
+    let mut desired: Vec<_> = desired.iter().collect();
     desired.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut deletes: Vec<_> = deletes.to_vec();
-    deletes.sort();
+    let mut candidates: Vec<_> = candidates.into_iter().collect();
+    candidates.sort();
     digest(&json!({
-        "app": input.owner,
+        "app": owner,
         "objects": desired.iter().map(|desired| &desired.object).collect::<Vec<_>>(),
-        "deletes": deletes,
+        "gone": candidates,
     }))
 }

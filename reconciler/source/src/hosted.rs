@@ -22,11 +22,13 @@ impl Hosted {
     ///
     /// `program` is the running executable: the hooks call it as
     /// `program __hook --data-dir <data_dir> <stage>`, so they are written anew at each start
-    /// and follow a binary or data directory that moved.
+    /// and follow a binary or data directory that moved. `branch` is what a clone checks out.
     ///
     /// # Errors
     /// When the repository or a hook cannot be written.
-    pub fn open_or_create(data_dir: &Path, program: &Path) -> Result<Self, Error> {
+    pub fn open_or_create(data_dir: &Path, program: &Path, branch: &str) -> Result<Self, Error> {
+        // Git runs hooks in the repository's folder, and people clone from anywhere.
+        let data_dir = &std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
         let path = data_dir.join("git").join("ordain.git");
         let create = |source| Error::Create {
             path: path.clone(),
@@ -41,7 +43,7 @@ impl Hosted {
             options
                 .bare(true)
                 .mkpath(true)
-                .initial_head(DEFAULT_BRANCH)
+                .initial_head(branch)
                 .external_template(false);
             let inner = git2::Repository::init_opts(&path, &options).map_err(create)?;
             // A stray `git push --force` should be seen by the engine, not refused by git:
@@ -77,6 +79,17 @@ impl Hosted {
     #[must_use]
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// True when `git config ordain.receiveBroken true` was set: then the branch moves although the
+    /// commit does not compile, and the cluster stays as it is.
+    #[must_use]
+    pub fn receives_broken(&self) -> bool {
+        let guard = self.repository.lock();
+        guard
+            .config()
+            .and_then(|config| config.get_bool("ordain.receiveBroken"))
+            .unwrap_or(false)
     }
 
     /// What to give to `git remote add`.

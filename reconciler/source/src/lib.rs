@@ -11,6 +11,7 @@ mod repository;
 mod restore;
 mod tree;
 mod user;
+mod work;
 
 pub use error::Error;
 pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
@@ -20,3 +21,4 @@ pub use repository::{Commit, CommitId, Person, Repository};
 pub use restore::{Restore, Trailers, trailer};
 pub use tree::{FILE_BYTES_MAX, TREE_FILES_MAX, TreeEntry, TreeFiles};
 pub use user::{configured_author, init_if_outside};
+pub use work::{configured_author, init_if_outside};

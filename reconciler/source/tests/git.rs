@@ -184,7 +184,8 @@ fn restore(onto: &CommitId, to: &CommitId, paths: Option<Vec<String>>) -> Restor
 #[test]
 fn a_rollback_is_a_commit_that_restores_only_the_named_files() {
     let dir = tempfile::tempdir().expect("a folder");
-    let hosted = Hosted::open_or_create(dir.path(), Path::new("/bin/ordain")).expect("created");
+    let hosted =
+        Hosted::open_or_create(dir.path(), Path::new("/bin/ordain"), "main").expect("created");
     let raw = Raw::open_bare(hosted.path()).expect("it exists");
     let one = commit(&raw, None, &[("web.ord", "old"), ("db.ord", "old")]);
     let two = commit(
