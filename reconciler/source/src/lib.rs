@@ -11,7 +11,6 @@ mod repository;
 mod restore;
 mod tree;
 mod user;
-mod work;
 
 pub use error::Error;
 pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
@@ -21,4 +20,3 @@ pub use repository::{Commit, CommitId, Person, Repository};
 pub use restore::{Restore, Trailers, trailer};
 pub use tree::{FILE_BYTES_MAX, TREE_FILES_MAX, TreeEntry, TreeFiles};
 pub use user::{configured_author, init_if_outside};
-pub use work::{configured_author, init_if_outside};
