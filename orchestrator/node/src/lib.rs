@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod images;
+pub mod pod;
 pub mod runtime;
 mod shim;
 

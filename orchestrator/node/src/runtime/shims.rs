@@ -253,7 +253,8 @@ impl Shims {
             let how = entry.task.how.clone();
             (entry.process, how, entry.task.container.stop_signal.clone())
         };
-        let group = matches!(how, How::Process { .. });
+        // Only the program itself is asked, as in a container; what it leaves behind is killed.
+        let group = matches!(how, How::Process { .. }) && signal == StopSignal::Kill;
         let signal = match signal {
             StopSignal::Ask => parse_signal(&asked),
             StopSignal::Kill => Signal::SIGKILL,

@@ -11,6 +11,7 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, setsid, tcsetpgrp};
 use serde_json::Value;
 
@@ -134,7 +135,12 @@ fn process(
             .and_then(|pty| grantpt(&pty).and_then(|()| unlockpt(&pty)).map(|()| pty))
             .map_err(said("failed to make a terminal"))?;
         let name = ptsname_r(&pty).map_err(said("failed to make a terminal"))?;
-        // A session leader without a terminal gets the first one that it opens (tty(4)).
+        // A session leader without a terminal gets the first one that it opens (tty(4)), and is
+        // told when it goes away, which is no reason to end. The program's own mask is reset by
+        // the standard library.
+        let mut hangup = SigSet::empty();
+        hangup.add(Signal::SIGHUP);
+        hangup.thread_block().map_err(said("failed to block a signal"))?;
         setsid().map_err(said("failed to make a session"))?;
         let open = || fs::OpenOptions::new().read(true).write(true).open(&name);
         let slave = open().map_err(said("failed to open the terminal"))?;
