@@ -13,7 +13,9 @@ mod manifest;
 mod near;
 mod template;
 
-pub use build::{App, Build, BuildOptions, Object, build};
+pub use build::{
+    App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,
+};
 pub use check::{Environment, check};
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
