@@ -334,10 +334,35 @@ impl Parser<'_> {
         let mut diagnostic =
             Diagnostic::error("E0001", format!("expected {expected}, found {found}"))
                 .label(self.here(), format!("expected {expected}"));
-        if token.kind == T::Semicolon {
-            diagnostic = diagnostic.help("members are separated by new lines or commas");
+        if let Some(help) = self.hint(token, expected) {
+            diagnostic = diagnostic.help(help);
         }
         self.lose(diagnostic);
+    }
+
+    /// The remedy for what people bring along from other languages.
+    fn hint(&self, token: Tok, expected: &str) -> Option<&'static str> {
+        let after_brace = self
+            .at
+            .checked_sub(1)
+            .is_some_and(|at| self.tokens[at].kind == T::RBrace);
+        Some(match (token.kind, self.text(token)) {
+            (T::Semicolon, _) => "members are separated by new lines or commas",
+            (T::Question, _) => "a choice is written `if condition then a else b`",
+            (T::Minus, _) if token.new_line => "lists are written `[a, b]`",
+            (T::LBrace, _) if expected == T::Eq.text() => {
+                "a function is written `fn name(parameter: Type) -> Type = value`"
+            }
+            (T::Eq, _) if expected == T::LBrace.text() => "the `{` follows without `=`",
+            (T::Ident | T::Colon | T::Lt, "exends" | "extend" | "inherits" | ":" | "<")
+                if expected == T::LBrace.text() =>
+            {
+                "an environment is written `env name extends base { … }`"
+            }
+            (T::Ident, "elif" | "elsif" | "elseif") if after_brace => "write `else if`",
+            (T::Ident, "mut" | "var" | "const" | "val") => "write `let`: nothing is ever changed",
+            _ => return None,
+        })
     }
 
     fn describe(&self, token: Tok) -> String {
