@@ -38,7 +38,9 @@ pub struct Build {
 impl Build {
     /// Returns whether nothing stops the result from being used.
     pub fn is_ok(&self) -> bool {
-        self.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+        self.diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.severity != Severity::Error)
     }
 }
 
@@ -78,7 +80,10 @@ pub fn build(project: &Project, options: &BuildOptions) -> Build {
             cluster: app.cluster.map(str::to_owned),
             objects: objects
                 .iter()
-                .map(|object| Object { json: app.json(object), at: sources.place(object.at) })
+                .map(|object| Object {
+                    json: app.json(object),
+                    at: sources.place(object.at),
+                })
                 .collect(),
         }
     });
@@ -106,7 +111,9 @@ pub struct Texts {
 impl Texts {
     /// Returns whether nothing stops the result from being used.
     pub fn is_ok(&self) -> bool {
-        self.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+        self.diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.severity != Severity::Error)
     }
 }
 
@@ -213,7 +220,9 @@ fn run<R: Send>(
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for env in wanted {
             let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
-            let Some(program) = programs.get(&version) else { continue };
+            let Some(program) = programs.get(&version) else {
+                continue;
+            };
             let id = env.and_then(|env| program.env(&env.name));
             let options = eval::Options { env: id, threads };
             let built = eval::evaluate(program, options, |app| each(env, app, &project.sources));

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{ExprKind, FieldOp, ItemKind, MemberKind, SegmentKind};
-use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Span};
 use ordain_lang_types::{Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
-use crate::load::Project;
+use crate::load::{Module, Project};
 use crate::manifest::unknown_version;
 
 /// An environment as the sources declare it, settings inherited.
@@ -115,17 +115,26 @@ impl Project {
             kubernetes,
         });
         let mut diagnostics = checked.diagnostics;
-        if self.modules.iter().any(|module| {
+        // Where brackets or strings have no end, the rest of the file is not what it seems.
+        let torn: Vec<FileId> = self
+            .diagnostics
+            .iter()
+            .filter(|found| matches!(found.code, "E0003" | "E0004" | "E0005" | "E0009"))
+            .filter_map(|found| Some(found.span()?.file))
+            .collect();
+        let has_lost_items = |module: &Module| {
             module
                 .parsed
                 .file
                 .items
                 .iter()
                 .any(|item| matches!(item.kind, ItemKind::Error))
-        }) {
-            // Names that are missing may stand in the part that could not be read.
-            diagnostics.retain(|diagnostic| !matches!(diagnostic.code, "E0101" | "E0102"));
-        }
+        };
+        let may_miss_names = !torn.is_empty() || self.modules.iter().any(has_lost_items);
+        diagnostics.retain(|found| {
+            !(may_miss_names && matches!(found.code, "E0101" | "E0102"))
+                && found.span().is_none_or(|span| !torn.contains(&span.file))
+        });
         (checked.program, diagnostics)
     }
 

@@ -1,7 +1,7 @@
 //! Going on after a mistake: what is skipped, where something new begins, and what is said about
 //! brackets, depth and the lexer's findings.
 
-use super::{MAX_DEPTH, Parser, opening};
+use super::{MAX_DEPTH, Parser, Tok, opening};
 use crate::kind::TokenKind as T;
 use crate::lexer::Problem;
 use crate::{Diagnostic, Span};
@@ -222,6 +222,17 @@ impl Parser<'_> {
             return;
         }
         self.unclosed_at = self.at;
+        if let Some((culprit, taken)) = self.culprit(open) {
+            let text = culprit.kind.text();
+            let diagnostic = Diagnostic::error("E0003", format!("{text} is never closed"))
+                .label(self.span_of(culprit), "opened here")
+                .label(
+                    self.span_of(taken),
+                    "this closes an outer one, by its indentation",
+                );
+            self.lose(diagnostic);
+            return;
+        }
         let found = self.describe(self.token());
         let diagnostic =
             Diagnostic::error("E0003", format!("{} is never closed", opening(kind).text()))
@@ -231,6 +242,42 @@ impl Parser<'_> {
                     format!("expected {} before {found}", kind.text()),
                 );
         self.lose(diagnostic);
+    }
+
+    /// When the bracket at `open` has no end, an inner one may have taken it: the innermost whose end
+    /// stands at the beginning of a line that is less indented than the line it was opened on.
+    fn culprit(&self, open: Span) -> Option<(Tok, Tok)> {
+        let first = self
+            .tokens
+            .partition_point(|token| token.start <= open.start);
+        (first..self.at)
+            .rev()
+            .filter(|at| self.partner[*at] as usize > *at)
+            .filter_map(|at| {
+                Some((
+                    self.tokens[at],
+                    *self.tokens.get(self.partner[at] as usize)?,
+                ))
+            })
+            .find(|(from, to)| {
+                let (_, opened) = self.line_start(*from);
+                let (is_first, closed) = self.line_start(*to);
+                is_first && closed < opened
+            })
+    }
+
+    /// Whether a token is the first of its line, and how far that line is indented.
+    fn line_start(&self, token: Tok) -> (bool, usize) {
+        let before = &self.source[..token.start as usize];
+        let line = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let indent = self.source[line..]
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        (line + indent == token.start as usize, indent)
     }
 
     pub(super) fn lexer_problems(&mut self, problems: &[(Problem, u32, u32)]) {
