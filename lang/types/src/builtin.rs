@@ -28,7 +28,7 @@ pub enum Builtin {
     EndsWith,
     /// `x.contains(y)`: part of a String, element of a List.
     Contains,
-    /// `s.matches("regex")`: the whole string.
+    /// `s.matches(/regex/)`: somewhere, unless it says `^` and `$`. The pattern is the second argument, a string.
     Matches,
     /// `s.pad_left(width, fill)`: also of an Int.
     PadLeft,

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use ordain_lang_syntax::{Diagnostic, ast};
 use ordain_schemas::KubeVersion;
 
-use crate::program::Program;
+use crate::checker::{Checker, Global};
+use crate::k8s::K8s;
+use crate::program::{
+    App, Env, Function, ItemRef, Let, LetId, Module, ModuleId, Param, Policy, Program, Test,
+};
 
 /// One parsed module.
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +38,140 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Checked {
+    /// Whether the program may be evaluated.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
 /// Resolves and checks a program. Never fails: what is wrong is told in the diagnostics.
 #[must_use]
 pub fn check(input: &Input<'_>) -> Checked {
-    let program = Program {
-        kubernetes: input.kubernetes.to_string().into(),
-        ..Program::default()
-    };
-    Checked {
-        program: Arc::new(program),
-        diagnostics: Vec::new(),
+    let mut checker = Checker::new(K8s::new(ordain_schemas::table(input.kubernetes)));
+    checker.collect(&input.modules);
+    checker.chain_envs();
+    checker.declare_apps();
+    checker.check_types();
+    checker.check_items();
+    let envs = checker.check_envs();
+    let (tests, policies) = checker.check_suites();
+    checker.check_pending();
+    checker.check_cycles();
+    checker.unused_imports();
+    checker.finish(input, envs, tests, policies)
+}
+
+impl Checker<'_> {
+    fn unused_imports(&mut self) {
+        for at in 0..self.modules.len() {
+            // What the library itself imports is not the user's business.
+            if self.modules[at].path.starts_with("std.") {
+                continue;
+            }
+            let mut unused: Vec<_> = self.modules[at]
+                .imports
+                .iter()
+                .filter(|(name, import)| {
+                    !import.used && import.module.is_some() && !name.starts_with('_')
+                })
+                .map(|(name, import)| (import.span, *name))
+                .collect();
+            unused.sort_by_key(|(span, _)| *span);
+            for (span, name) in unused {
+                self.report(
+                    Diagnostic::warning("W0101", format!("nothing uses the import `{name}`"))
+                        .label(span, "imported here")
+                        .help("remove it"),
+                );
+            }
+        }
+    }
+
+    fn finish(
+        self,
+        input: &Input<'_>,
+        envs: Vec<Env>,
+        tests: Vec<Test>,
+        policies: Vec<Policy>,
+    ) -> Checked {
+        let mut diagnostics = self.diagnostics;
+        diagnostics.sort_by_key(|d| d.span());
+        let exports = |module: usize| -> Vec<LetId> {
+            let mine = |(_, item): &(usize, &crate::checker::LetItem<'_>)| {
+                item.module == module && item.exported
+            };
+            self.lets
+                .iter()
+                .enumerate()
+                .filter(mine)
+                .map(|(at, _)| LetId::new(at))
+                .collect()
+        };
+        let modules = self.modules.iter().enumerate().map(|(at, module)| {
+            let items = module.items.iter().filter_map(|(name, (global, _))| {
+                let item = match global {
+                    Global::Type(item) => ItemRef::Type(*self.instances.get(&(*item, Vec::new()))?),
+                    Global::Fn(id) => ItemRef::Fn(*id),
+                    Global::Let(id) => ItemRef::Let(*id),
+                    Global::App(id) => ItemRef::App(*id),
+                };
+                Some((*name, item))
+            });
+            Module {
+                path: module.path.into(),
+                file: module.file.id,
+                exports: exports(at),
+                items: items.collect(),
+            }
+        });
+        let fns = self.fns.iter().map(|item| {
+            let tys = item.params.iter().flat_map(|p| p.iter().copied());
+            let defaults = item.defaults.iter().copied().chain(std::iter::repeat(None));
+            let params = item.decl.params.iter().zip(tys).zip(defaults);
+            Function {
+                name: item.decl.name.name,
+                span: item.decl.name.span,
+                params: params
+                    .map(|((param, ty), default)| Param {
+                        name: param.name.name,
+                        ty,
+                        default,
+                    })
+                    .collect(),
+                ret: item.ret,
+                body: item.body,
+            }
+        });
+        let lets = self.lets.iter().map(|item| Let {
+            name: item.name.name,
+            span: item.name.span,
+            ty: item.ty,
+            body: item.body,
+        });
+        let apps = self.apps.iter().map(|item| App {
+            name: item.decl.name.name,
+            span: item.decl.name.span,
+            module: ModuleId::new(item.module),
+            record: item.record,
+            objects: self.types.record(item.record).field("objects".into()),
+        });
+        let program = Program {
+            modules: modules.collect(),
+            fns: fns.collect(),
+            lets: lets.collect(),
+            apps: apps.collect(),
+            envs,
+            tests,
+            policies,
+            kubernetes: input.kubernetes.to_string().into(),
+            types: self.types,
+            hir: self.hir,
+        };
+        Checked {
+            program: Arc::new(program),
+            diagnostics,
+        }
     }
 }

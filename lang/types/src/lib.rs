@@ -7,12 +7,29 @@
 //! This crate opens no file, and evaluates nothing but constants.
 
 pub mod builtin;
+mod checker;
+mod collect;
+mod constant;
+mod envs;
+pub mod format;
+mod graph;
 pub mod hir;
+mod infer;
 mod input;
+mod items;
+mod k8s;
+pub mod literal;
+mod pages;
 pub mod program;
+pub mod refine;
+mod relate;
+mod resolve;
 pub mod show;
+mod suggest;
+mod suites;
 pub mod ty;
 
 pub use input::{Checked, Input, ModuleInput, check};
+pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};

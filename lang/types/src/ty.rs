@@ -205,7 +205,7 @@ impl Format {
 /// What a `String` must look like. Everything that is set must hold.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct StringRule {
-    /// A regular expression which must match the whole string.
+    /// A regular expression which must match (anywhere, unless it says `^` and `$`).
     pub pattern: Option<Arc<str>>,
     /// A built-in format.
     pub format: Option<Format>,

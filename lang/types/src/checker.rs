@@ -1,0 +1,343 @@
+//! The checker's state: what is known of the whole program while it is being checked, and local scopes.
+//!
+//! Checking is one pass over the items; what an item needs of another (the type of a constant, the result of a
+//! function) is found on demand, each once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ordain_lang_syntax::ast::{self, Expr, Ident, TypeExpr};
+use ordain_lang_syntax::{Diagnostic, Name, NameBuildHasher, Span};
+
+use crate::graph::{Graph, Node};
+use crate::hir::{Body, ExprId, ExprKind, Hir, Slot};
+use crate::k8s::K8s;
+use crate::program::{AppId, EnvId, FnId, LetId};
+use crate::ty::{RecordId, Ty, TyKind, Types};
+
+/// A map by name.
+pub(crate) type NameMap<V> = HashMap<Name, V, NameBuildHasher>;
+
+/// What a module's name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Global {
+    /// A type declaration, by position in [`Checker::type_items`].
+    Type(usize),
+    Fn(FnId),
+    Let(LetId),
+    App(AppId),
+}
+
+/// A `use` and whether anything used it.
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) span: Span,
+    /// The module; none when it is missing (which was reported).
+    pub(crate) module: Option<usize>,
+    pub(crate) used: bool,
+}
+
+/// The names of one module.
+#[derive(Debug)]
+pub(crate) struct ModuleScope<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) file: &'a ast::File,
+    pub(crate) items: NameMap<(Global, Span)>,
+    pub(crate) imports: NameMap<Import>,
+}
+
+/// How far something on demand has got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Todo,
+    Doing,
+    Done,
+}
+
+/// A type declaration.
+#[derive(Debug)]
+pub(crate) struct TypeItem<'a> {
+    pub(crate) module: usize,
+    pub(crate) decl: &'a ast::TypeDecl,
+    pub(crate) doc: Option<&'a str>,
+    pub(crate) state: State,
+}
+
+/// A constant, or an `export`.
+#[derive(Debug)]
+pub(crate) struct LetItem<'a> {
+    pub(crate) module: usize,
+    pub(crate) name: Ident,
+    pub(crate) declared: Option<&'a TypeExpr>,
+    pub(crate) value: &'a Expr,
+    pub(crate) exported: bool,
+    pub(crate) state: State,
+    pub(crate) ty: Ty,
+    pub(crate) body: Body,
+}
+
+/// A function.
+#[derive(Debug)]
+pub(crate) struct FnItem<'a> {
+    pub(crate) module: usize,
+    pub(crate) decl: &'a ast::FnDecl,
+    pub(crate) state: State,
+    /// Types of the parameters, once the signature was looked at.
+    pub(crate) params: Option<Arc<[Ty]>>,
+    pub(crate) ret: Ty,
+    pub(crate) body: Body,
+    pub(crate) defaults: Vec<Option<ExprId>>,
+}
+
+/// An app.
+#[derive(Debug)]
+pub(crate) struct AppItem<'a> {
+    pub(crate) module: usize,
+    pub(crate) decl: &'a ast::App,
+    pub(crate) record: RecordId,
+    /// The member that sets each field, and how far its checking got.
+    pub(crate) fields: Vec<AppField<'a>>,
+}
+
+/// A field of an app.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppField<'a> {
+    pub(crate) declared: Option<&'a TypeExpr>,
+    pub(crate) value: Option<&'a Expr>,
+    pub(crate) state: State,
+}
+
+/// An environment.
+#[derive(Debug)]
+pub(crate) struct EnvItem<'a> {
+    pub(crate) module: usize,
+    pub(crate) decl: &'a ast::Env,
+    pub(crate) chain: Vec<EnvId>,
+}
+
+/// A record whose defaults and asserts are still to be checked.
+pub(crate) struct PendingRecord<'a> {
+    pub(crate) record: RecordId,
+    pub(crate) module: usize,
+    pub(crate) body: &'a ast::RecordType,
+    pub(crate) type_args: Vec<(Name, Ty)>,
+}
+
+/// Everything known so far.
+pub(crate) struct Checker<'a> {
+    pub(crate) types: Types,
+    pub(crate) hir: Hir,
+    pub(crate) k8s: K8s,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) modules: Vec<ModuleScope<'a>>,
+    pub(crate) module_paths: HashMap<&'a str, usize>,
+    pub(crate) type_items: Vec<TypeItem<'a>>,
+    pub(crate) fns: Vec<FnItem<'a>>,
+    pub(crate) lets: Vec<LetItem<'a>>,
+    pub(crate) apps: Vec<AppItem<'a>>,
+    pub(crate) envs: Vec<EnvItem<'a>>,
+    pub(crate) app_names: NameMap<AppId>,
+    pub(crate) env_names: NameMap<EnvId>,
+    /// Instances of type declarations by their arguments.
+    pub(crate) instances: HashMap<(usize, Vec<Ty>), Ty>,
+    /// Anonymous records by their fields, so that equal shapes are one type.
+    pub(crate) anonymous: HashMap<Vec<(Name, Ty)>, RecordId>,
+    pub(crate) pending: Vec<PendingRecord<'a>>,
+    pub(crate) graph: Graph,
+    /// The Kubernetes objects around what is being checked, outermost first.
+    pub(crate) objects: Vec<String>,
+    /// Types in use which were reported missing, so that each is told once per place.
+    pub(crate) reported: HashSet<(Span, &'static str)>,
+    /// The error expression; one is enough.
+    pub(crate) error: ExprId,
+}
+
+impl<'a> Checker<'a> {
+    pub(crate) fn new(k8s: K8s) -> Checker<'a> {
+        let mut hir = Hir::default();
+        let error = hir.add(ExprKind::Error, Ty::ERROR, crate::k8s::NOWHERE);
+        Checker {
+            types: Types::new(),
+            hir,
+            k8s,
+            diagnostics: Vec::new(),
+            modules: Vec::new(),
+            module_paths: HashMap::new(),
+            type_items: Vec::new(),
+            fns: Vec::new(),
+            lets: Vec::new(),
+            apps: Vec::new(),
+            envs: Vec::new(),
+            app_names: NameMap::default(),
+            env_names: NameMap::default(),
+            instances: HashMap::new(),
+            anonymous: HashMap::new(),
+            pending: Vec::new(),
+            graph: Graph::default(),
+            objects: Vec::new(),
+            reported: HashSet::new(),
+            error,
+        }
+    }
+
+    /// Reports a mistake, with the object it stands in.
+    pub(crate) fn report(&mut self, mut diagnostic: Diagnostic) {
+        if diagnostic.object.is_none() {
+            diagnostic.object = self.objects.last().cloned();
+        }
+        if let Some(span) = diagnostic.span()
+            && diagnostic.code != "E0204"
+            && !self.reported.insert((span, diagnostic.code))
+        {
+            return;
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(crate) fn add(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        self.hir.add(kind, ty, span)
+    }
+
+    pub(crate) fn kind(&self, ty: Ty) -> &TyKind {
+        self.types.kind(ty)
+    }
+
+    /// How a type is written in messages.
+    pub(crate) fn show(&self, ty: Ty) -> String {
+        crate::show::show(&self.types, ty)
+    }
+}
+
+/// A local variable.
+#[derive(Clone, Debug)]
+pub(crate) struct Local {
+    pub(crate) name: Name,
+    pub(crate) span: Span,
+    pub(crate) slot: Slot,
+    pub(crate) ty: Ty,
+    /// Which frame it lives in.
+    pub(crate) depth: usize,
+    pub(crate) used: bool,
+    /// Whether it is told when nothing uses it.
+    pub(crate) warn: bool,
+}
+
+/// A frame: a function's body, or a lambda in it.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    next: u32,
+    captures: Vec<(Slot, Slot)>,
+}
+
+/// What the names of an expression can stand for.
+pub(crate) struct Scope {
+    pub(crate) module: usize,
+    pub(crate) type_args: Vec<(Name, Ty)>,
+    pub(crate) locals: Vec<Local>,
+    frames: Vec<Frame>,
+    /// The record or app whose fields are in scope.
+    pub(crate) self_record: Option<RecordId>,
+    /// The app, when the record is one.
+    pub(crate) self_app: Option<AppId>,
+    /// Whose dependencies these are.
+    pub(crate) owner: Node,
+    /// Whether all apps, and `objects`, are in scope (tests, policies, environments).
+    pub(crate) whole: bool,
+    /// Expressions known not to be absent, as they are written.
+    pub(crate) present: Vec<String>,
+}
+
+impl Scope {
+    pub(crate) fn new(module: usize, owner: Node) -> Scope {
+        Scope {
+            module,
+            type_args: Vec::new(),
+            locals: Vec::new(),
+            frames: vec![Frame::default()],
+            self_record: None,
+            self_app: None,
+            owner,
+            whole: false,
+            present: Vec::new(),
+        }
+    }
+
+    /// Adds a local to the innermost frame.
+    pub(crate) fn bind(&mut self, name: Ident, ty: Ty, warn: bool) -> Slot {
+        let slot = self.fresh();
+        let warn = warn && !name.name.starts_with('_');
+        self.locals.push(Local {
+            name: name.name,
+            span: name.span,
+            slot,
+            ty,
+            depth: self.frames.len() - 1,
+            used: false,
+            warn,
+        });
+        slot
+    }
+
+    fn fresh(&mut self) -> Slot {
+        let frame = self.frames.last_mut().expect("a scope has a frame");
+        let slot = Slot(frame.next);
+        frame.next += 1;
+        slot
+    }
+
+    /// A local by name: its slot in the innermost frame (captured when it lives further out) and its type.
+    pub(crate) fn local(&mut self, name: Name) -> Option<(Slot, Ty)> {
+        let at = self.locals.iter().rposition(|l| l.name == name)?;
+        let local = &mut self.locals[at];
+        local.used = true;
+        let (mut slot, ty, depth) = (local.slot, local.ty, local.depth);
+        for frame in &mut self.frames[depth + 1..] {
+            slot = match frame.captures.iter().find(|(outer, _)| *outer == slot) {
+                Some((_, inner)) => *inner,
+                None => {
+                    let inner = Slot(frame.next);
+                    frame.next += 1;
+                    frame.captures.push((slot, inner));
+                    inner
+                }
+            };
+        }
+        Some((slot, ty))
+    }
+
+    /// Enters a lambda.
+    pub(crate) fn push_frame(&mut self) {
+        self.frames.push(Frame::default());
+    }
+
+    /// Leaves a lambda: how many slots it has, and what it captures.
+    pub(crate) fn pop_frame(&mut self) -> (u32, Box<[(Slot, Slot)]>) {
+        let frame = self.frames.pop().expect("pushed before");
+        (frame.next, frame.captures.into())
+    }
+
+    /// How many slots the outermost frame has.
+    pub(crate) fn slots(&self) -> u32 {
+        self.frames.first().map_or(0, |f| f.next)
+    }
+
+    /// The locals so far, to come back to.
+    pub(crate) fn mark(&self) -> usize {
+        self.locals.len()
+    }
+}
+
+impl Checker<'_> {
+    /// Forgets the locals since `mark`, and warns of those which nothing used.
+    pub(crate) fn leave(&mut self, sc: &mut Scope, mark: usize) {
+        for local in sc.locals.drain(mark..) {
+            if local.warn && !local.used {
+                self.report(
+                    Diagnostic::warning("W0102", format!("nothing uses `{}`", local.name))
+                        .label(local.span, "named here")
+                        .help(format!("remove it, or call it `_{}`", local.name)),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,674 @@
+//! Amending: `base { … }` and the blocks inside it, and paths into values.
+
+use std::sync::Arc;
+
+use ordain_lang_syntax::ast::{Expr, Record, Segment, SegmentKind, Selector};
+use ordain_lang_syntax::{Diagnostic, Name, Span};
+
+use super::record::Op;
+use super::{Pm, Rule, Want};
+use crate::checker::{Checker, Scope};
+use crate::hir::{Amend, AmendKind, AmendOp, ExprId, ExprKind, For, ListKey, ObjectKey, Step};
+use crate::relate::{Fit, Misfit};
+use crate::ty::{ListTy, Origin, RecordId, Ty, TyKind};
+
+/// Where a path leads.
+pub(crate) struct Place {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) ty: Ty,
+    pub(crate) rule: Rule,
+    /// The path with constant keys, for finding two that are the same.
+    pub(crate) key: Option<String>,
+    pub(crate) span: Span,
+}
+
+impl<'a> Checker<'a> {
+    /// `base { … }`: a new value when `base` names a type, else an amended copy.
+    pub(super) fn amend_expr(
+        &mut self,
+        sc: &mut Scope,
+        base: &'a Expr,
+        body: &'a Record,
+        hint: Option<Ty>,
+        span: Span,
+    ) -> ExprId {
+        if let Some(ty) = self.expr_type(sc, base, hint) {
+            let members = self.members(&body.members);
+            return match self.kind(ty).clone() {
+                TyKind::Record(id) => self.construct_record(sc, id, &members, span, base.span),
+                TyKind::Error => {
+                    self.construct_any(sc, &members, body.span);
+                    self.error
+                }
+                _ => self.construct(sc, Want::new(ty), &members, body.span),
+            };
+        }
+        let base_id = self.infer(sc, base);
+        let base_ty = self.hir.ty(base_id);
+        let members = self.members(&body.members);
+        let ty = self.types.without_optional(base_ty);
+        match self.kind(ty).clone() {
+            TyKind::Error => {
+                return self.error;
+            }
+            TyKind::Record(_) | TyKind::Map(..) | TyKind::Any | TyKind::Object => {}
+            _ => {
+                let shown = self.show(base_ty);
+                self.report(
+                    Diagnostic::error("E0307", format!("`{shown}` cannot be amended"))
+                        .label(base.span, format!("this is `{shown}`"))
+                        .help("records, maps and objects can be amended"),
+                );
+                return self.error;
+            }
+        }
+        if base_ty != ty {
+            self.mismatch(base_id, Want::new(ty), Misfit::Absent);
+        }
+        let mark = sc.mark();
+        let ops = self.amend_ops(sc, ty, &members, Rule::None);
+        self.leave(sc, mark);
+        self.add(
+            ExprKind::Amend(base_id, Amend { ops: ops.into() }),
+            ty,
+            span,
+        )
+    }
+
+    /// The changes of an amend block to a value of a type.
+    pub(crate) fn amend_ops(
+        &mut self,
+        sc: &mut Scope,
+        ty: Ty,
+        members: &[Pm<'a>],
+        rule: Rule,
+    ) -> Vec<AmendOp> {
+        let mut ops = Vec::with_capacity(members.len());
+        let mut set: Vec<(String, Span)> = Vec::new();
+        for member in members {
+            match member {
+                Pm::Field { path, field, op } => {
+                    let Some(place) = self.walk(sc, ty, path, rule) else {
+                        self.look_inside(sc, op);
+                        continue;
+                    };
+                    if let (Op::Set(_), Some(key)) = (op, &place.key) {
+                        if let Some((_, first)) = set.iter().find(|(k, _)| k == key) {
+                            let name = Name::new(key.trim_start_matches('.'));
+                            self.set_twice(name, place.span, *first);
+                            continue;
+                        }
+                        set.push((key.clone(), place.span));
+                    }
+                    ops.extend(self.amend_op(sc, place, *op, field.is_final));
+                }
+                Pm::Delete { path, span } => {
+                    if let Some(place) = self.walk(sc, ty, path, rule) {
+                        self.deletable(&place);
+                        ops.push(AmendOp {
+                            path: place.steps.into(),
+                            span: *span,
+                            kind: AmendKind::Delete,
+                        });
+                    }
+                }
+                Pm::Let(binding) => {
+                    let (slot, value) = self.bind_let(sc, binding);
+                    ops.push(AmendOp {
+                        path: Box::default(),
+                        span: binding.span,
+                        kind: AmendKind::Let(slot, value),
+                    });
+                }
+                Pm::Spread(e) => {
+                    let id = self.infer(sc, e);
+                    let ok = self.hir.ty(id) == Ty::ERROR
+                        || !matches!(self.fit(self.hir.ty(id), ty), Fit::No(_))
+                        || self
+                            .types
+                            .as_record(ty)
+                            .is_some_and(|r| self.spreads_into(self.hir.ty(id), r));
+                    if !ok {
+                        self.mismatch(id, Want { ty, rule }, Misfit::Type);
+                    }
+                    ops.push(AmendOp {
+                        path: Box::default(),
+                        span: e.span,
+                        kind: AmendKind::Spread(id),
+                    });
+                }
+                Pm::If {
+                    condition,
+                    then,
+                    otherwise,
+                    span,
+                } => {
+                    let (condition, facts) = self.condition(sc, condition);
+                    let present = sc.present.len();
+                    let mark = sc.mark();
+                    self.assume(sc, facts.clone(), true);
+                    let members = self.members(then);
+                    let first = self.amend_ops(sc, ty, &members, rule);
+                    sc.present.truncate(present);
+                    self.assume(sc, facts, false);
+                    let members = self.members(otherwise);
+                    let second = self.amend_ops(sc, ty, &members, rule);
+                    sc.present.truncate(present);
+                    self.leave(sc, mark);
+                    let kind = AmendKind::When(
+                        condition,
+                        Amend { ops: first.into() },
+                        Amend { ops: second.into() },
+                    );
+                    ops.push(AmendOp {
+                        path: Box::default(),
+                        span: *span,
+                        kind,
+                    });
+                }
+                Pm::For {
+                    clauses,
+                    condition,
+                    body,
+                    span,
+                } => {
+                    let mark = sc.mark();
+                    let (fors, condition) = self.clauses(sc, clauses, *condition);
+                    let members = self.members(body);
+                    let inner = self.amend_ops(sc, ty, &members, rule);
+                    self.leave(sc, mark);
+                    ops.push(nest(fors, condition, inner, *span));
+                }
+            }
+        }
+        ops
+    }
+
+    fn spreads_into(&self, from: Ty, to: RecordId) -> bool {
+        let Some(from) = self.types.as_record(from).map(|r| self.types.record(r)) else {
+            return false;
+        };
+        let to = self.types.record(to);
+        from.origin == Origin::Anonymous && from.fields.iter().all(|f| to.field(f.name).is_some())
+    }
+
+    /// Checks what stands behind a path that leads nowhere: its own mistakes are told too.
+    fn look_inside(&mut self, sc: &mut Scope, op: &Op<'a>) {
+        if let Op::Set(e) | Op::Append(e) = op {
+            self.check(sc, e, Want::new(Ty::ERROR));
+        }
+    }
+
+    /// One change at a place.
+    pub(crate) fn amend_op(
+        &mut self,
+        sc: &mut Scope,
+        place: Place,
+        op: Op<'a>,
+        is_final: bool,
+    ) -> Option<AmendOp> {
+        let Place {
+            steps,
+            ty,
+            rule,
+            span,
+            ..
+        } = place;
+        let want = Want { ty, rule };
+        let kind = match op {
+            Op::Set(e) => {
+                let value = self.check(sc, e, want);
+                if is_final {
+                    AmendKind::Final(value)
+                } else {
+                    AmendKind::Set(value)
+                }
+            }
+            Op::Append(e) => {
+                let plain = self.types.without_optional(ty);
+                match self.kind(plain) {
+                    TyKind::List(_)
+                    | TyKind::Map(..)
+                    | TyKind::String(_)
+                    | TyKind::Int(_)
+                    | TyKind::Float(_)
+                    | TyKind::Quantity
+                    | TyKind::Duration
+                    | TyKind::Any
+                    | TyKind::Error => {}
+                    _ => {
+                        let shown = self.show(ty);
+                        self.report(
+                            Diagnostic::error(
+                                "E0307",
+                                format!("nothing can be appended to a `{shown}`"),
+                            )
+                            .label(span, format!("this is `{shown}`"))
+                            .help("write `=` to replace it, or braces to amend it"),
+                        );
+                        return None;
+                    }
+                }
+                // What is appended need not keep the length that the whole keeps.
+                let whole = match self.kind(plain).clone() {
+                    TyKind::List(list) => self.types.intern(TyKind::List(ListTy {
+                        len: crate::ty::LenRange::ALL,
+                        ..list
+                    })),
+                    TyKind::Int(_) => Ty::INT,
+                    TyKind::Float(_) => Ty::FLOAT,
+                    TyKind::String(_) => Ty::STRING,
+                    _ => plain,
+                };
+                AmendKind::Append(self.check(sc, e, Want { ty: whole, rule }))
+            }
+            Op::Amend(record) => {
+                let plain = self.types.without_optional(ty);
+                match self.kind(plain) {
+                    TyKind::Record(_)
+                    | TyKind::Map(..)
+                    | TyKind::Any
+                    | TyKind::Union(_)
+                    | TyKind::Object => {}
+                    TyKind::Error => return None,
+                    _ => {
+                        let shown = self.show(ty);
+                        let mut diagnostic = Diagnostic::error(
+                            "E0307",
+                            format!("braces amend a record, this is a `{shown}`"),
+                        )
+                        .label(span, format!("this is `{shown}`"));
+                        diagnostic = match self.kind(plain) {
+                            TyKind::List(list) if !list.keys.is_empty() => diagnostic
+                                .help("choose an element: `[\"name\"] { … }`, or append with `+= [{ … }]`"),
+                            _ => diagnostic.help("write `= value`"),
+                        };
+                        self.report(diagnostic);
+                        return None;
+                    }
+                }
+                let members = self.members(&record.members);
+                let mark = sc.mark();
+                let inner = self.amend_ops(sc, plain, &members, rule);
+                self.leave(sc, mark);
+                AmendKind::Amend(Amend { ops: inner.into() }, plain)
+            }
+            Op::Declare => {
+                self.report(
+                    Diagnostic::error("E0202", "a value is missing here")
+                        .label(span, "no value")
+                        .help("write `path = value`"),
+                );
+                return None;
+            }
+        };
+        Some(AmendOp {
+            path: steps.into(),
+            span,
+            kind,
+        })
+    }
+
+    pub(crate) fn deletable(&mut self, place: &Place) {
+        if let Rule::Field(record, at) = place.rule
+            && matches!(place.steps.last(), Some(Step::Field(..)))
+        {
+            let def = self.types.record(record);
+            let field = &def.fields[at as usize];
+            if field.required {
+                let mut diagnostic = Diagnostic::error(
+                    "E0308",
+                    format!("`{}` is required, it cannot be deleted", field.name),
+                )
+                .label(place.span, "deleted here")
+                .help("set another value");
+                diagnostic = match field.span {
+                    Some(rule) => diagnostic.label(rule, "required here"),
+                    None => diagnostic.note(format!(
+                        "Kubernetes requires `{}` of {}",
+                        field.name, def.name
+                    )),
+                };
+                self.report(diagnostic);
+            }
+        }
+    }
+
+    /// Follows a path from a value of a type; none after a report.
+    pub(crate) fn walk(
+        &mut self,
+        sc: &mut Scope,
+        from: Ty,
+        path: &'a [Segment],
+        rule: Rule,
+    ) -> Option<Place> {
+        let mut place = Place {
+            steps: Vec::with_capacity(path.len()),
+            ty: from,
+            rule,
+            key: Some(String::new()),
+            span: path.first()?.span,
+        };
+        for segment in path {
+            place.span = place.span.to(segment.span);
+            self.step(sc, &mut place, segment)?;
+        }
+        Some(place)
+    }
+
+    fn step(&mut self, sc: &mut Scope, place: &mut Place, segment: &'a Segment) -> Option<()> {
+        let ty = self.types.without_optional(place.ty);
+        let ty = match self.kind(ty) {
+            TyKind::Secret(inner) => *inner,
+            _ => ty,
+        };
+        let span = segment.span;
+        match (&segment.kind, self.kind(ty).clone()) {
+            (_, TyKind::Error) => return None,
+            (SegmentKind::Name(name), TyKind::Record(id)) => {
+                if name.is_empty() {
+                    return None;
+                }
+                let Some(at) = self.types.record(id).field(*name) else {
+                    self.unknown_field(id, *name, span);
+                    return None;
+                };
+                if self.types.record(id).fields[at as usize].is_final {
+                    self.set_final(id, at, span);
+                    return None;
+                }
+                place.steps.push(Step::Field(id, at));
+                place.ty = self.field_ty(id, at, span);
+                place.rule = Rule::Field(id, at);
+                if let Some(key) = &mut place.key {
+                    key.push('.');
+                    key.push_str(name.as_str());
+                }
+            }
+            (SegmentKind::Name(name), TyKind::Map(key, value)) => {
+                let id = self.add(ExprKind::Str(Arc::from(name.as_str())), Ty::STRING, span);
+                let id = self.coerce(
+                    id,
+                    Want {
+                        ty: key,
+                        rule: place.rule,
+                    },
+                );
+                place.steps.push(Step::MapKey(id));
+                place.ty = value;
+                if let Some(key) = &mut place.key {
+                    key.push('.');
+                    key.push_str(name.as_str());
+                }
+            }
+            (SegmentKind::Name(name), TyKind::Any | TyKind::Object) => {
+                let id = self.add(ExprKind::Str(Arc::from(name.as_str())), Ty::STRING, span);
+                place.steps.push(Step::MapKey(id));
+                place.ty = Ty::ANY;
+                if let Some(key) = &mut place.key {
+                    key.push('.');
+                    key.push_str(name.as_str());
+                }
+            }
+            (SegmentKind::Name(_), TyKind::Union(members)) => {
+                let records: Vec<Ty> = members
+                    .iter()
+                    .copied()
+                    .filter(|m| matches!(self.kind(*m), TyKind::Record(_) | TyKind::Map(..)))
+                    .collect();
+                match records.as_slice() {
+                    [only] => {
+                        place.ty = *only;
+                        return self.step(sc, place, segment);
+                    }
+                    _ => {
+                        return self.no_step(
+                            place,
+                            ty,
+                            span,
+                            "choose what it is first: `= … { … }`",
+                        );
+                    }
+                }
+            }
+            (SegmentKind::Name(name), TyKind::List(list)) => {
+                let help = if list.keys.is_empty() {
+                    "a list has no fields; write `[0]` for its first element".to_owned()
+                } else {
+                    format!("choose an element by its {}: `[\"{name}\"]`", list.keys[0])
+                };
+                return self.no_step(place, ty, span, &help);
+            }
+            (SegmentKind::Computed(e), TyKind::Map(key, value)) => {
+                let id = self.check(
+                    sc,
+                    e,
+                    Want {
+                        ty: key,
+                        rule: place.rule,
+                    },
+                );
+                place.steps.push(Step::MapKey(id));
+                place.ty = value;
+                place.key = None;
+            }
+            (SegmentKind::Computed(e), TyKind::Any) => {
+                let id = self.check(sc, e, Want::new(Ty::STRING));
+                place.steps.push(Step::MapKey(id));
+                place.ty = Ty::ANY;
+                place.key = None;
+            }
+            (SegmentKind::Select(selector), _) => {
+                let (step, ty, key) = self.select(sc, ty, selector, span)?;
+                place.steps.push(step);
+                place.ty = ty;
+                place.key = match (place.key.take(), key) {
+                    (Some(path), Some(key)) => Some(format!("{path}[{key}]")),
+                    _ => None,
+                };
+            }
+            _ => return self.no_step(place, ty, span, "write `= value` instead of a path into it"),
+        }
+        Some(())
+    }
+
+    fn no_step(&mut self, place: &Place, ty: Ty, span: Span, help: &str) -> Option<()> {
+        let shown = self.show(ty);
+        let diagnostic = Diagnostic::error(
+            "E0307",
+            format!("there is nothing inside a `{shown}` to amend"),
+        )
+        .label(span, "leads nowhere")
+        .help(help);
+        let diagnostic = self.with_rule(
+            diagnostic,
+            Want {
+                ty,
+                rule: place.rule,
+            },
+        );
+        self.report(diagnostic);
+        None
+    }
+
+    /// The element of a list or map that brackets name: the step, the element's type, and the key when it is constant.
+    pub(super) fn select(
+        &mut self,
+        sc: &mut Scope,
+        ty: Ty,
+        selector: &'a Selector,
+        span: Span,
+    ) -> Option<(Step, Ty, Option<String>)> {
+        match (selector, self.kind(ty).clone()) {
+            (_, TyKind::Error) => None,
+            (Selector::Key(e), TyKind::Map(key, value)) => {
+                let id = self.check(sc, e, Want::new(key));
+                let constant = self.constant(id).map(|c| c.show());
+                Some((Step::MapKey(id), value, constant))
+            }
+            (Selector::Key(e), TyKind::Any) => {
+                let id = self.infer(sc, e);
+                let constant = self.constant(id).map(|c| c.show());
+                let step = match self.kind(self.hir.ty(id)) {
+                    TyKind::Int(_) => Step::Index(id),
+                    _ => Step::MapKey(id),
+                };
+                Some((step, Ty::ANY, constant))
+            }
+            (Selector::Key(e), TyKind::List(list)) => {
+                let id = self.infer(sc, e);
+                if self.hir.ty(id) == Ty::ERROR {
+                    return None;
+                }
+                let constant = self.constant(id).map(|c| c.show());
+                match self.list_key(&list, id, span)? {
+                    Some(key) => Some((Step::ListKey(key), list.item, constant)),
+                    None => Some((Step::Index(id), list.item, constant)),
+                }
+            }
+            (Selector::Object { kind, name }, TyKind::List(list)) => {
+                let name = self.check(sc, name, Want::new(Ty::STRING));
+                let constant = self.constant(name).map(|c| c.show());
+                let Some(kind_ty) = self.expr_type(sc, kind, None) else {
+                    self.report(
+                        Diagnostic::error("E0102", "a kind is meant here")
+                            .label(kind.span, "not a type")
+                            .help("write `[k8s.Deployment \"name\"]`"),
+                    );
+                    return None;
+                };
+                if kind_ty == Ty::ERROR {
+                    return None;
+                }
+                let record = self.types.as_record(kind_ty);
+                let is_kind = record.is_some_and(|r| self.types.record(r).gvk().is_some());
+                let fits = !matches!(self.fit(kind_ty, list.item), Fit::No(_));
+                let (Some(record), true, true) = (record, is_kind, fits) else {
+                    let shown = self.show(kind_ty);
+                    self.report(
+                        Diagnostic::error(
+                            "E0309",
+                            format!("`{shown}` is no kind of object of this list"),
+                        )
+                        .label(kind.span, "here")
+                        .help("name a kind such as `k8s.Deployment`"),
+                    );
+                    return None;
+                };
+                let key = constant.map(|name| format!("{} {name}", self.types.record(record).name));
+                let step = Step::Object(ObjectKey {
+                    record,
+                    name,
+                    namespace: None,
+                    span,
+                });
+                Some((step, kind_ty, key))
+            }
+            (_, _) => {
+                let shown = self.show(ty);
+                self.report(
+                    Diagnostic::error(
+                        "E0309",
+                        format!("a `{shown}` has no elements to choose from"),
+                    )
+                    .label(span, format!("this is a `{shown}`"))
+                    .help("brackets choose an element of a list or a map"),
+                );
+                None
+            }
+        }
+    }
+
+    /// How brackets with a value name an element of a list: by key, or by position (none); reports when neither.
+    pub(super) fn list_key(
+        &mut self,
+        list: &ListTy,
+        value: ExprId,
+        span: Span,
+    ) -> Option<Option<ListKey>> {
+        let value_ty = self.types.without_optional(self.hir.ty(value));
+        let is_int = matches!(self.kind(value_ty), TyKind::Int(_));
+        let item = self.types.without_optional(list.item);
+        if item == Ty::OBJECT {
+            if is_int {
+                return Some(None);
+            }
+            self.report(
+                Diagnostic::error("E0309", "objects are chosen by kind and name")
+                    .label(span, "no kind")
+                    .help("write `[k8s.Deployment \"name\"]`"),
+            );
+            return None;
+        }
+        let TyKind::Record(record) = *self.kind(item) else {
+            if is_int || item == Ty::ANY {
+                return Some(None);
+            }
+            self.report(
+                Diagnostic::error("E0309", "the elements of this list have no names")
+                    .label(span, "here")
+                    .help("choose by position: `[0]`"),
+            );
+            return None;
+        };
+        // The list's own keys first; else a field `name`, which names elements wherever there is one.
+        let mut candidates: Vec<Name> = list.keys.first().copied().into_iter().collect();
+        candidates.push(Name::new("name"));
+        for name in candidates {
+            let Some(at) = self.types.record(record).field(name) else {
+                continue;
+            };
+            let field_ty = self
+                .types
+                .without_optional(self.types.record(record).fields[at as usize].ty);
+            let int_key = matches!(self.kind(field_ty), TyKind::Int(_));
+            if int_key != is_int || matches!(self.fit(value_ty, field_ty), Fit::No(_)) {
+                continue;
+            }
+            let default = self.k8s.key_default(&self.types, record, name);
+            return Some(Some(ListKey {
+                record,
+                keys: Box::new([(at, value, default)]),
+                span,
+            }));
+        }
+        if is_int {
+            return Some(None);
+        }
+        let title = self.types.record(record).name.clone();
+        let help = match list.keys.first() {
+            Some(key) => format!("its elements are told apart by `{key}`"),
+            None => "choose by position: `[0]`".to_owned(),
+        };
+        self.report(
+            Diagnostic::error(
+                "E0309",
+                format!("elements of List<{title}> have no such key"),
+            )
+            .label(span, "here")
+            .help(help),
+        );
+        None
+    }
+}
+
+fn nest(fors: Vec<For>, condition: Option<ExprId>, inner: Vec<AmendOp>, span: Span) -> AmendOp {
+    let mut condition = condition;
+    let mut ops = inner;
+    for mut clause in fors.into_iter().rev() {
+        // The condition belongs to the innermost clause.
+        clause.when = condition.take().into_iter().collect();
+        let kind = AmendKind::For(Box::new(clause), Amend { ops: ops.into() });
+        ops = vec![AmendOp {
+            path: Box::default(),
+            span,
+            kind,
+        }];
+    }
+    let nothing = AmendKind::Amend(Amend::default(), Ty::ANY);
+    ops.pop().unwrap_or(AmendOp {
+        path: Box::default(),
+        span,
+        kind: nothing,
+    })
+}
