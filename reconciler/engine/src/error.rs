@@ -42,6 +42,19 @@ pub enum Error {
         /// In its words.
         message: String,
     },
+    /// An inventory of the journal is not one.
+    #[error("an inventory in the journal cannot be read")]
+    Inventory {
+        /// Why it failed.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Nothing to go back to.
+    #[error("no earlier deploy of {app} with other objects was healthy")]
+    NeverHealthy {
+        /// The app.
+        app: String,
+    },
     /// No such app.
     #[error("there is no app `{app}`{}", known_hint(.known))]
     UnknownApp {

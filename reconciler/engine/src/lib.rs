@@ -4,14 +4,28 @@
 //! any API server that a kubeconfig reaches. Decisions live in `reconciler-plan`, memory in
 //! `reconciler-journal`; here are the loops, and the socket by which commands and git hooks reach them.
 
+mod cluster;
 mod compile;
 mod config;
 pub mod control;
+mod engine;
 mod error;
+mod execute;
+mod gather;
+mod health_view;
 pub mod hook;
+mod live;
+mod origin;
+mod progress;
+mod requests;
+mod rollback;
+mod shared;
 mod status;
+mod target;
+mod worker;
 
 pub use compile::{App, CompileError, Compiled, CompiledObject, Compiler, Wanted};
 pub use config::{Config, Source};
+pub use engine::{Running, start};
 pub use error::Error;
 pub use status::{AppStatus, HistoryRow, ObjectStatus, SourceStatus, Status, Sync};

@@ -1,0 +1,380 @@
+//! Starts everything, and follows the branch: each new tip is compiled and handed to the apps' workers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ordain_reconciler_journal::{AppRef, Event, Journal};
+use ordain_reconciler_source::CommitId;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    App, Compiled, CompiledObject, Config, Error, SourceStatus,
+    cluster::Cluster,
+    control,
+    live::Live,
+    origin::{Compile, Origin},
+    requests::Requests,
+    shared::Shared,
+    target::{CommitInfo, Target},
+    worker::Worker,
+};
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Running {
+    repository: String,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// What to give to `git remote add`: the hosted repository, or the foreign one that is followed.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Waits until everything stopped, after `shutdown` was cancelled.
+    pub async fn stopped(self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Starts the engine. When this returns, pushes are accepted and commands are answered.
+///
+/// Nothing of it needs the cluster to be there: an API server that does not answer is tried again.
+///
+/// # Errors
+/// When the repository, the journal or the control socket cannot be opened.
+pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, Error> {
+    let folder = config.data_dir.join("journal");
+    let opened = blocking(move || Journal::open(&folder)).await;
+    let (journal, warnings) = opened?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let origin = {
+        let config = config.clone();
+        blocking(move || Origin::open(&config)).await?
+    };
+    let tasks = TaskTracker::new();
+    let cluster = Cluster::new(config.client.clone());
+    let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
+    let shared = Arc::new(Shared::new(cluster, live, journal, config.health_deadline));
+    let compile = Compile::new(&config);
+    let source = SourceStatus {
+        repository: origin.name(),
+        branch: origin.branch().to_owned(),
+        commit: None,
+        message: String::new(),
+    };
+    let source = Arc::new(Mutex::new(source));
+    let poke = Arc::new(Notify::new());
+    let requests = Arc::new(Requests {
+        shared: Arc::clone(&shared),
+        origin: origin.clone(),
+        compile: compile.clone(),
+        source: Arc::clone(&source),
+        poke: Arc::clone(&poke),
+    });
+    control::serve(&config.data_dir, requests, &tasks, shutdown.clone()).await?;
+    let repository = origin.name();
+    let follower = Follower {
+        shared,
+        origin,
+        compile,
+        source,
+        poke,
+        poll: config.poll,
+        workers: BTreeMap::new(),
+        at: None,
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+    };
+    tasks.spawn(async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            never = follower.run() => match never {},
+        }
+    });
+    Ok(Running { repository, tasks })
+}
+
+/// Runs something that waits for the disk or a remote, on a thread where it may.
+pub(crate) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Follows the branch.
+struct Follower {
+    shared: Arc<Shared>,
+    origin: Origin,
+    compile: Compile,
+    source: Arc<Mutex<SourceStatus>>,
+    poke: Arc<Notify>,
+    poll: Duration,
+    workers: BTreeMap<AppRef, watch::Sender<Arc<Target>>>,
+    /// The tip that was handled last, compiled or not.
+    at: Option<CommitId>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Follower {
+    async fn run(mut self) -> std::convert::Infallible {
+        loop {
+            // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
+            let waiting = self.shared.progress.waiting();
+            let origin = self.origin.clone();
+            match blocking(move || origin.look()).await {
+                Ok(tip) => {
+                    self.say(tip.as_ref(), "");
+                    if let Some(tip) = tip {
+                        let late = waiting.into_iter().filter(|id| id != tip.as_str());
+                        late.for_each(|id| self.shared.progress.overtaken(&id, tip.short()));
+                        if self.at.as_ref() != Some(&tip) {
+                            self.take(&tip).await;
+                            self.at = Some(tip);
+                        }
+                    }
+                }
+                Err(error) => {
+                    let text = crate::error::chain(&error);
+                    tracing::warn!(error = text, "cannot look at the repository");
+                    self.say(None, &text);
+                    if self.at.is_none() && self.workers.is_empty() {
+                        self.resume().await;
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.poll) => {}
+                () = self.poke.notified() => {}
+            }
+        }
+    }
+
+    fn say(&self, tip: Option<&CommitId>, message: &str) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let tip = tip.map(CommitId::to_string);
+        // What was said about a tip stays true until there is another one.
+        if tip.is_none() || source.commit != tip || !message.is_empty() {
+            message.clone_into(&mut source.message);
+        }
+        if tip.is_some() {
+            source.commit = tip;
+        }
+    }
+
+    /// Compiles a new tip and hands it to the workers.
+    async fn take(&mut self, tip: &CommitId) {
+        let rollout = self.shared.progress.of(tip.as_str());
+        let (origin, id) = (self.origin.clone(), tip.clone());
+        let commit = match blocking(move || origin.repository().commit(&id)).await {
+            Ok(commit) => commit,
+            Err(error) => {
+                let text = crate::error::chain(&error);
+                self.say(Some(tip), &text);
+                rollout.line(&format!("error: {text}"));
+                rollout.end(false);
+                return;
+            }
+        };
+        let known = self.note_commit(tip).await;
+        let (compile, origin, id) = (self.compile.clone(), self.origin.clone(), tip.clone());
+        let compiled = blocking(move || compile.commit(origin.repository(), &id)).await;
+        match compiled {
+            Ok(compiled) => self.deploy(&CommitInfo::from(&commit), &compiled).await,
+            Err(error) => {
+                tracing::warn!(commit = tip.short(), "a commit does not compile");
+                self.say(
+                    Some(tip),
+                    &format!("commit {} does not compile", tip.short()),
+                );
+                rollout.line(&error.text);
+                rollout.line("nothing was changed in the cluster");
+                rollout.end(false);
+                if !known {
+                    let (commit, errors) = (tip.to_string(), error.text);
+                    self.record(Event::Rejected { commit, errors }).await;
+                }
+            }
+        }
+    }
+
+    /// Records that the branch moved; returns true when the journal knew it already.
+    async fn note_commit(&self, tip: &CommitId) -> bool {
+        let (repository, branch) = (self.origin.name(), self.origin.branch().to_owned());
+        let from = {
+            let (repository, branch) = (repository.clone(), branch.clone());
+            self.shared
+                .journal(move |journal| journal.tip(&repository, &branch).map(str::to_owned))
+                .await
+        };
+        if from.as_deref() == Some(tip.as_str()) {
+            return true;
+        }
+        let (origin, before, id) = (self.origin.clone(), from.clone(), tip.clone());
+        let rewritten = blocking(move || {
+            let before = before.and_then(|before| before.parse::<CommitId>().ok());
+            before.is_some_and(|before| !origin.repository().is_ancestor(&before, &id))
+        })
+        .await;
+        if rewritten {
+            tracing::warn!(branch, commit = tip.short(), "the branch was rewritten");
+            let text =
+                "note: the history of this branch was rewritten; the tip is deployed as it is";
+            self.shared.progress.of(tip.as_str()).line(text);
+        }
+        let commit = tip.to_string();
+        self.record(Event::Commit {
+            repository,
+            branch,
+            from,
+            commit,
+            rewritten,
+        })
+        .await;
+        false
+    }
+
+    async fn record(&self, event: Event) {
+        if let Err(error) = self.shared.record(event).await {
+            tracing::error!(error = error.chain(), "cannot write to the journal");
+        }
+    }
+
+    async fn deploy(&mut self, commit: &CommitInfo, compiled: &Compiled) {
+        let rollout = self.shared.progress.of(&commit.id);
+        if !compiled.warnings.is_empty() {
+            rollout.line(&compiled.warnings);
+        }
+        if compiled.apps.is_empty() {
+            // More often a mistake than a wish, so nothing is concluded from it.
+            let wanted = self.compile.wanted();
+            let text = format!("commit {} has no app for {wanted}", commit.short());
+            rollout.line(&format!("{text}; nothing was changed"));
+            rollout.end(true);
+            self.say(commit.id.parse().ok().as_ref(), &text);
+            return;
+        }
+        let mut targets: Vec<_> = compiled
+            .apps
+            .iter()
+            .map(|app| Target::new(app.clone(), commit.clone(), rollout.clone()))
+            .collect();
+        let present: BTreeSet<_> = targets.iter().map(|target| target.app.clone()).collect();
+        for app in self.left_over(&present).await {
+            let AppRef { env, name } = app;
+            let app = App {
+                name,
+                env,
+                namespace: String::new(),
+                objects: Vec::new(),
+            };
+            targets.push(Target::new(app, commit.clone(), rollout.clone()));
+        }
+        rollout.expect(targets.iter().map(|target| target.app.clone()));
+        for target in targets {
+            self.hand_over(target);
+        }
+    }
+
+    /// Apps that were deployed and are no longer declared.
+    async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
+        let apps = self
+            .shared
+            .journal(|journal| journal.apps().cloned().collect::<Vec<_>>())
+            .await;
+        let mut left = Vec::new();
+        for app in apps.into_iter().filter(|app| !present.contains(app)) {
+            // An inventory that cannot be read is no reason to think that nothing is left.
+            let empty = self
+                .shared
+                .inventory(&app)
+                .await
+                .is_ok_and(|found| found.is_empty());
+            if !empty || self.workers.contains_key(&app) {
+                left.push(app);
+            }
+        }
+        left
+    }
+
+    fn hand_over(&mut self, target: Target) {
+        let app = target.app.clone();
+        let target = Arc::new(target);
+        if let Some(worker) = self.workers.get(&app) {
+            worker.send_replace(target);
+            return;
+        }
+        let (sender, receiver) = watch::channel(target);
+        let worker = Worker::new(Arc::clone(&self.shared), app.clone());
+        self.tasks
+            .spawn(worker.run(receiver, self.shutdown.clone()));
+        self.workers.insert(app, sender);
+    }
+
+    /// Goes on from the journal while the repository cannot be reached: what was deployed last is kept
+    /// as it was, and nothing is concluded from commits that cannot be seen.
+    async fn resume(&mut self) {
+        let last = self
+            .shared
+            .journal(|journal| {
+                let apps: Vec<_> = journal.apps().cloned().collect();
+                let last = apps.into_iter().filter_map(|app| {
+                    let deploy = journal
+                        .history(&app)
+                        .iter()
+                        .rev()
+                        .find(|row| row.was_healthy)?;
+                    let objects = journal.get(&deploy.set).ok()?;
+                    Some((app, deploy.clone(), objects))
+                });
+                last.collect::<Vec<_>>()
+            })
+            .await;
+        for (app, deploy, objects) in last {
+            let Ok(objects) = serde_json::from_slice::<Vec<Value>>(&objects) else {
+                continue;
+            };
+            let objects: Vec<_> = objects
+                .into_iter()
+                .map(|object| CompiledObject { object, at: None })
+                .collect();
+            if objects.is_empty() {
+                continue;
+            }
+            tracing::info!(%app, commit = deploy.commit, "resumed from the journal");
+            let rollout = self.shared.progress.of(&deploy.commit);
+            let commit = CommitInfo {
+                id: deploy.commit,
+                author: deploy.author,
+                subject: deploy.subject,
+                rollback: None,
+                approves: None,
+            };
+            let AppRef { env, name } = app;
+            // Every object of a stored set carries its namespace.
+            let namespace = String::new();
+            self.hand_over(Target::new(
+                App {
+                    name,
+                    env,
+                    namespace,
+                    objects,
+                },
+                commit,
+                rollout,
+            ));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How an app is: its objects' health, and for those that run pods the reason from the pods.
+
+use std::{collections::HashMap, time::Duration};
+
+use ordain_reconciler_plan::{
+    Desired, ObjectKey,
+    health::{Health, Status, trouble},
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    ObjectStatus,
+    cluster::{Cluster, selector_query},
+    live::{Live, Seen},
+};
+
+/// How long a pod may be stuck before its workload counts as degraded: an image that a registry gives
+/// at the second try, or a container that waits for its database, is no failure.
+const STUCK_GRACE: Duration = Duration::from_secs(10);
+
+/// One object and how it is.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectHealth {
+    pub(crate) key: ObjectKey,
+    pub(crate) health: Health,
+}
+
+impl ObjectHealth {
+    pub(crate) fn to_status(&self) -> ObjectStatus {
+        ObjectStatus {
+            kind: self.key.kind.clone(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            health: self.health.status.to_string(),
+            message: self.health.message.clone(),
+        }
+    }
+}
+
+/// Remembers since when pods are stuck, from one look to the next.
+#[derive(Debug, Default)]
+pub(crate) struct HealthView {
+    stuck_since: HashMap<ObjectKey, Instant>,
+}
+
+impl HealthView {
+    /// Judges every object. `applied` tells which generation was written; an older one says nothing.
+    pub(crate) async fn look(
+        &mut self,
+        cluster: &Cluster,
+        live: &Live,
+        desired: &[Desired],
+        applied: &HashMap<ObjectKey, Seen>,
+    ) -> Vec<ObjectHealth> {
+        let mut result = Vec::with_capacity(desired.len());
+        for desired in desired {
+            let mut health = current(live, applied, &desired.key);
+            if health.status == Status::Progressing {
+                health = self.with_pods(cluster, desired, health).await;
+            } else {
+                self.stuck_since.remove(&desired.key);
+            }
+            result.push(ObjectHealth {
+                key: desired.key.clone(),
+                health,
+            });
+        }
+        result
+    }
+
+    async fn with_pods(&mut self, cluster: &Cluster, desired: &Desired, health: Health) -> Health {
+        let Some((namespace, labels)) = pods_of(desired) else {
+            return health;
+        };
+        // Without the pods the object's own words have to do.
+        let Ok(pods) = cluster.pods(&namespace, &labels).await else {
+            return health;
+        };
+        let alive = pods
+            .iter()
+            .filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        let mut troubles: Vec<_> = alive.filter_map(trouble).collect();
+        troubles.sort_by_key(|trouble| !trouble.stuck);
+        let Some(worst) = troubles.into_iter().next() else {
+            self.stuck_since.remove(&desired.key);
+            return health;
+        };
+        // A Job says itself when it gave up trying.
+        let judged = worst.stuck && desired.key.kind != "Job";
+        if !judged {
+            self.stuck_since.remove(&desired.key);
+            let message = format!("{} ({})", health.message, worst.message);
+            return Health {
+                status: Status::Progressing,
+                message,
+            };
+        }
+        let since = *self
+            .stuck_since
+            .entry(desired.key.clone())
+            .or_insert_with(Instant::now);
+        let stuck = since.elapsed() >= STUCK_GRACE;
+        let status = if stuck {
+            Status::Degraded
+        } else {
+            Status::Progressing
+        };
+        Health {
+            status,
+            message: worst.message,
+        }
+    }
+}
+
+fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, key: &ObjectKey) -> Health {
+    let health = |status, message: &str| Health {
+        status,
+        message: message.to_owned(),
+    };
+    match (live.get(key), applied.get(key)) {
+        (None, _) => health(Status::Missing, "does not exist"),
+        (Some(seen), Some(applied))
+            if seen.uid == applied.uid && seen.generation < applied.generation =>
+        {
+            health(Status::Progressing, "not observed yet")
+        }
+        (Some(seen), _) => seen.health,
+    }
+}
+
+/// The namespace and label query of an object's pods.
+fn pods_of(desired: &Desired) -> Option<(String, String)> {
+    let namespace = desired.key.namespace.clone()?;
+    let object = &desired.object;
+    let labels = match (desired.key.group.as_str(), desired.key.kind.as_str()) {
+        ("apps", _) => selector_query(object.pointer("/spec/selector")?)?,
+        // Set by the Job controller (Kubernetes `pkg/apis/batch/types.go`).
+        ("batch", "Job") => format!("batch.kubernetes.io/job-name={}", desired.key.name),
+        _ => return None,
+    };
+    Some((namespace, labels))
+}
+
+/// The worst health of all objects, and what to say about it in one line.
+pub(crate) fn summary(objects: &[ObjectHealth]) -> (Status, String) {
+    let worst = objects
+        .iter()
+        .map(|object| object.health.status)
+        .max()
+        .unwrap_or(Status::Healthy);
+    if worst.is_done() {
+        return (worst, String::new());
+    }
+    let mut bad = objects
+        .iter()
+        .filter(|object| object.health.status == worst);
+    let first = bad
+        .next()
+        .map(|object| match object.health.message.as_str() {
+            "" => format!("{} is {}", object.key, object.health.status),
+            message => format!("{}: {message}", object.key),
+        });
+    let more = match bad.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    (worst, format!("{}{more}", first.unwrap_or_default()))
+}
+
+/// True for a Job that deletes itself when it is done: when it is gone, it is done.
+pub(crate) fn expires(object: &Value) -> bool {
+    object["kind"] == "Job" && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
+}

@@ -1,0 +1,222 @@
+//! What the cluster says about our objects, by one watch per kind for all apps.
+//!
+//! Only what the loops need is kept of an object: a few words and two digests, whatever its size.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::StreamExt as _;
+use kube::{
+    Api,
+    api::DynamicObject,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use ordain_reconciler_plan::{
+    MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, ObjectKey, fingerprint,
+    health::{self, Health},
+};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::cluster::{Cluster, Resource};
+
+/// What is remembered of a live object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) uid: String,
+    pub(crate) generation: i64,
+    pub(crate) health: Health,
+    /// Digest of what people and controllers declare; changes when somebody edits the object.
+    pub(crate) fingerprint: String,
+    owner: Option<String>,
+}
+
+impl Seen {
+    pub(crate) fn of(object: &Value) -> Self {
+        let text = |pointer| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let annotations = object.pointer("/metadata/annotations");
+        let owner = annotations
+            .and_then(|map| map.get(OWNER_ANNOTATION))
+            .and_then(Value::as_str);
+        Self {
+            uid: text("/metadata/uid").to_owned(),
+            generation: object
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64)
+                .unwrap_or(0),
+            health: health::of(object),
+            fingerprint: fingerprint(object),
+            owner: owner.map(str::to_owned),
+        }
+    }
+}
+
+/// The kinds an event can be about, as the watcher names them.
+type GroupKind = (String, String);
+
+#[derive(Default)]
+struct State {
+    objects: HashMap<ObjectKey, Seen>,
+    /// Who is to be woken for an owner.
+    owners: HashMap<String, Arc<Notify>>,
+    watched: HashSet<GroupKind>,
+}
+
+/// A view of all our objects in the cluster, kept by watches.
+#[derive(Clone)]
+pub(crate) struct Live {
+    cluster: Cluster,
+    state: Arc<Mutex<State>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Live {
+    pub(crate) fn new(cluster: Cluster, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+        Self {
+            cluster,
+            state: Arc::default(),
+            tasks,
+            shutdown,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is notified of each change of an owner's objects.
+    pub(crate) fn owner(&self, owner: &str) -> Arc<Notify> {
+        Arc::clone(self.lock().owners.entry(owner.to_owned()).or_default())
+    }
+
+    /// What is known about an object.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Seen> {
+        self.lock().objects.get(key).cloned()
+    }
+
+    /// Puts in what a write returned; the watch tells the same a moment later.
+    pub(crate) fn wrote(&self, key: &ObjectKey, object: &Value) -> Seen {
+        let seen = Seen::of(object);
+        let mut state = self.lock();
+        let newer = state
+            .objects
+            .get(key)
+            .is_some_and(|known| known.uid == seen.uid && known.generation > seen.generation);
+        if !newer {
+            state.objects.insert(key.clone(), seen.clone());
+        }
+        seen
+    }
+
+    /// Watches a kind from now on; calling it again costs nothing.
+    pub(crate) fn watch(&self, resource: &Resource) {
+        let kind = (resource.version.group.clone(), resource.kind.clone());
+        if !self.lock().watched.insert(kind.clone()) {
+            return;
+        }
+        let (live, resource) = (self.clone(), resource.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = live.shutdown.cancelled() => {}
+                () = live.run(&resource) => {
+                    tracing::warn!(kind = resource.kind, "a watch ended");
+                    live.lock().watched.remove(&kind);
+                }
+            }
+        });
+    }
+
+    async fn run(&self, resource: &Resource) {
+        let api: Api<DynamicObject> =
+            Api::all_with(self.cluster.client().clone(), &resource.api_resource());
+        let config = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
+        let mut events = Box::pin(watcher(api, config).default_backoff());
+        // Objects of the list under way; what is not in it was deleted while nobody looked.
+        let mut listed = None;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => listed = Some(HashSet::new()),
+                Ok(watcher::Event::InitApply(object)) => {
+                    if let Some(key) = self.apply(resource, &object)
+                        && let Some(listed) = &mut listed
+                    {
+                        listed.insert(key);
+                    }
+                }
+                Ok(watcher::Event::InitDone) => {
+                    if let Some(listed) = listed.take() {
+                        self.keep_only(resource, &listed);
+                    }
+                }
+                Ok(watcher::Event::Apply(object)) => {
+                    self.apply(resource, &object);
+                }
+                Ok(watcher::Event::Delete(object)) => {
+                    if let Some(key) = value(resource, &object).as_ref().and_then(ObjectKey::of) {
+                        self.forget(&key);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(kind = resource.kind, %error, "watch interrupted");
+                }
+            }
+        }
+    }
+
+    fn apply(&self, resource: &Resource, object: &DynamicObject) -> Option<ObjectKey> {
+        let object = value(resource, object)?;
+        let key = ObjectKey::of(&object)?;
+        let seen = Seen::of(&object);
+        let mut state = self.lock();
+        let before = state.objects.insert(key.clone(), seen.clone());
+        if before.as_ref() != Some(&seen) {
+            state.wake(before.iter().chain([&seen]));
+        }
+        Some(key)
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        let mut state = self.lock();
+        if let Some(seen) = state.objects.remove(key) {
+            state.wake([&seen]);
+        }
+    }
+
+    fn keep_only(&self, resource: &Resource, listed: &HashSet<ObjectKey>) {
+        let gone: Vec<_> = {
+            let state = self.lock();
+            let kind = |key: &&ObjectKey| key.is(&resource.version.group, &resource.kind);
+            let keys = state.objects.keys().filter(kind);
+            keys.filter(|key| !listed.contains(*key)).cloned().collect()
+        };
+        gone.iter().for_each(|key| self.forget(key));
+    }
+}
+
+impl State {
+    fn wake<'a>(&self, seen: impl IntoIterator<Item = &'a Seen>) {
+        for owner in seen.into_iter().filter_map(|seen| seen.owner.as_deref()) {
+            if let Some(notify) = self.owners.get(owner) {
+                notify.notify_one();
+            }
+        }
+    }
+}
+
+/// Elements of a list carry no kind of their own; a kube-apiserver says it once, for the list.
+fn value(resource: &Resource, object: &DynamicObject) -> Option<Value> {
+    let mut value = serde_json::to_value(object).ok()?;
+    let map = value.as_object_mut()?;
+    map.insert("apiVersion".to_owned(), resource.version.to_string().into());
+    map.insert("kind".to_owned(), resource.kind.clone().into());
+    Some(value)
+}

@@ -1,0 +1,222 @@
+//! What is told about a commit while it is rolled out: kept, so that a push can read it from the start.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ordain_reconciler_journal::AppRef;
+use tokio::sync::watch;
+
+/// Commits whose lines are kept; older ones are forgotten.
+const COMMITS_MAX: usize = 64;
+
+/// Lines kept for one commit; a plan that changes more is cut.
+const LINES_MAX: usize = 10_000;
+
+/// The rollouts of the last commits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    rollouts: Arc<Mutex<VecDeque<(String, Rollout)>>>,
+}
+
+impl Progress {
+    /// The rollout of a commit, begun when it is unknown.
+    pub(crate) fn of(&self, commit: &str) -> Rollout {
+        let mut rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, rollout)) = rollouts.iter().find(|(known, _)| known == commit) {
+            return rollout.clone();
+        }
+        let rollout = Rollout::default();
+        rollouts.push_back((commit.to_owned(), rollout.clone()));
+        if rollouts.len() > COMMITS_MAX {
+            rollouts.pop_front();
+        }
+        rollout
+    }
+}
+
+impl Progress {
+    /// Commits that somebody asked about and nobody began to roll out.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = rollouts.iter().filter(|(_, rollout)| rollout.is_waiting());
+        waiting.map(|(commit, _)| commit.clone()).collect()
+    }
+
+    /// Ends the rollout of a commit that a newer one overtook before it was begun.
+    pub(crate) fn overtaken(&self, commit: &str, by: &str) {
+        let rollout = self.of(commit);
+        rollout.line(&format!("overtaken by {by} before it was begun"));
+        rollout.end(false);
+    }
+}
+
+/// How the rollout of a commit went for one app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Pending,
+    Done { ok: bool },
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<String>,
+    parts: BTreeMap<AppRef, Part>,
+    /// True when every app of the commit is in `parts`.
+    complete: bool,
+    /// Set when the commit ended before it had apps.
+    ended: Option<bool>,
+}
+
+/// The rollout of one commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Rollout {
+    lines: Arc<Mutex<Lines>>,
+    changed: Arc<watch::Sender<()>>,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            lines: Arc::default(),
+            changed: Arc::new(watch::channel(()).0),
+        }
+    }
+}
+
+impl Rollout {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Lines)) {
+        act(&mut self.lock());
+        self.changed.send_replace(());
+    }
+
+    /// Tells something.
+    pub(crate) fn line(&self, text: &str) {
+        self.change(|lines| {
+            for line in text.lines() {
+                match lines.text.len() {
+                    count if count < LINES_MAX => lines.text.push(line.to_owned()),
+                    LINES_MAX => lines.text.push("…".to_owned()),
+                    _ => {}
+                }
+            }
+        });
+    }
+
+    /// Names the apps that have to be done.
+    pub(crate) fn expect(&self, apps: impl IntoIterator<Item = AppRef>) {
+        self.change(|lines| {
+            for app in apps {
+                lines.parts.entry(app).or_insert(Part::Pending);
+            }
+            lines.complete = true;
+        });
+    }
+
+    /// Says that an app is done. The first word counts: later drift is no part of the rollout.
+    /// Returns true when it was that first word.
+    pub(crate) fn finish(&self, app: &AppRef, ok: bool) -> bool {
+        let mut first = false;
+        self.change(|lines| {
+            let part = lines.parts.entry(app.clone()).or_insert(Part::Pending);
+            if *part == Part::Pending {
+                *part = Part::Done { ok };
+                first = true;
+            }
+        });
+        first
+    }
+
+    /// Ends the rollout as a whole, before its apps.
+    pub(crate) fn end(&self, ok: bool) {
+        self.change(|lines| lines.ended = Some(ok));
+    }
+
+    /// True when the app has not said its word yet.
+    pub(crate) fn is_pending(&self, app: &AppRef) -> bool {
+        let lines = self.lock();
+        lines
+            .parts
+            .get(app)
+            .is_none_or(|part| *part == Part::Pending)
+    }
+
+    fn is_waiting(&self) -> bool {
+        let lines = self.lock();
+        !lines.complete && lines.ended.is_none()
+    }
+
+    /// Waits for lines from `from` on; returns them, and the verdict when the rollout is over.
+    pub(crate) async fn next(&self, from: usize) -> (Vec<String>, Option<bool>) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            {
+                let lines = self.lock();
+                let new = lines.text.get(from..).unwrap_or_default().to_vec();
+                let verdict = verdict(&lines);
+                if !new.is_empty() || verdict.is_some() {
+                    return (new, verdict);
+                }
+            }
+            if changed.changed().await.is_err() {
+                return (Vec::new(), Some(false));
+            }
+        }
+    }
+}
+
+fn verdict(lines: &Lines) -> Option<bool> {
+    if lines.ended.is_some() {
+        return lines.ended;
+    }
+    let done = lines.parts.values().map(|part| match part {
+        Part::Pending => None,
+        Part::Done { ok } => Some(*ok),
+    });
+    let done: Option<Vec<_>> = done.collect();
+    done.filter(|_| lines.complete)
+        .map(|oks| oks.into_iter().all(|ok| ok))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_late_reader_sees_everything_and_the_verdict() {
+        let progress = Progress::default();
+        let app = |name: &str| AppRef {
+            env: "dev".to_owned(),
+            name: name.to_owned(),
+        };
+        let rollout = progress.of("c");
+        rollout.line("one\ntwo");
+        rollout.expect([app("a"), app("b")]);
+        assert_eq!(
+            progress.of("c").next(0).await,
+            (vec!["one".to_owned(), "two".to_owned()], None)
+        );
+        assert!(rollout.finish(&app("a"), true));
+        assert!(!rollout.finish(&app("a"), false), "the first word counts");
+        assert!(rollout.is_pending(&app("b")));
+        rollout.finish(&app("b"), false);
+        assert_eq!(progress.of("c").next(2).await, (Vec::new(), Some(false)));
+    }
+
+    #[test]
+    fn old_commits_are_forgotten() {
+        let progress = Progress::default();
+        for number in 0..=COMMITS_MAX {
+            progress.of(&number.to_string()).line("x");
+        }
+        assert_eq!(
+            progress.rollouts.lock().expect("no panic").len(),
+            COMMITS_MAX
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! Answers commands and git hooks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use ordain_reconciler_journal::{AppRef, Deploy, Event};
+use ordain_reconciler_source::{CommitId, HookStage, Quarantine};
+use tokio::sync::Notify;
+
+use crate::{
+    Error, HistoryRow, SourceStatus, Status,
+    control::{Handler, HookUpdate, Reply, Request, Response},
+    engine::blocking,
+    origin::{Compile, Origin},
+    shared::Shared,
+};
+
+/// What requests need of the engine.
+pub(crate) struct Requests {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) origin: Origin,
+    pub(crate) compile: Compile,
+    pub(crate) source: Arc<Mutex<SourceStatus>>,
+    pub(crate) poke: Arc<Notify>,
+}
+
+impl Handler for Requests {
+    fn handle(self: Arc<Self>, request: Request, reply: Reply) -> BoxFuture<'static, Response> {
+        Box::pin(async move {
+            match self.answer(request, &reply).await {
+                Ok(response) => response,
+                Err(error) => Response::Error {
+                    message: error.chain(),
+                },
+            }
+        })
+    }
+}
+
+impl Requests {
+    async fn answer(&self, request: Request, reply: &Reply) -> Result<Response, Error> {
+        match request {
+            Request::Status => {
+                reply
+                    .send(Response::Status {
+                        status: self.status(),
+                    })
+                    .await;
+            }
+            Request::History { app, env } => {
+                let deploys = self.history(&app, env.as_deref()).await?;
+                reply.send(Response::History { deploys }).await;
+            }
+            Request::Rollback {
+                app,
+                env,
+                to,
+                reason,
+                author,
+                wait,
+            } => {
+                let app = self.find(&app, env.as_deref()).await?;
+                let commit = self.rollback(&app, &to, &reason, &author, reply).await?;
+                reply
+                    .send(Response::Commit {
+                        commit: commit.to_string(),
+                    })
+                    .await;
+                self.poke.notify_one();
+                if wait {
+                    return Ok(Response::Done {
+                        ok: self.follow(commit.as_str(), reply).await,
+                    });
+                }
+            }
+            Request::Approve { plan, author } => {
+                self.shared
+                    .record(Event::Approval {
+                        plan: plan.clone(),
+                        by: author,
+                    })
+                    .await?;
+                self.shared.approve(&plan);
+            }
+            Request::Sync => self.poke.notify_one(),
+            Request::Hook {
+                stage,
+                updates,
+                quarantine,
+            } => {
+                let ok = match HookStage::from_name(&stage) {
+                    Some(HookStage::PreReceive) => {
+                        self.pre_receive(updates, quarantine.map(Quarantine), reply)
+                            .await
+                    }
+                    Some(HookStage::PostReceive) => self.post_receive(updates, reply).await,
+                    None => false,
+                };
+                return Ok(Response::Done { ok });
+            }
+        }
+        Ok(Response::Done { ok: true })
+    }
+
+    fn status(&self) -> Status {
+        let apps = self.shared.statuses().values().cloned().collect();
+        let source = self
+            .source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Status { apps, source }
+    }
+
+    /// The app of this name, in the only environment that has it or the named one.
+    async fn find(&self, name: &str, env: Option<&str>) -> Result<AppRef, Error> {
+        let mut known = self
+            .shared
+            .journal(|journal| journal.apps().cloned().collect::<Vec<_>>())
+            .await;
+        known.extend(self.shared.statuses().keys().cloned());
+        known.sort();
+        known.dedup();
+        let mut found: Vec<_> = known
+            .iter()
+            .filter(|app| app.name == name && env.is_none_or(|env| app.env == env))
+            .cloned()
+            .collect();
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Error::UnknownApp {
+                app: name.to_owned(),
+                known: known.iter().map(AppRef::to_string).collect(),
+            }),
+            _ => Err(Error::WhichEnv {
+                app: name.to_owned(),
+                envs: found.into_iter().map(|app| app.env).collect(),
+            }),
+        }
+    }
+
+    async fn history(&self, name: &str, env: Option<&str>) -> Result<Vec<HistoryRow>, Error> {
+        let app = self.find(name, env).await?;
+        let rows = self
+            .shared
+            .journal(move |journal| journal.history(&app).to_vec())
+            .await;
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// Sends the lines of a rollout until it is over; returns how it went.
+    pub(crate) async fn follow(&self, commit: &str, reply: &Reply) -> bool {
+        let rollout = self.shared.progress.of(commit);
+        let mut from = 0;
+        loop {
+            let (lines, verdict) = tokio::select! {
+                next = rollout.next(from) => next,
+                () = reply.gone() => return false,
+            };
+            from += lines.len();
+            for line in &lines {
+                if !reply.line(line).await {
+                    return false;
+                }
+            }
+            if let Some(ok) = verdict {
+                return ok;
+            }
+        }
+    }
+
+    /// Compiles what is pushed to the deployed branch, while git can still refuse it.
+    async fn pre_receive(
+        &self,
+        updates: Vec<HookUpdate>,
+        quarantine: Option<Quarantine>,
+        reply: &Reply,
+    ) -> bool {
+        let deployed = format!("refs/heads/{}", self.origin.branch());
+        let Some(update) = updates
+            .into_iter()
+            .find(|update| update.reference == deployed)
+        else {
+            return true;
+        };
+        let Some(new) = update.new else {
+            reply
+                .line(&format!(
+                    "branch `{}` is deployed; it cannot be deleted",
+                    self.origin.branch()
+                ))
+                .await;
+            return false;
+        };
+        let (origin, compile) = (self.origin.clone(), self.compile.clone());
+        let compiled = blocking(move || {
+            let id: CommitId = new.parse().map_err(Error::Source)?;
+            let repository = match &quarantine {
+                Some(quarantine) => origin.repository().with_quarantine(quarantine)?,
+                None => origin.repository().clone(),
+            };
+            let short = id.short().to_owned();
+            let errors = compile.commit(&repository, &id).err();
+            Ok::<_, Error>(errors.map(|errors| Error::Compile {
+                commit: short,
+                errors: errors.text,
+            }))
+        })
+        .await;
+        let refusal = match compiled {
+            Ok(None) => return true,
+            Ok(Some(error)) | Err(error) => error,
+        };
+        if self.origin.receives_broken() {
+            // What is wrong is told after the branch moved, with the rest of the rollout.
+            return true;
+        }
+        reply.line(&refusal.chain()).await;
+        reply
+            .line("the push is refused; the branch and the cluster stay as they are")
+            .await;
+        false
+    }
+
+    /// Follows the rollout of what was pushed to the deployed branch.
+    async fn post_receive(&self, updates: Vec<HookUpdate>, reply: &Reply) -> bool {
+        let deployed = format!("refs/heads/{}", self.origin.branch());
+        let mut followed = None;
+        for update in updates {
+            if update.reference == deployed {
+                followed = update.new;
+            } else if update.new.is_some() {
+                let name = update
+                    .reference
+                    .trim_start_matches("refs/heads/")
+                    .to_owned();
+                let branch = self.origin.branch();
+                reply
+                    .line(&format!("`{name}` is kept but not deployed; `{branch}` is"))
+                    .await;
+            }
+        }
+        let Some(commit) = followed else { return true };
+        // Known before the branch is looked at, so that a newer push cannot overtake it unseen.
+        self.shared.progress.of(&commit);
+        self.poke.notify_one();
+        self.follow(&commit, reply).await
+    }
+}
+
+fn row(deploy: Deploy) -> HistoryRow {
+    let time = Timestamp::from_millisecond(deploy.started_ms).unwrap_or_default();
+    HistoryRow {
+        id: deploy.id,
+        app: deploy.app.name,
+        env: deploy.app.env,
+        commit: deploy.commit,
+        author: deploy.author,
+        subject: deploy.subject,
+        time: time.to_string(),
+        plan: deploy.plan,
+        set: deploy.set.to_string(),
+        counts: deploy.counts,
+        rollback: deploy.rollback,
+        was_healthy: deploy.was_healthy,
+        state: deploy.state,
+    }
+}

@@ -1,0 +1,111 @@
+//! What all loops of the engine have in common.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ordain_reconciler_journal::{AppRef, Event, Journal};
+use ordain_reconciler_plan::{Breaker, Inventory};
+use tokio::sync::watch;
+
+use crate::{AppStatus, Error, cluster::Cluster, live::Live, progress::Progress};
+
+/// Shared by the workers, the source loop and the control socket.
+pub(crate) struct Shared {
+    pub(crate) cluster: Cluster,
+    pub(crate) live: Live,
+    pub(crate) progress: Progress,
+    pub(crate) breaker: Breaker,
+    pub(crate) health_deadline: Duration,
+    journal: Arc<Mutex<Journal>>,
+    statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
+    /// Hashes of approved plans.
+    approved: watch::Sender<BTreeSet<String>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        cluster: Cluster,
+        live: Live,
+        journal: Journal,
+        health_deadline: Duration,
+    ) -> Self {
+        Self {
+            cluster,
+            live,
+            progress: Progress::default(),
+            breaker: Breaker::default(),
+            health_deadline,
+            journal: Arc::new(Mutex::new(journal)),
+            statuses: Mutex::default(),
+            approved: watch::channel(BTreeSet::new()).0,
+        }
+    }
+
+    /// Runs something on the journal, where it may wait for the disk.
+    ///
+    /// It runs to its end even when the caller is cancelled: a record is written whole or not at all.
+    pub(crate) async fn journal<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Journal) -> T + Send + 'static,
+    ) -> T {
+        let journal = Arc::clone(&self.journal);
+        let work = tokio::task::spawn_blocking(move || {
+            // A panic while it was held left the file as it was before or after an append.
+            act(&mut journal.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match work.await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Appends one event and returns its number.
+    pub(crate) async fn record(&self, event: Event) -> Result<u64, Error> {
+        let now = now_ms();
+        let record = self
+            .journal(move |journal| journal.append(now, event))
+            .await?;
+        Ok(record.seq)
+    }
+
+    /// What may exist in the cluster for an app.
+    pub(crate) async fn inventory(&self, app: &AppRef) -> Result<Inventory, Error> {
+        let app = app.clone();
+        let bytes = self
+            .journal(move |journal| {
+                journal
+                    .inventory(&app)
+                    .map(|digest| journal.get(&digest))
+                    .transpose()
+            })
+            .await?;
+        let Some(bytes) = bytes else {
+            return Ok(Inventory::default());
+        };
+        Inventory::from_bytes(&bytes).map_err(|source| Error::Inventory { source })
+    }
+
+    pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, AppStatus>> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn approve(&self, plan: &str) {
+        self.approved
+            .send_if_modified(|approved| approved.insert(plan.to_owned()));
+    }
+
+    pub(crate) fn approvals(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.approved.subscribe()
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
