@@ -2,6 +2,7 @@
 //! patches, quantities, metadata, decoding. It knows no socket, store or clock; what a kind is made
 //! of it reads from `ordain-schemas`.
 
+pub mod apply;
 pub mod conform;
 pub mod decode;
 pub mod fields;

@@ -351,6 +351,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*") {
             let _ = canonical(&text);

@@ -132,6 +132,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn a_merge_patch_twice_is_once(mut target in value(), patch in value()) {
             merge_patch(&mut target, &patch);

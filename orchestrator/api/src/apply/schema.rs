@@ -1,0 +1,320 @@
+//! What server-side apply must know of a value: is it a leaf, a map, or a list, and what tells the
+//! elements of a list apart. It reads the type table, a CRD's schema, or guesses from the value.
+
+use ordain_schemas::{ListType, MapType, Shape, Table, TypeId};
+use serde_json::{Map, Value};
+
+use super::set::PathElement;
+use crate::quantity::Quantity;
+
+/// Where the facts about a value come from.
+#[derive(Clone, Debug)]
+pub struct Schema<'s>(Source<'s>);
+
+#[derive(Clone, Debug)]
+enum Source<'s> {
+    /// The type table.
+    Table {
+        table: &'s Table,
+        shape: Shape,
+        list: Option<ListType>,
+        map: MapType,
+    },
+    /// The object of a CRD: metadata from the table, the rest from the schema.
+    Custom { table: &'s Table, schema: &'s Value },
+    /// A part of a CRD's structural schema.
+    Structural { table: &'s Table, schema: &'s Value },
+    /// Nothing is known: maps are granular, lists atomic.
+    Deduced,
+}
+
+/// What kind of thing a value is for merging.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Atom {
+    /// One value with one owner.
+    Leaf,
+    /// A map whose entries have their own owners.
+    Map,
+    /// A list whose elements are told apart by their value.
+    Set,
+    /// A list whose elements are told apart by these fields.
+    Keyed(Vec<String>),
+}
+
+/// Fields of Go structs that are not pointers, so that they exist whenever their parent does. The
+/// published schemas do not say which; these are the common ones.
+const ALWAYS_THERE: [&str; 12] = [
+    "involvedObject",
+    "jobTemplate",
+    "loadBalancer",
+    "metadata",
+    "resources",
+    "roleRef",
+    "scaleTargetRef",
+    "spec",
+    "status",
+    "strategy",
+    "template",
+    "updateStrategy",
+];
+
+impl<'s> Schema<'s> {
+    /// Returns the schema of a built-in type.
+    pub fn of_type(table: &'s Table, ty: TypeId) -> Schema<'s> {
+        Schema(Source::Table {
+            table,
+            shape: Shape::Struct(ty),
+            list: None,
+            map: MapType::Granular,
+        })
+    }
+
+    /// Returns the schema of a custom resource from the `openAPIV3Schema` of its version.
+    pub fn of_custom_resource(table: &'s Table, schema: &'s Value) -> Schema<'s> {
+        Schema(Source::Custom { table, schema })
+    }
+
+    /// Returns the schema for objects about which nothing is known.
+    pub fn deduced() -> Schema<'s> {
+        Schema(Source::Deduced)
+    }
+
+    /// Tells what a value is.
+    pub(crate) fn atom(&self, value: &Value) -> Atom {
+        match &self.0 {
+            Source::Table {
+                table,
+                shape,
+                list,
+                map,
+            } => match shape {
+                Shape::Struct(id) => {
+                    let ty = table.ty(*id);
+                    let atomic = *map == MapType::Atomic || ty.map_type == MapType::Atomic;
+                    if atomic || !ty.is_struct() {
+                        Atom::Leaf
+                    } else {
+                        Atom::Map
+                    }
+                }
+                Shape::Map(_) if *map == MapType::Granular => Atom::Map,
+                Shape::List(_) => match list {
+                    Some(ListType::Set) => Atom::Set,
+                    Some(ListType::Map(keys)) => {
+                        Atom::Keyed(keys.iter().map(|key| (*key).to_owned()).collect())
+                    }
+                    Some(ListType::Atomic) | None => Atom::Leaf,
+                },
+                _ => Atom::Leaf,
+            },
+            Source::Custom { .. } => Atom::Map,
+            Source::Structural { schema, .. } => structural_atom(schema, value),
+            Source::Deduced => {
+                if value.is_object() {
+                    Atom::Map
+                } else {
+                    Atom::Leaf
+                }
+            }
+        }
+    }
+
+    /// Returns the schema of a field or map entry, and whether it is a field that the schema names.
+    pub(crate) fn child(&self, key: &str) -> (Schema<'s>, bool) {
+        let unknown = (Schema(Source::Deduced), false);
+        match &self.0 {
+            Source::Table {
+                table,
+                shape: Shape::Struct(id),
+                ..
+            } => {
+                let Some(field) = table.ty(*id).field(key) else {
+                    return unknown;
+                };
+                let source = Source::Table {
+                    table,
+                    shape: field.shape.clone(),
+                    list: field.list_type.clone(),
+                    map: field.map_type,
+                };
+                (Schema(source), true)
+            }
+            Source::Table {
+                table,
+                shape: Shape::Map(element),
+                ..
+            } => {
+                let source = Source::Table {
+                    table,
+                    shape: (**element).clone(),
+                    list: None,
+                    map: MapType::Granular,
+                };
+                (Schema(source), false)
+            }
+            Source::Table { .. } | Source::Deduced => unknown,
+            Source::Custom { table, schema } => match (key, object_meta(table)) {
+                ("metadata", Some(ty)) => (Schema::of_type(table, ty), true),
+                ("apiVersion" | "kind", _) => (Schema(Source::Deduced), true),
+                _ => structural_child(table, schema, key),
+            },
+            Source::Structural { table, schema } => structural_child(table, schema, key),
+        }
+    }
+
+    /// Returns the schema of the elements of a list.
+    pub(crate) fn element(&self) -> Schema<'s> {
+        match &self.0 {
+            Source::Table {
+                table,
+                shape: Shape::List(element),
+                ..
+            } => Schema(Source::Table {
+                table,
+                shape: (**element).clone(),
+                list: None,
+                map: MapType::Granular,
+            }),
+            Source::Structural { table, schema } if schema["items"].is_object() => {
+                Schema(Source::Structural {
+                    table,
+                    schema: &schema["items"],
+                })
+            }
+            _ => Schema(Source::Deduced),
+        }
+    }
+
+    /// Tells whether a map may have this key: a built-in struct has the fields of its type only.
+    pub(crate) fn allows(&self, key: &str) -> bool {
+        match &self.0 {
+            Source::Table {
+                table,
+                shape: Shape::Struct(id),
+                ..
+            } => table.ty(*id).field(key).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Writes the quantities of a value in canonical form, so that `1000m` is no change of `1`.
+    pub(crate) fn canonicalize(&self, value: &mut Value) {
+        match (&self.0, value) {
+            (
+                Source::Table {
+                    shape: Shape::Quantity,
+                    ..
+                },
+                value,
+            ) => {
+                if let Ok(quantity) = Quantity::from_value(value) {
+                    *value = quantity.to_string().into();
+                }
+            }
+            (Source::Table { .. }, Value::Object(map)) => {
+                for (key, value) in map {
+                    self.child(key).0.canonicalize(value);
+                }
+            }
+            (Source::Table { .. }, Value::Array(list)) => {
+                let element = self.element();
+                list.iter_mut()
+                    .for_each(|value| element.canonicalize(value));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells whether a field is a Go struct that exists whenever its parent does, so that its path
+    /// itself is never added or removed.
+    pub(crate) fn is_always_there(&self, key: &str) -> bool {
+        let structure = matches!(
+            &self.0,
+            Source::Table {
+                shape: Shape::Struct(_),
+                ..
+            }
+        );
+        structure && ALWAYS_THERE.contains(&key)
+    }
+
+    /// Returns the path element of each element of a list, `None` where it has none.
+    pub(crate) fn elements(&self, atom: &Atom, list: &[Value]) -> Vec<Option<PathElement>> {
+        let element = self.element();
+        list.iter()
+            .map(|value| match atom {
+                Atom::Set => Some(PathElement::value(value)),
+                Atom::Keyed(keys) => {
+                    let mut fields = Map::new();
+                    for key in keys {
+                        let value = value.get(key).filter(|value| !value.is_null()).cloned();
+                        if let Some(value) = value.or_else(|| element.default(key)) {
+                            fields.insert(key.clone(), value);
+                        }
+                    }
+                    (!fields.is_empty()).then(|| PathElement::key(&fields))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Returns the default of a field of a struct.
+    fn default(&self, key: &str) -> Option<Value> {
+        match &self.0 {
+            Source::Table {
+                table,
+                shape: Shape::Struct(id),
+                ..
+            } => {
+                let default = table.ty(*id).field(key)?.default?;
+                serde_json::from_str(default).ok()
+            }
+            Source::Structural { schema, .. } => schema["properties"][key].get("default").cloned(),
+            _ => None,
+        }
+    }
+}
+
+fn object_meta(table: &Table) -> Option<TypeId> {
+    table.type_named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+}
+
+fn structural_child<'s>(table: &'s Table, schema: &'s Value, key: &str) -> (Schema<'s>, bool) {
+    if schema["x-kubernetes-embedded-resource"] == true
+        && key == "metadata"
+        && let Some(ty) = object_meta(table)
+    {
+        return (Schema::of_type(table, ty), true);
+    }
+    if schema["properties"][key].is_object() {
+        let schema = &schema["properties"][key];
+        return (Schema(Source::Structural { table, schema }), true);
+    }
+    if schema["additionalProperties"].is_object() {
+        let schema = &schema["additionalProperties"];
+        return (Schema(Source::Structural { table, schema }), false);
+    }
+    (Schema(Source::Deduced), false)
+}
+
+fn structural_atom(schema: &Value, value: &Value) -> Atom {
+    match schema["type"].as_str() {
+        Some("array") => match schema["x-kubernetes-list-type"].as_str() {
+            Some("set") => Atom::Set,
+            Some("map") => {
+                let keys = schema["x-kubernetes-list-map-keys"]
+                    .as_array()
+                    .into_iter()
+                    .flatten();
+                Atom::Keyed(keys.filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            _ => Atom::Leaf,
+        },
+        Some("object") if schema["x-kubernetes-map-type"] == "atomic" => Atom::Leaf,
+        Some("object") => Atom::Map,
+        Some(_) => Atom::Leaf,
+        None if value.is_object() => Atom::Map,
+        None => Atom::Leaf,
+    }
+}
