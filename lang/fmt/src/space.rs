@@ -6,6 +6,20 @@ use crate::flat::Piece;
 
 /// Decides for two neighbours on one line; `before` is the token before the left one.
 pub(crate) fn between(left: &Piece, right: &Piece) -> bool {
+    wanted(left, right) || would_merge(left, right)
+}
+
+/// Whether two tokens would be read as another one without a space: `1.. ..2`.
+fn would_merge(left: &Piece, right: &Piece) -> bool {
+    let (Some(last), Some(first)) = (left.text.chars().last(), right.text.chars().next()) else {
+        return false;
+    };
+    left.kind != T::StrText
+        && right.kind != T::StrText
+        && matches!((last, first), ('.', '.' | '=') | ('?', '.' | '?') | ('/', '/' | '*'))
+}
+
+fn wanted(left: &Piece, right: &Piece) -> bool {
     use T as K;
     if left.kind.is_trivia() || right.kind.is_trivia() {
         return true;
