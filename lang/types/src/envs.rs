@@ -441,7 +441,7 @@ impl<'a> Checker<'a> {
             .find(|(a, path, _)| *a == app && *path == key)
         {
             let diagnostic = Diagnostic::error(
-                "E0305",
+                "E0512",
                 format!(
                     "this environment sets `{}` twice",
                     key.trim_start_matches('.')

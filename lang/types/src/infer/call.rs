@@ -354,6 +354,18 @@ impl<'a> Checker<'a> {
             );
             return (self.error, Ty::ERROR);
         }
+        if let (Some(want), None) = (want, &expected)
+            && !matches!(want.ty, Ty::ERROR | Ty::ANY)
+            && !matches!(self.kind(want.ty), TyKind::Param(_))
+        {
+            let shown = self.show(want.ty);
+            let diagnostic =
+                Diagnostic::error("E0202", format!("expected `{shown}`, found a function"))
+                    .label(span, "a function");
+            let diagnostic = self.with_rule(diagnostic, want);
+            self.report(diagnostic);
+            return (self.error, Ty::ERROR);
+        }
         sc.push_frame();
         let mark = sc.mark();
         let mut tys = Vec::with_capacity(params.len());

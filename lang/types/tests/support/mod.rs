@@ -1,4 +1,5 @@
 //! Snippets in Markdown: reading them, checking them, comparing what is told with what is expected.
+#![allow(dead_code)]
 
 use std::fmt::Write as _;
 
