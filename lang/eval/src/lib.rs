@@ -28,11 +28,12 @@ mod heap;
 mod limits;
 mod machine;
 pub mod num;
-mod outside;
 mod provenance;
 mod session;
+mod suites;
 mod value;
 
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
 pub use provenance::{How, Layer, Source};
 pub use session::{App, Evaluated, Object, Options, evaluate};
+pub use suites::{Tested, run_tests};

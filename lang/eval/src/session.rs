@@ -159,18 +159,28 @@ pub fn evaluate<'p, R: Send>(
     let units = units(program);
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Done<R>>> = Mutex::new(Vec::with_capacity(units.len()));
+    let denied: Mutex<Vec<Diagnostic>> = Mutex::default();
     let work = || {
         let mut machine = Machine::new(program, options.env);
         loop {
             let unit = next.fetch_add(1, Ordering::Relaxed);
-            let Some(what) = units.get(unit) else { return };
+            let Some(what) = units.get(unit) else { break };
             let one = run(&mut machine, unit, *what, &each);
             done.lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .push(one);
         }
+        for policy in &program.policies {
+            machine.policy(policy);
+        }
+        let mut found = denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.append(&mut machine.diagnostics);
     };
-    let threads = options.threads.clamp(1, units.len().max(1));
+    // Policies look at the objects of all apps, so these live on one heap.
+    let threads = match program.policies.is_empty() {
+        true => options.threads.clamp(1, units.len().max(1)),
+        false => 1,
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads {
             // Evaluation recurses with the program's nesting, so it brings its own stack.
@@ -186,9 +196,9 @@ pub fn evaluate<'p, R: Send>(
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|one| one.unit);
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for diagnostic in done
-        .iter_mut()
-        .flat_map(|one| std::mem::take(&mut one.diagnostics))
+    let denied = denied.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for diagnostic in
+        done.iter_mut().flat_map(|one| std::mem::take(&mut one.diagnostics)).chain(denied)
     {
         if !diagnostics.contains(&diagnostic) {
             diagnostics.push(diagnostic);
@@ -256,6 +266,11 @@ fn run<'p, R>(
     };
     let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
     let (values, objects) = objects(machine, what, namespace);
+    if !program.policies.is_empty() {
+        for (object, value) in objects.iter().zip(&values) {
+            machine.know_object(object.at, *value);
+        }
+    }
     let mut app = App {
         name,
         span,
@@ -274,6 +289,12 @@ fn run<'p, R>(
         objects,
         diagnostics,
     }
+}
+
+/// The objects of an app with their places, for tests.
+pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Span, Value)> {
+    let (values, objects) = objects(machine, Unit::App(AppId::new(app)), None);
+    objects.iter().map(|object| object.at).zip(values).collect()
 }
 
 /// Evaluates everything of an app; gives no objects when there is any mistake.

@@ -4,7 +4,7 @@ use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::hir::{ExprId, ListKey, ObjectKey};
 use ordain_lang_types::ty::Origin;
 
-use super::{Cx, Link, Machine, amend};
+use super::{Cx, Link, Machine, near};
 use crate::provenance;
 use crate::value::{ListId, MapId, RecId, Reported, Res, Text, Value};
 
@@ -310,14 +310,14 @@ impl<'p> Machine<'p> {
             others.push(format!("{kind} \"{}\"", own.unwrap_or_default()));
         }
         let kind = &self.def(key.record).name;
-        let near = amend::nearest(
+        let near = near::nearest(
             &format!("{} \"{name}\"", kind.trim_start_matches("k8s.")),
             &others,
         );
         let mut diagnostic = Diagnostic::error("E0232", format!("there is no {kind} `{name}`"))
             .label(key.span, "no object of the list is this one");
         if !others.is_empty() {
-            diagnostic = diagnostic.note(format!("the list has {}", amend::some_of(&others)));
+            diagnostic = diagnostic.note(format!("the list has {}", near::some_of(&others)));
         }
         if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `k8s.{near}`?"));

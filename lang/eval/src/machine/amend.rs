@@ -10,6 +10,7 @@ use ordain_lang_types::TyKind;
 use ordain_lang_types::hir::{Amend, AmendKind, AmendOp, ExprId, ListKey, Step};
 use ordain_lang_types::ty::{RecordId, Ty};
 
+use super::near::{nearest, some_of};
 use super::{Change, Cx, Machine};
 use crate::heap::{Cell, Entry, Item, Thunk};
 use crate::provenance::Prov;
@@ -573,64 +574,10 @@ impl<'p> Machine<'p> {
         }
         let (first, second) = (self.show(known), self.show(value));
         Err(self.report(
-            Diagnostic::error(
-                "E0512",
-                format!("one environment sets `{name}` to two values"),
-            )
+            Diagnostic::error("E0305", format!("this environment sets `{name}` twice"))
             .label(span, format!("{second} here"))
             .label(prov.span, format!("{first} here"))
             .help("keep one of them, or move one to an environment that extends this one"),
         ))
     }
-}
-
-/// The first few names, for a note.
-pub(super) fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 6;
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|n| format!("`{n}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
-}
-
-/// The name that is nearest by edits, when it is near enough to have been meant.
-pub(super) fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    known
-        .iter()
-        .map(|candidate| (distance(name, candidate), candidate.as_str()))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = [
-        vec![0; b.len() + 1],
-        (0..=b.len()).collect::<Vec<_>>(),
-        vec![0; b.len() + 1],
-    ];
-    for i in 0..a.len() {
-        rows[2][0] = i + 1;
-        for j in 0..b.len() {
-            let cost = usize::from(a[i] != b[j]);
-            let mut best = (rows[1][j] + cost)
-                .min(rows[1][j + 1] + 1)
-                .min(rows[2][j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                best = best.min(rows[0][j - 1] + 1);
-            }
-            rows[2][j + 1] = best;
-        }
-        rows.rotate_left(1);
-    }
-    rows[1][b.len()]
 }

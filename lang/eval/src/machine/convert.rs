@@ -1,12 +1,12 @@
 //! Values made to be of a type, deeply: untyped data and anonymous records become records, maps
 //! and objects; numbers become quantities where a quantity is wanted.
 
-use crate::outside::literal::{check_quantity, parse_duration};
+use ordain_lang_types::literal::{check_quantity, parse_duration};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::TyKind;
 use ordain_lang_types::ty::{RecordId, Ty};
 
-use super::{Machine, amend};
+use super::{Machine, near};
 use crate::emit::json;
 use crate::heap::{Cell, Entry, Item};
 use crate::value::{MapId, RecId, Reported, Res, Value};
@@ -229,7 +229,7 @@ impl<'p> Machine<'p> {
         let mut diagnostic =
             Diagnostic::error("E0201", format!("`{}` has no field `{name}`", def.name))
                 .label(span, "not a field");
-        if let Some(near) = amend::nearest(name, &known) {
+        if let Some(near) = near::nearest(name, &known) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.report(diagnostic)

@@ -37,7 +37,7 @@ impl<'p> Machine<'p> {
         value
     }
 
-    fn local(&self, slot: Slot, cx: Cx) -> Value {
+    pub(super) fn local(&self, slot: Slot, cx: Cx) -> Value {
         self.stack[cx.base + slot.0 as usize]
     }
 
@@ -68,7 +68,7 @@ impl<'p> Machine<'p> {
             ExprKind::SelfValue => cx.this.map(Value::Rec).ok_or(Reported),
             ExprKind::Let(constant) => self.constant(*constant, span),
             ExprKind::App(app) => self.app(*app, span).map(Value::Rec),
-            ExprKind::Objects => self.objects.ok_or(Reported),
+            ExprKind::Objects => Ok(self.known_objects()),
             ExprKind::Field(base, pos) => {
                 let base = self.eval(*base, cx)?;
                 self.get_field(base, *pos, span)

@@ -15,11 +15,13 @@ mod explain;
 mod expr;
 mod literal;
 mod merge;
+mod near;
 mod ops;
 pub(crate) mod pour;
 mod rules;
 mod show;
 mod strings;
+mod suites;
 
 use std::rc::Rc;
 
@@ -102,7 +104,9 @@ pub(crate) struct Machine<'p> {
     /// Containers that an amend block of the innermost running change may change in place.
     fresh: Vec<amend::Fresh>,
     /// All objects of the build, for policies and tests.
-    pub(crate) objects: Option<Value>,
+    known: Vec<Item>,
+    /// The same as a list, once somebody asked for it.
+    objects: Option<Value>,
 }
 
 impl<'p> Machine<'p> {
@@ -128,6 +132,7 @@ impl<'p> Machine<'p> {
             pouring: Vec::new(),
             last_read: None,
             fresh: Vec::new(),
+            known: Vec::new(),
             objects: None,
         }
     }
@@ -135,13 +140,15 @@ impl<'p> Machine<'p> {
     /// Readies the machine for the next app: limits count anew, and a large heap is given back.
     pub(crate) fn next_app(&mut self) {
         self.turns = 0;
-        if self.heap.size().0 > limits::FRESH_CELLS {
+        // Policies look at the objects of all apps.
+        if self.program.policies.is_empty() && self.heap.size().0 > limits::FRESH_CELLS {
             self.heap = Heap::new();
             self.lets.fill(Once::Not);
             self.apps.fill(Once::Not);
             self.provs.clear();
             self.last_read = None;
             self.unchecked.clear();
+            self.known.clear();
             self.objects = None;
         }
     }

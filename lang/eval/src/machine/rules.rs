@@ -1,7 +1,8 @@
 //! What the checker could not prove: refinements of values made at run time, and the rules of
 //! whole records, checked once the record was read.
 
-use crate::outside::refine::{StringFault, check_string};
+use ordain_lang_types::show::show_range;
+use ordain_lang_types::refine::{StringFault, check_string};
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::TyKind;
 use ordain_lang_types::hir::{ExprId, ExprKind};
@@ -235,7 +236,7 @@ impl<'p> Machine<'p> {
     }
 
     /// The values of what a condition is made of: `replicas is 1`.
-    fn parts(&mut self, condition: ExprId, cx: Cx) -> Vec<String> {
+    pub(super) fn parts(&mut self, condition: ExprId, cx: Cx) -> Vec<String> {
         let mut leaves = Vec::new();
         self.leaves(condition, &mut leaves);
         let mut parts = Vec::new();
@@ -305,10 +306,7 @@ fn string_fault(rule: &StringRule, text: &str) -> Option<(&'static str, String)>
         StringFault::Pattern(pattern) => {
             ("E0205", format!("\"{text}\" does not match /{pattern}/"))
         }
+        StringFault::Format(name, why) => ("E0205", format!("\"{text}\" is no {name}: {why}")),
         StringFault::Length(len) => ("E0211", format!("this string has {len} characters")),
     })
-}
-
-fn show_range(range: ordain_lang_types::ty::IntRange) -> String {
-    format!("{}..={}", range.min, range.max)
 }

@@ -1,7 +1,7 @@
 //! Built-in methods of strings, and the parts of an image reference.
 
-use crate::outside::format::Image;
-use crate::outside::refine;
+use ordain_lang_types::format::Image;
+use ordain_lang_types::refine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ordain_lang_syntax::Span;

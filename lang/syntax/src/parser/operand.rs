@@ -37,7 +37,7 @@ impl Parser<'_> {
                 };
             }
             T::LBracket => (self.list(), NodeKind::List),
-            T::LParen if self.is_lambda() => (self.lambda(), NodeKind::Lambda),
+            T::LParen if !self.no_brace && self.is_lambda() => (self.lambda(), NodeKind::Lambda),
             T::LParen => return self.paren(),
             T::If => (self.if_expr(), NodeKind::IfExpr),
             T::Match => (self.match_expr(), NodeKind::Match),
@@ -59,7 +59,8 @@ impl Parser<'_> {
                 (self.lambda(), NodeKind::Lambda)
             }
             kind if kind.is_word() && !kind.is_reserved() => {
-                if self.peek_at(1) == T::FatArrow {
+                // In a loop's head or an arm's guard the arrow begins what comes after it.
+                if self.peek_at(1) == T::FatArrow && !self.no_brace {
                     let name = self.ident("a parameter");
                     self.bump();
                     let param = Param {
@@ -497,7 +498,7 @@ impl Parser<'_> {
                 while parser.eat(T::Pipe) {
                     patterns.push(parser.pattern());
                 }
-                let guard = parser.eat(T::If).then(|| parser.expr());
+                let guard = parser.eat(T::If).then(|| parser.head());
                 parser.expect(T::FatArrow);
                 let body = parser.expr();
                 parser.finish(start, NodeKind::Arm);

@@ -1,0 +1,200 @@
+//! Policies over all objects of a build, and the steps of tests.
+
+use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_types::program::{EnvOp, Policy, Rule, Test, TestStep};
+
+use super::pour::Pour;
+use super::{Cx, Machine};
+use crate::emit::YamlText;
+use crate::heap::Item;
+use crate::provenance::{Prov, VALUE};
+use crate::value::{Reported, Res, Value};
+
+impl<'p> Machine<'p> {
+    /// Makes an object known to policies and tests, with its place.
+    pub(crate) fn know_object(&mut self, span: Span, value: Value) {
+        let at = self.heap.add_prov(Prov::set(span, VALUE));
+        self.known.push(Item { at, value });
+        self.objects = None;
+    }
+
+    /// The list of the known objects.
+    pub(super) fn known_objects(&mut self) -> Value {
+        match self.objects {
+            Some(objects) => objects,
+            None => {
+                let list = Value::List(self.heap.add_list(self.known.iter().copied()));
+                self.objects = Some(list);
+                list
+            }
+        }
+    }
+
+    /// Applies a policy to the known objects; what it denies becomes diagnostics.
+    pub(crate) fn policy(&mut self, policy: &'p Policy) {
+        // A rule that cannot be evaluated was reported; the others still are.
+        let _ = self.in_frame(policy.slots, VALUE, |m, cx| m.rules(policy, &policy.rules, None, cx));
+    }
+
+    fn rules(
+        &mut self,
+        policy: &'p Policy,
+        rules: &'p [Rule],
+        object: Option<Value>,
+        cx: Cx,
+    ) -> Res<()> {
+        let mut result = Ok(());
+        for rule in rules {
+            let one = match rule {
+                Rule::For(clause, rules) => self.each(clause, cx, &mut |m| {
+                    let value = m.local(clause.value, cx);
+                    let object = if m.is_object(value) { Some(value) } else { object };
+                    // Mistakes of one turn do not hide those of the next.
+                    let _ = m.rules(policy, rules, object, cx);
+                    Ok(())
+                }),
+                Rule::If(condition, then, otherwise) => match self.condition(*condition, cx) {
+                    Ok(true) => self.rules(policy, then, object, cx),
+                    Ok(false) => self.rules(policy, otherwise, object, cx),
+                    Err(Reported) => Err(Reported),
+                },
+                Rule::Let(slot, value) => {
+                    self.eval(*value, cx).map(|value| self.set_local(*slot, value, cx))
+                }
+                Rule::Deny { condition, message, warn, span } => {
+                    match self.condition(*condition, cx) {
+                        Ok(true) => {
+                            let said = match message {
+                                Some(message) => {
+                                    self.eval(*message, cx).map(|text| self.plain_text(text)).ok()
+                                }
+                                None => None,
+                            };
+                            self.denied(policy, said, *warn, *span, object);
+                            Ok(())
+                        }
+                        other => other.map(drop),
+                    }
+                }
+            };
+            result = result.and(one);
+        }
+        result
+    }
+
+    fn is_object(&self, value: Value) -> bool {
+        matches!(value, Value::Rec(rec) if self.def(self.heap.rec(rec).def).gvk().is_some())
+    }
+
+    fn denied(
+        &mut self,
+        policy: &Policy,
+        said: Option<String>,
+        warn: bool,
+        span: Span,
+        object: Option<Value>,
+    ) {
+        let message = said.unwrap_or_else(|| format!("the policy \"{}\" is broken", policy.name));
+        let mut diagnostic = match warn {
+            true => Diagnostic::warning("E0521", message),
+            false => Diagnostic::error("E0521", message),
+        };
+        if let Some((at, title)) = object.and_then(|object| self.place_of(object)) {
+            diagnostic = diagnostic.label(at, "this object").object(title);
+        }
+        diagnostic = diagnostic.label(span, format!("policy \"{}\"", policy.name));
+        self.report(diagnostic);
+    }
+
+    /// Where a known object stands, and how it is called.
+    fn place_of(&mut self, object: Value) -> Option<(Span, String)> {
+        let Value::Rec(rec) = object else { return None };
+        let at = self
+            .known
+            .iter()
+            .filter(|item| matches!(item.value, Value::Rec(other) if other == rec))
+            .map(|item| self.heap.provs[item.at as usize].span)
+            .next()?;
+        let kind = self.def(self.heap.rec(rec).def).gvk().map(|gvk| gvk.kind.to_string())?;
+        let (name, namespace) = self.object_name(rec).ok()?;
+        let name = name.unwrap_or_default();
+        Some((at, match namespace {
+            Some(namespace) => format!("{kind} {namespace}/{name}"),
+            None => format!("{kind} {name}"),
+        }))
+    }
+
+    /// Runs the steps of a test up to the `must fail` blocks, which need a machine of their own.
+    pub(crate) fn test(&mut self, test: &'p Test, snapshots: &mut Vec<(Span, String)>) {
+        self.in_frame(test.slots, VALUE, |m, cx| {
+            for step in &test.steps {
+                match step {
+                    TestStep::Let(slot, value) => {
+                        if let Ok(value) = m.eval(*value, cx) {
+                            m.set_local(*slot, value, cx);
+                        }
+                    }
+                    TestStep::Assert(condition, message, span) => {
+                        let _ = m.assert(*condition, *message, *span, cx);
+                    }
+                    TestStep::Snapshot(value, span) => {
+                        let text = m.eval(*value, cx).and_then(|value| m.snapshot(value));
+                        snapshots.extend(text.ok().map(|text| (*span, text)));
+                    }
+                    TestStep::MustFail { .. } => {}
+                }
+            }
+        });
+    }
+
+    fn assert(
+        &mut self,
+        condition: ordain_lang_types::hir::ExprId,
+        message: Option<ordain_lang_types::hir::ExprId>,
+        span: Span,
+        cx: Cx,
+    ) -> Res<()> {
+        if self.condition(condition, cx)? {
+            return Ok(());
+        }
+        let message = match message {
+            Some(message) => {
+                let text = self.eval(message, cx)?;
+                self.plain_text(text)
+            }
+            None => "the assertion does not hold".to_owned(),
+        };
+        let mut diagnostic = Diagnostic::error("E0522", message).label(span, "does not hold");
+        for part in self.parts(condition, cx) {
+            diagnostic = diagnostic.note(part);
+        }
+        Err(self.report(diagnostic))
+    }
+
+    /// A value as a snapshot keeps it: YAML, one document for each element of a list of objects.
+    fn snapshot(&mut self, value: Value) -> Res<String> {
+        let mut text = YamlText::new();
+        match value {
+            Value::List(list) if self.heap.list(list).iter().all(|i| self.is_object(i.value)) => {
+                for item in self.heap.list(list).to_vec() {
+                    text.document();
+                    self.pour(item.value, &mut text, Pour::default())?;
+                }
+            }
+            value => {
+                text.document();
+                self.pour(value, &mut text, Pour::default())?;
+            }
+        }
+        Ok(text.finish())
+    }
+
+    /// Carries out the changes of a `must fail` block.
+    pub(crate) fn change_apps(&mut self, ops: &'p [EnvOp], slots: u32) -> Res<()> {
+        let mut result = Ok(());
+        for op in ops {
+            result = result.and(self.amend_app(op.app, &op.amend, slots).map(drop));
+        }
+        result
+    }
+}
