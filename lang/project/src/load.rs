@@ -142,7 +142,12 @@ impl Project {
                     };
                     let parts: Vec<&str> =
                         path.parts.iter().map(|part| part.name.as_str()).collect();
-                    wanted.extend(ordain_stdlib::module(&parts.join(".")));
+                    match ordain_stdlib::module(&parts.join(".")) {
+                        Some(module) => wanted.push(module),
+                        // A slip: all of them, so that the checker can name the nearest.
+                        None if parts[0] == "std" => wanted.extend(ordain_stdlib::MODULES),
+                        None => {}
+                    }
                 }
             }
             seen = self.modules.len();

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ordain_lang_project::{BuildOptions, Disk, Memory, Project, build, check, new_project};
+use ordain_lang_project::{
+    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, new_project, yaml,
+};
 
 /// Checks a project and builds it for all environments.
 fn holds(name: &str, project: &Project) {
@@ -49,4 +51,35 @@ fn a_new_project_checks_and_builds() {
         files.insert(path, content);
     }
     holds("my-shop", &Project::load(&files));
+}
+
+/// What the shop emits in each environment; every object carries the namespace it goes to.
+#[test]
+fn the_shop_in_dev_and_prod() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
+    let project = Project::load(&Disk::new(folder));
+    for env in ["dev", "prod"] {
+        let options = BuildOptions {
+            env: Some(env.into()),
+            cluster: None,
+        };
+        let built = build_text(&project, &options, Format::Yaml);
+        assert_eq!(built.apps.len(), 1);
+        insta::assert_snapshot!(format!("shop_{env}"), built.apps[0].text);
+        let values = build(&project, &options);
+        assert_eq!(yaml(&values.apps[0].objects), built.apps[0].text);
+    }
+}
+
+/// The benchmark's program, as far as it can be judged without the reference.
+#[test]
+fn the_benchmark_makes_two_objects_for_each_app() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/compile/k8s-1000/main.ord");
+    let text = std::fs::read_to_string(path).expect("the program is there");
+    let project = Project::single("main.ord", text.replace("0..1000", "0..8"));
+    holds("k8s-1000", &project);
+    let built = build_text(&project, &BuildOptions::default(), Format::Json);
+    assert_eq!(built.apps[0].objects, 16);
+    insta::assert_snapshot!("k8s_1000_of_8", built.apps[0].text);
 }
