@@ -17,7 +17,7 @@ pub(crate) fn nearest<'a>(
         3..=5 => 2,
         _ => 3,
     };
-    let mut best: Option<(usize, &str)> = None;
+    let mut best: Option<(usize, usize, &str)> = None;
     for candidate in candidates {
         if candidate == written || candidate.len() > LONGEST {
             continue;
@@ -27,20 +27,22 @@ pub(crate) fn nearest<'a>(
             continue;
         }
         // Another spelling of the same word (`image_pull_policy`) is nearer than any edit.
-        let distance = if other == folded {
+        let near = if other == folded {
             0
         } else {
             1 + distance(&folded, &other)
         };
         // At least half of the word must be right.
-        if distance > limit + 1 || distance * 2 > folded.len().max(other.len()) + 2 {
+        if near > limit + 1 || near * 2 > folded.len().max(other.len()) + 2 {
             continue;
         }
-        if best.is_none_or(|(d, _)| distance < d) {
-            best = Some((distance, candidate));
+        // Among equals, the one with the same capitals.
+        let exact = distance(written.as_bytes(), candidate.as_bytes());
+        if best.is_none_or(|(n, e, _)| (near, exact) < (n, e)) {
+            best = Some((near, exact, candidate));
         }
     }
-    best.map(|(_, name)| name)
+    best.map(|(.., name)| name)
 }
 
 /// Small letters without separators, so that `image-pull-policy` and `imagePullPolicy` are equal.
