@@ -1,0 +1,523 @@
+//! Writing: create, update and patch, all through the same steps.
+//!
+//! decode → defaults → strategy → field managers → admission → validation → store. An update reads
+//! the live object, makes the new one from it and stores it only if nobody was faster; a writer
+//! that did not name a revision is tried again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use ordain_orchestrator_api::{conform, meta, patch as patches};
+use ordain_orchestrator_store::{Entry, Error as StoreError, Expect};
+use serde_json::Value;
+
+use crate::{
+    admission,
+    body::Answer,
+    convert,
+    core::store_failure,
+    decode::{self, Validation},
+    json::{as_map, at, entry_map, list_at, str_at},
+    kinds, managed, object,
+    pipeline::{Call, object_answer},
+    read,
+    services::{self, Taken},
+    status::{Cause, Failure},
+};
+
+/// How often a write without a revision of its own is tried when others are faster. Upstream tries
+/// a patch five times; in one process with busy controllers a few more are cheap.
+const TRIES_MAX: usize = 16;
+
+/// Which part of an object a request changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but the status.
+    Whole,
+    /// The status alone.
+    Status,
+    /// What a subresource such as `scale`, `binding` or `ephemeralcontainers` may change; the new
+    /// object is taken as it is.
+    Sub(&'static str),
+}
+
+impl Part {
+    /// Returns the subresource as managed fields name it.
+    fn name(self) -> &'static str {
+        match self {
+            Part::Whole => "",
+            Part::Status => "status",
+            Part::Sub(name) => name,
+        }
+    }
+}
+
+/// Answers a POST on a collection.
+pub(crate) async fn create(call: &Call) -> Result<Answer, Failure> {
+    let received = decode::object(call, &call.resource)?;
+    let manager = call.field_manager()?;
+    let created = insert(call, received.object.clone(), |object| {
+        managed::track(call, None, object, &manager, "")
+    })
+    .await?;
+    let mut answer = object_answer(call, 201, &created)?;
+    received.warn(&mut answer);
+    Ok(answer)
+}
+
+/// Creates an object from what a client sent, in the version of the resource, and returns it.
+/// `manage` writes its managed fields.
+pub(crate) async fn insert(
+    call: &Call,
+    mut object: Value,
+    manage: impl Fn(&mut Value) -> Result<(), Failure>,
+) -> Result<Value, Failure> {
+    let resource = &call.resource;
+    let dry_run = call.dry_run()?;
+    let namespace = if resource.namespaced { call.target.namespace.as_str() } else { "" };
+    place(call, &mut object, namespace)?;
+    if !object::revision_of(&object).is_empty() {
+        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    let metadata = entry_map(as_map(&mut object), "metadata");
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"] {
+        metadata.shift_remove(field);
+    }
+    let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("").to_owned();
+    let named = metadata.get("name").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
+    if !named && !prefix.is_empty() {
+        metadata.insert("name".into(), meta::generated_name(&prefix, admission::random()).into());
+    }
+    metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("creationTimestamp".into(), object::now().into());
+    let strategy = resource.strategy;
+    if strategy.has_generation() || resource.custom.is_some() {
+        metadata.insert("generation".into(), 1.into());
+    }
+    let has_status = resource.subresource("status").is_some();
+    if has_status && !strategy.keeps_status_on_create() {
+        as_map(&mut object).shift_remove("status");
+    }
+    // Managed fields are about what the client wrote, in the version it wrote.
+    manage(&mut object)?;
+    let mut stored = decode::stored(resource, object);
+    defaults(call, &mut stored);
+    strategy.prepare_create(&mut stored);
+    admission::create(call, resource, &mut stored).await?;
+    let mut causes = Vec::new();
+    kinds::validate_metadata(&stored, strategy.name_rule(), &mut causes);
+    strategy.validate(&stored, &mut causes);
+    let name = str_at(&stored, &["metadata", "name"]).to_owned();
+    let _allocating = if resource.is("", "services") {
+        let guard = call.core.allocation.lock().await;
+        causes.extend(allocate(call, &mut stored, None).await?);
+        Some(guard)
+    } else {
+        None
+    };
+    refuse(call, &name, &causes)?;
+    if dry_run {
+        if call.core.store.get(&resource.key(namespace, &name)).await.map_err(store_failure)?.is_some() {
+            return Err(Failure::already_exists(resource.subject(&name)));
+        }
+        return Ok(convert::to_version(resource, stored));
+    }
+    let entry = match call.core.insert(resource, namespace, &name, &stored).await {
+        // A generated name that is taken is bad luck, not a mistake of the client.
+        Err(failure) if failure.reason == "AlreadyExists" && !named => {
+            let mut failure = failure;
+            failure.message = format!("{}; the server was not able to generate a unique name for the object", failure.message);
+            return Err(failure);
+        }
+        other => other?,
+    };
+    if resource.is("", "namespaces") {
+        companions(call, &name).await;
+    }
+    if resource.group == "apiextensions.k8s.io" {
+        crate::crd::load(&call.core).await.map_err(store_failure)?;
+        let now = call.core.get(resource, namespace, &name).await?;
+        return read::load(resource, &now);
+    }
+    read::load(resource, &entry)
+}
+
+/// Puts an object where the request's path says, and refuses one that says otherwise.
+fn place(call: &Call, object: &mut Value, namespace: &str) -> Result<(), Failure> {
+    let metadata = entry_map(as_map(object), "metadata");
+    let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or("").to_owned();
+    if call.resource.namespaced {
+        if !given.is_empty() && given != namespace {
+            return Err(Failure::bad_request(format!(
+                "the namespace of the provided object does not match the namespace sent on the request ({given} != {namespace})"
+            )));
+        }
+        metadata.insert("namespace".into(), namespace.into());
+    } else {
+        metadata.shift_remove("namespace");
+    }
+    let name = metadata.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let wanted = &call.target.name;
+    if !wanted.is_empty() {
+        if !name.is_empty() && name != *wanted {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({wanted})"
+            )));
+        }
+        metadata.insert("name".into(), wanted.as_str().into());
+    }
+    Ok(())
+}
+
+/// Fills in the defaults of the table and of the kind.
+fn defaults(call: &Call, stored: &mut Value) {
+    let resource = &call.resource;
+    if let Some(custom) = &resource.custom {
+        crate::custom::defaults(custom, stored);
+    }
+    resource.strategy.default(stored);
+    let api_version = resource.storage_version.as_str();
+    if let Some(kind) = call.core.table.kind_of(api_version, &resource.kind) {
+        conform::fill_defaults(call.core.table, kind.ty, stored);
+        // Defaults may have left empty lists behind, and quantities in their long form.
+        if let Err(error) = conform::conform(call.core.table, kind.ty, stored) {
+            tracing::warn!(%error, kind = resource.kind, "defaults do not fit the type");
+        }
+    }
+}
+
+/// Answers 422 when there are causes.
+fn refuse(call: &Call, name: &str, causes: &[Cause]) -> Result<(), Failure> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(&call.resource.group, &call.resource.kind, name, causes))
+}
+
+/// Gives a Service its addresses; the caller holds the lock.
+async fn allocate(call: &Call, stored: &mut Value, old: Option<&Value>) -> Result<Vec<Cause>, Failure> {
+    let core = &call.core;
+    let range = ordain_orchestrator_store::Range::prefix(&call.resource.prefix);
+    let page = core.store.list(range).await.map_err(store_failure)?;
+    let mut taken = Taken::default();
+    let own = old.map_or("", |o| str_at(o, &["metadata", "uid"]));
+    for service in page.entries.iter().filter_map(|e| object::decode(&e.value, 0)) {
+        if own.is_empty() || str_at(&service, &["metadata", "uid"]) != own {
+            taken.add(&service);
+        }
+    }
+    Ok(services::assign(stored, old, &taken, &core.ranges, core.salt()))
+}
+
+/// Writes what every namespace starts with. A failure is no reason to refuse the namespace: the
+/// controllers make up for it.
+async fn companions(call: &Call, namespace: &str) {
+    for mut one in crate::bootstrap::namespace_companions(namespace, call.core.pki.ca_pem()) {
+        one["metadata"]["uid"] = uuid::Uuid::new_v4().to_string().into();
+        one["metadata"]["creationTimestamp"] = object::now().into();
+        let kind = str_at(&one, &["kind"]).to_owned();
+        let Some(resource) = call.resources.of_kind("v1", &kind) else { continue };
+        let name = str_at(&one, &["metadata", "name"]).to_owned();
+        if let Err(failure) = call.core.insert(resource, namespace, &name, &one).await {
+            tracing::warn!(namespace, kind, failure = failure.message, "cannot complete a namespace");
+        }
+    }
+}
+
+/// Answers a PUT.
+pub(crate) async fn update(call: &Call) -> Result<Answer, Failure> {
+    update_part(call, Part::Whole).await
+}
+
+/// Answers a PUT on an object or its status.
+pub(crate) async fn update_part(call: &Call, part: Part) -> Result<Answer, Failure> {
+    let mut received = decode::object(call, &call.resource)?;
+    let namespace = call.target.namespace.clone();
+    place(call, &mut received.object, &namespace)?;
+    let manager = call.field_manager()?;
+    let may_create = part == Part::Whole && call.resource.strategy.create_on_update();
+    let revision = object::revision_of(&received.object).to_owned();
+    if revision.is_empty() && call.resource.strategy.needs_resource_version() && part == Part::Whole {
+        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
+        return Err(Failure::invalid(&call.resource.group, &call.resource.kind, &call.target.name, &[cause]));
+    }
+    let done = change(call, part, |live, new| {
+        let mut object = received.object.clone();
+        std::mem::swap(new, &mut object);
+        managed::track(call, Some(live), new, &manager, part.name())
+    })
+    .await;
+    let (code, object) = match done {
+        Err(failure) if failure.code == 404 && may_create && revision.is_empty() => {
+            let created = insert(call, received.object.clone(), |object| {
+                managed::track(call, None, object, &manager, "")
+            });
+            (201, created.await?)
+        }
+        other => (200, other?),
+    };
+    let mut answer = object_answer(call, code, &object)?;
+    received.warn(&mut answer);
+    Ok(answer)
+}
+
+/// Answers a PATCH.
+pub(crate) async fn patch(call: &Call) -> Result<Answer, Failure> {
+    patch_part(call, Part::Whole).await
+}
+
+/// Answers a PATCH on an object or its status.
+pub(crate) async fn patch_part(call: &Call, part: Part) -> Result<Answer, Failure> {
+    let content_type = call.content_type();
+    if content_type == patches::APPLY_PATCH {
+        return managed::apply(call, part).await;
+    }
+    let manager = call.field_manager()?;
+    let (patch, duplicates) = parse_patch(call, &content_type)?;
+    let warnings = std::sync::Mutex::new(Vec::new());
+    let object = change(call, part, |live, new| {
+        apply_patch(call, &content_type, &patch, new)?;
+        let mut found = Vec::new();
+        *new = decode::typed(call, &call.resource, new.take(), &duplicates, &mut found)?;
+        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
+        managed::track(call, Some(live), new, &manager, part.name())
+    })
+    .await?;
+    let mut answer = object_answer(call, 200, &object)?;
+    let warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    decode::add_warnings(&mut answer, &warnings);
+    Ok(answer)
+}
+
+/// Reads a patch; the second part lists repeated keys.
+pub(crate) fn parse_patch(call: &Call, content_type: &str) -> Result<(Value, Vec<String>), Failure> {
+    let mut accepted =
+        vec![patches::JSON_PATCH, patches::MERGE_PATCH, patches::STRATEGIC_MERGE_PATCH, patches::APPLY_PATCH];
+    if call.resource.custom.is_some() {
+        accepted.retain(|t| *t != patches::STRATEGIC_MERGE_PATCH);
+    }
+    if !accepted.contains(&content_type) {
+        return Err(Failure::unsupported_media_type(&accepted.join(", ")));
+    }
+    let parsed = ordain_orchestrator_api::decode::from_json(&call.body)
+        .map_err(|e| Failure::bad_request(e.to_string()))?;
+    Ok((parsed.value, parsed.duplicates))
+}
+
+/// Applies a patch of one of the three simple kinds to an object.
+pub(crate) fn apply_patch(call: &Call, content_type: &str, patch: &Value, new: &mut Value) -> Result<(), Failure> {
+    let fault = |e: patches::PatchError| {
+        let mut failure = Failure::from(ordain_orchestrator_api::Status::from(e));
+        if let Some(details) = failure.details.as_mut().and_then(Value::as_object_mut) {
+            details.insert("name".into(), call.target.name.as_str().into());
+        }
+        failure
+    };
+    match content_type {
+        patches::JSON_PATCH => patches::json_patch(new, patch).map_err(fault),
+        patches::MERGE_PATCH => {
+            if !patch.is_object() {
+                return Err(Failure::bad_request("a merge patch of an object must be an object"));
+            }
+            patches::merge_patch(new, patch);
+            Ok(())
+        }
+        _ => {
+            let ty = call.resource.ty.ok_or_else(|| Failure::unsupported_media_type(patches::MERGE_PATCH))?;
+            patches::strategic_merge(call.core.table, ty, new, patch.clone()).map_err(fault)
+        }
+    }
+}
+
+/// Changes an object: `make` gets the live object, and a copy of it to change, both in the version
+/// of the resource. Returns what is stored then.
+pub(crate) async fn change(
+    call: &Call,
+    part: Part,
+    make: impl Fn(&Value, &mut Value) -> Result<(), Failure>,
+) -> Result<Value, Failure> {
+    let resource = &call.resource;
+    let (namespace, name) = (call.target.namespace.as_str(), call.target.name.as_str());
+    for _ in 0..TRIES_MAX {
+        let entry = call.core.get(resource, namespace, name).await?;
+        let live = read::load(resource, &entry)?;
+        let mut new = live.clone();
+        make(&live, &mut new)?;
+        let asked = object::revision_of(&new).to_owned();
+        let live_revision = entry.mod_revision.0.to_string();
+        if !asked.is_empty() && asked != "0" && asked != live_revision {
+            return Err(Failure::modified(resource.subject(name)));
+        }
+        let uid = str_at(&new, &["metadata", "uid"]);
+        let live_uid = str_at(&live, &["metadata", "uid"]);
+        if !uid.is_empty() && uid != live_uid {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
+            return Err(Failure::conflict(resource.subject(name), &why));
+        }
+        match store(call, part, &entry, new).await? {
+            Some(stored) => return Ok(stored),
+            // Somebody was faster. A patch starts again from the new state; so does an update that
+            // named no revision.
+            None if asked.is_empty() || asked == live_revision => {}
+            None => return Err(Failure::modified(resource.subject(name))),
+        }
+    }
+    Err(Failure::modified(resource.subject(name)))
+}
+
+/// Finishes a changed object and stores it; `None` when somebody was faster.
+async fn store(call: &Call, part: Part, entry: &Arc<Entry>, new: Value) -> Result<Option<Value>, Failure> {
+    let resource = &call.resource;
+    let name = call.target.name.as_str();
+    let old = object::decode(&entry.value, entry.mod_revision.0)
+        .ok_or_else(|| Failure::internal(format!("the stored object {} is damaged", entry.key)))?;
+    let mut new = decode::stored(resource, new);
+    keep_metadata(&mut new, &old, part, resource.is("", "pods") || resource.is("", "nodes"));
+    let strategy = resource.strategy;
+    let has_status = resource.subresource("status").is_some();
+    match part {
+        Part::Whole => {
+            if has_status {
+                copy(&mut new, &old, "status");
+            }
+            defaults(call, &mut new);
+            strategy.prepare_update(&mut new, &old);
+        }
+        Part::Status => {
+            let mut whole = old.clone();
+            copy(&mut whole, &new, "status");
+            copy(&mut whole, &new, "metadata");
+            new = whole;
+            strategy.prepare_status(&mut new, &old);
+        }
+        Part::Sub("finalize") => defaults(call, &mut new),
+        Part::Sub(_) => defaults(call, &mut new),
+    }
+    let counts = strategy.has_generation() || resource.custom.is_some();
+    if counts && meta::desired_state_differs(&old, &new) {
+        let generation = meta::generation(&old) + 1;
+        entry_map(as_map(&mut new), "metadata").insert("generation".into(), generation.into());
+    }
+    admission::update(call, resource, &new, &old)?;
+    let mut causes = Vec::new();
+    kinds::validate_metadata(&new, strategy.name_rule(), &mut causes);
+    late_finalizers(&new, &old, &mut causes);
+    if part == Part::Whole {
+        strategy.validate(&new, &mut causes);
+        strategy.validate_update(&new, &old, &mut causes);
+    }
+    let _allocating = if resource.is("", "services") && part == Part::Whole {
+        let guard = call.core.allocation.lock().await;
+        causes.extend(allocate(call, &mut new, Some(&old)).await?);
+        Some(guard)
+    } else {
+        None
+    };
+    refuse(call, name, &causes)?;
+    let bytes = Bytes::from(object::encode(&new));
+    if call.dry_run()? || bytes == entry.value {
+        object::set_revision(&mut new, entry.mod_revision.0);
+        return Ok(Some(convert::to_version(resource, new)));
+    }
+    let expect = Expect::Exactly(entry.mod_revision);
+    if is_finished(&new) {
+        // The last finalizer is gone: the object goes too.
+        return match call.core.store.delete(&entry.key, expect).await {
+            Ok(deleted) => {
+                object::set_revision(&mut new, deleted.revision.0);
+                Ok(Some(convert::to_version(resource, new)))
+            }
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_failure(error)),
+        };
+    }
+    match call.core.store.put(&entry.key, bytes, expect).await {
+        Ok(entry) => {
+            if resource.group == "apiextensions.k8s.io" {
+                crate::crd::load(&call.core).await.map_err(store_failure)?;
+            }
+            Ok(Some(read::load(resource, &entry)?))
+        }
+        Err(StoreError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(store_failure(error)),
+    }
+}
+
+/// Sets a field to what it is in `from`, also when it is absent there.
+fn copy(to: &mut Value, from: &Value, field: &str) {
+    let map = as_map(to);
+    match from.get(field) {
+        Some(value) => {
+            map.insert(field.to_owned(), value.clone());
+        }
+        None => {
+            map.shift_remove(field);
+        }
+    }
+}
+
+/// Puts back the metadata that writers may not change. A write of the status leaves all but the
+/// managed fields; agents may also write labels and annotations of pods and nodes with it.
+fn keep_metadata(new: &mut Value, old: &Value, part: Part, agent: bool) {
+    let mut fixed = vec![
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "namespace",
+        "name",
+        "generateName",
+    ];
+    if part == Part::Status {
+        fixed.extend(["finalizers", "ownerReferences"]);
+        if !agent {
+            fixed.extend(["labels", "annotations"]);
+        }
+    }
+    let old = at(old, &["metadata"]).cloned().unwrap_or_default();
+    let metadata = new.as_object_mut().map(|m| entry_map(m, "metadata"));
+    let Some(metadata) = metadata else { return };
+    for field in fixed {
+        match old.get(field) {
+            Some(value) => {
+                metadata.insert(field.to_owned(), value.clone());
+            }
+            None => {
+                metadata.shift_remove(field);
+            }
+        }
+    }
+    metadata.insert("resourceVersion".into(), str_at(&old, &["resourceVersion"]).into());
+}
+
+/// An object on its way out takes no new finalizers.
+fn late_finalizers(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    if !meta::is_deleting(old) {
+        return;
+    }
+    let before = list_at(old, &["metadata", "finalizers"]);
+    let added: Vec<&Value> =
+        list_at(new, &["metadata", "finalizers"]).iter().filter(|f| !before.contains(f)).collect();
+    if !added.is_empty() {
+        let names: Vec<&str> = added.iter().filter_map(|f| f.as_str()).collect();
+        let why = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{names:?}"
+        );
+        causes.push(Cause::forbidden("metadata.finalizers", &why));
+    }
+}
+
+/// Tells whether nothing holds a deleted object any more.
+pub(crate) fn is_finished(object: &Value) -> bool {
+    meta::is_deleting(object)
+        && meta::finalizers(object).next().is_none()
+        && at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
+        && !(str_at(object, &["kind"]) == "Namespace" && !list_at(object, &["spec", "finalizers"]).is_empty())
+}
+
+/// Returns whether strictness was asked for, and the present time, for server-side apply.
+pub(crate) fn apply_context(call: &Call) -> Result<(Validation, Timestamp), Failure> {
+    Ok((Validation::of(call)?, Timestamp::now()))
+}
