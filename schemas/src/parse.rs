@@ -104,6 +104,7 @@ fn field(line: &'static str, resolve: &dyn Fn(&str) -> Option<TypeId>) -> Field 
         name: columns.next().expect("a field line has a name"),
         shape: shape(columns.next().expect("a field line has a type"), resolve),
         required: false,
+        pointer: false,
         default: None,
         enum_values: Vec::new(),
         list_type: None,
@@ -119,6 +120,7 @@ fn field(line: &'static str, resolve: &dyn Fn(&str) -> Option<TypeId>) -> Field 
             Some(("m", "atomic")) => field.map_type = MapType::Atomic,
             Some(("p", strategy)) => field.patch = patch(strategy),
             None if column == "!" => field.required = true,
+            None if column == "*" => field.pointer = true,
             None if column.starts_with('#') => {
                 field.protobuf = column[1..]
                     .split('.')

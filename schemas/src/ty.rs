@@ -51,6 +51,9 @@ pub struct Field {
     pub shape: Shape,
     /// Whether an object without it is rejected.
     pub required: bool,
+    /// Whether Go's type is a pointer, for scalars and structs: only then does a zero value, or an
+    /// empty struct, differ from absence. A struct that is no pointer exists whenever its parent does.
+    pub pointer: bool,
     /// The value that the API server fills in when the field is absent, as JSON text.
     pub default: Option<&'static str>,
     /// The allowed strings, empty when any string is allowed (or unknown to the table). For a list

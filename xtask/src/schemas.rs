@@ -23,8 +23,8 @@ const VERSIONS: [u32; 5] = [33, 34, 35, 36, 37];
 const HEADER: &str = "\
 # Made by `cargo xtask schemas`; do not edit.
 # A line without indent is a type: name, then attributes (m=atomic, gvk=group/version/kind, special).
-# An indented line is a field: name, type, then attributes: ! required, #N protobuf number (#N.M when
-# inlined), e= values, d= default, l= list type, m= map type, p= patch strategy and merge key.
+# An indented line is a field: name, type, then attributes: ! required, * a pointer in Go, #N protobuf
+# number (#N.M when inlined), e= values, d= default, l= list type, m= map type, p= patch strategy and merge key.
 # [] is a list of, {} a map of; type names leave out io.k8s.api. at their start.
 ";
 
@@ -57,7 +57,7 @@ pub fn run(wheel: &Path, protobuf: &Path) -> ExitCode {
 fn generate(wheel: &Path, protobuf: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let facts = crate::root().join("schemas/facts");
     let messages = Messages::read(protobuf)?;
-    let extra = Extra::read(&facts.join("fields.tsv"))?;
+    let extra = Extra::read(&facts.join("fields.tsv"), &facts.join("pointers.tsv"))?;
     let mut base = BTreeMap::new();
     let mut files = Vec::new();
     for minor in std::iter::once(BASE).chain(VERSIONS.into_iter().filter(|minor| *minor != BASE)) {
@@ -140,6 +140,9 @@ fn distil(
             let _ = write!(block, "\t{field}\t{shape}");
             if required.contains(field.as_str()) {
                 block += "\t!";
+            }
+            if extra.is_pointer(name, field) {
+                block += "\t*";
             }
             let numbers = messages.path(&message_name(name), field, shape.starts_with("[]"));
             if !numbers.is_empty() {
@@ -347,13 +350,24 @@ fn simplify(name: &str) -> String {
         .collect()
 }
 
-/// The hand-kept values and defaults, by group, short type name and field.
-struct Extra(BTreeMap<(String, String, String), (String, String)>);
+/// The hand-kept facts, by group, short type name and field.
+struct Extra {
+    /// Allowed values and defaults.
+    values: BTreeMap<Key, (String, String)>,
+    /// Fields whose Go type is a pointer.
+    pointers: BTreeSet<Key>,
+}
+
+/// Group, short type name and field.
+type Key = (String, String, String);
 
 impl Extra {
-    fn read(path: &Path) -> Result<Extra, String> {
-        let mut rows = BTreeMap::new();
-        for (at, line) in read(path)?.lines().enumerate() {
+    fn read(fields: &Path, pointers: &Path) -> Result<Extra, String> {
+        let mut extra = Extra {
+            values: BTreeMap::new(),
+            pointers: BTreeSet::new(),
+        };
+        for (at, line) in read(fields)?.lines().enumerate() {
             if line.starts_with('#') {
                 continue;
             }
@@ -361,32 +375,53 @@ impl Extra {
             let [group, ty, field, values, default] = columns[..] else {
                 return Err(format!(
                     "{}:{}: expected five columns",
-                    path.display(),
+                    fields.display(),
                     at + 1
                 ));
             };
             if default != "-" && serde_json::from_str::<Value>(default).is_err() {
                 return Err(format!(
                     "{}:{}: `{default}` is not JSON",
-                    path.display(),
+                    fields.display(),
                     at + 1
                 ));
             }
-            rows.insert(
-                (group.to_owned(), ty.to_owned(), field.to_owned()),
-                (values.to_owned(), default.to_owned()),
-            );
+            let key = (group.to_owned(), ty.to_owned(), field.to_owned());
+            extra
+                .values
+                .insert(key, (values.to_owned(), default.to_owned()));
         }
-        Ok(Extra(rows))
+        for (at, line) in read(pointers)?.lines().enumerate() {
+            if line.starts_with('#') {
+                continue;
+            }
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [group, ty, names] = columns[..] else {
+                return Err(format!(
+                    "{}:{}: expected three columns",
+                    pointers.display(),
+                    at + 1
+                ));
+            };
+            let key = |name: &str| (group.to_owned(), ty.to_owned(), name.to_owned());
+            extra.pointers.extend(names.split(' ').map(key));
+        }
+        Ok(extra)
+    }
+
+    fn key(name: &str, field: &str) -> Option<Key> {
+        let mut parts = name.rsplit('.');
+        let (ty, _version, group) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((group.to_owned(), ty.to_owned(), field.to_owned()))
     }
 
     fn get(&self, name: &str, field: &str) -> Option<(&str, &str)> {
-        let mut parts = name.rsplit('.');
-        let (ty, _version, group) = (parts.next()?, parts.next()?, parts.next()?);
-        let key = (group.to_owned(), ty.to_owned(), field.to_owned());
-        self.0
-            .get(&key)
-            .map(|(values, default)| (values.as_str(), default.as_str()))
+        let (values, default) = self.values.get(&Extra::key(name, field)?)?;
+        Some((values, default))
+    }
+
+    fn is_pointer(&self, name: &str, field: &str) -> bool {
+        Extra::key(name, field).is_some_and(|key| self.pointers.contains(&key))
     }
 }
 

@@ -168,7 +168,9 @@ impl Walk<'_> {
             if value.is_null() {
                 *value = zero(element);
             }
-            self.shape(element, owner, value)?;
+            if !value.is_null() {
+                self.shape(element, owner, value)?;
+            }
             self.path.truncate(length);
         }
         Ok(())
@@ -185,7 +187,9 @@ impl Walk<'_> {
             if value.is_null() {
                 *value = zero(element);
             }
-            self.shape(element, owner, value)?;
+            if !value.is_null() {
+                self.shape(element, owner, value)?;
+            }
             self.path.truncate(length);
         }
         Ok(())
@@ -269,8 +273,8 @@ fn zero(shape: &Shape) -> Value {
         Shape::Bool => false.into(),
         Shape::Int32 | Shape::Int64 | Shape::Double | Shape::IntOrString => 0.into(),
         Shape::Quantity => "0".into(),
-        Shape::RawExtension | Shape::FieldsV1 | Shape::Json => Value::Null,
-        _ => "".into(),
+        Shape::String | Shape::Bytes | Shape::Duration => "".into(),
+        _ => Value::Null,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod labels;
 pub mod meta;
 pub mod names;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod status;
 pub mod time;

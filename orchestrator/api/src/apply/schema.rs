@@ -19,6 +19,8 @@ enum Source<'s> {
         shape: Shape,
         list: Option<ListType>,
         map: MapType,
+        /// Whether the field is a pointer in Go.
+        pointer: bool,
     },
     /// The object of a CRD: metadata from the table, the rest from the schema.
     Custom { table: &'s Table, schema: &'s Value },
@@ -41,23 +43,6 @@ pub(crate) enum Atom {
     Keyed(Vec<String>),
 }
 
-/// Fields of Go structs that are not pointers, so that they exist whenever their parent does. The
-/// published schemas do not say which; these are the common ones.
-const ALWAYS_THERE: [&str; 12] = [
-    "involvedObject",
-    "jobTemplate",
-    "loadBalancer",
-    "metadata",
-    "resources",
-    "roleRef",
-    "scaleTargetRef",
-    "spec",
-    "status",
-    "strategy",
-    "template",
-    "updateStrategy",
-];
-
 impl<'s> Schema<'s> {
     /// Returns the schema of a built-in type.
     pub fn of_type(table: &'s Table, ty: TypeId) -> Schema<'s> {
@@ -66,6 +51,7 @@ impl<'s> Schema<'s> {
             shape: Shape::Struct(ty),
             list: None,
             map: MapType::Granular,
+            pointer: true,
         })
     }
 
@@ -87,6 +73,7 @@ impl<'s> Schema<'s> {
                 shape,
                 list,
                 map,
+                ..
             } => match shape {
                 Shape::Struct(id) => {
                     let ty = table.ty(*id);
@@ -136,6 +123,7 @@ impl<'s> Schema<'s> {
                     shape: field.shape.clone(),
                     list: field.list_type.clone(),
                     map: field.map_type,
+                    pointer: field.pointer,
                 };
                 (Schema(source), true)
             }
@@ -149,6 +137,7 @@ impl<'s> Schema<'s> {
                     shape: (**element).clone(),
                     list: None,
                     map: MapType::Granular,
+                    pointer: true,
                 };
                 (Schema(source), false)
             }
@@ -174,6 +163,7 @@ impl<'s> Schema<'s> {
                 shape: (**element).clone(),
                 list: None,
                 map: MapType::Granular,
+                pointer: true,
             }),
             Source::Structural { table, schema } if schema["items"].is_object() => {
                 Schema(Source::Structural {
@@ -225,17 +215,17 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// Tells whether a field is a Go struct that exists whenever its parent does, so that its path
+    /// Tells whether the value is a Go struct that exists whenever its parent does, so that its path
     /// itself is never added or removed.
-    pub(crate) fn is_always_there(&self, key: &str) -> bool {
-        let structure = matches!(
+    pub(crate) fn is_always_there(&self) -> bool {
+        matches!(
             &self.0,
             Source::Table {
                 shape: Shape::Struct(_),
+                pointer: false,
                 ..
             }
-        );
-        structure && ALWAYS_THERE.contains(&key)
+        )
     }
 
     /// Returns the path element of each element of a list, `None` where it has none.

@@ -217,7 +217,7 @@ fn differ(
             let keys: BTreeSet<&String> = old_keys.chain(new_keys).collect();
             for key in keys {
                 let (child, _) = schema.child(key);
-                let there = child.is_always_there(key).then_some(&empty);
+                let there = child.is_always_there().then_some(&empty);
                 let old = old.and_then(|map| map.get(key).or(there));
                 let new = new.and_then(|map| map.get(key).or(there));
                 path.push(field(key));
