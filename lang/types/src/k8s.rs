@@ -358,6 +358,11 @@ impl K8s {
             }
             Shape::Map(element) => {
                 let value = self.shape(types, hir, element, field);
+                // A time that is not known yet is null in the API's own objects (`disruptedPods`).
+                let value = match value {
+                    Ty::TIME | Ty::MICRO_TIME => types.optional(value),
+                    _ => value,
+                };
                 types.intern(TyKind::Map(Ty::STRING, value))
             }
         }
