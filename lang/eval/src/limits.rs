@@ -15,7 +15,7 @@ pub(crate) const MAX_CELLS: usize = 16 << 20;
 pub(crate) const MAX_TEXT: usize = 256 << 20;
 
 /// Turns of all loops together for one app, those whose condition did not hold included.
-pub(crate) const MAX_TURNS: u64 = 50_000_000;
+pub(crate) const MAX_TURNS: u64 = 5_000_000;
 
 /// The longest range that becomes a list.
 pub(crate) const MAX_RANGE: u64 = 1 << 20;

@@ -173,7 +173,9 @@ pub fn evaluate<'p, R: Send>(
         for policy in &program.policies {
             machine.policy(policy);
         }
-        let mut found = denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut found = denied
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         found.append(&mut machine.diagnostics);
     };
     // Policies look at the objects of all apps, so these live on one heap.
@@ -196,9 +198,13 @@ pub fn evaluate<'p, R: Send>(
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|one| one.unit);
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    let denied = denied.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for diagnostic in
-        done.iter_mut().flat_map(|one| std::mem::take(&mut one.diagnostics)).chain(denied)
+    let denied = denied
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for diagnostic in done
+        .iter_mut()
+        .flat_map(|one| std::mem::take(&mut one.diagnostics))
+        .chain(denied)
     {
         if !diagnostics.contains(&diagnostic) {
             diagnostics.push(diagnostic);

@@ -34,7 +34,13 @@ impl Tested {
 pub fn run_tests(program: &Program) -> Vec<Tested> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
-        let run = || program.tests.iter().map(|test| one(program, test)).collect();
+        let run = || {
+            program
+                .tests
+                .iter()
+                .map(|test| one(program, test))
+                .collect()
+        };
         match thread.spawn_scoped(scope, run) {
             Ok(running) => running.join().unwrap_or_default(),
             Err(_) => Vec::new(),
@@ -57,33 +63,57 @@ fn one(program: &Program, test: &Test) -> Tested {
             failures.extend(must_fail(program, test, step));
         }
     }
-    Tested { name: test.name.to_string(), span: test.span, failures, snapshots }
+    Tested {
+        name: test.name.to_string(),
+        span: test.span,
+        failures,
+        snapshots,
+    }
 }
 
 /// Makes the changes of a `must fail` block and looks at what evaluation says.
 fn must_fail(program: &Program, test: &Test, step: &TestStep) -> Option<Diagnostic> {
-    let TestStep::MustFail { code, ops, exprs, span, .. } = step else { return None };
+    let TestStep::MustFail {
+        code,
+        ops,
+        exprs,
+        span,
+        ..
+    } = step
+    else {
+        return None;
+    };
     let mut machine = Machine::new(program, test.env);
     let _ = machine.change_apps(ops, test.slots);
     for app in 0..program.apps.len() {
         let _ = app_objects(&mut machine, app);
     }
     for expr in exprs {
-        let _ = machine.in_frame(test.slots, crate::provenance::VALUE, |m, cx| m.eval(*expr, cx));
+        let _ = machine.in_frame(test.slots, crate::provenance::VALUE, |m, cx| {
+            m.eval(*expr, cx)
+        });
     }
     let found = &machine.diagnostics;
     let expected = code.as_deref();
-    if found.iter().any(|diagnostic| expected.is_none_or(|code| diagnostic.code == code)) {
+    if found
+        .iter()
+        .any(|diagnostic| expected.is_none_or(|code| diagnostic.code == code))
+    {
         return None;
     }
     let message = match expected {
         Some(code) => format!("this should fail with {code}"),
         None => "this should fail".to_owned(),
     };
-    let mut failure = Diagnostic::error("E0523", message).label(*span, match found.first() {
-        Some(other) => format!("it fails with {}: {}", other.code, other.message),
-        None => "it is accepted".to_owned(),
-    });
-    failure.env = test.env.map(|env| program.envs[env.index()].name.as_str().to_owned());
+    let mut failure = Diagnostic::error("E0523", message).label(
+        *span,
+        match found.first() {
+            Some(other) => format!("it fails with {}: {}", other.code, other.message),
+            None => "it is accepted".to_owned(),
+        },
+    );
+    failure.env = test
+        .env
+        .map(|env| program.envs[env.index()].name.as_str().to_owned());
     Some(failure)
 }

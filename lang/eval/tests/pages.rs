@@ -6,8 +6,8 @@ use common::{Program, environments};
 
 /// Codes whose pages are run here; the checker and the parser run theirs.
 const OURS: [&str; 17] = [
-    "E0216", "E0230", "E0231", "E0232", "E0233", "E0240", "E0501", "E0502", "E0503", "E0504", "E0510",
-    "E0511", "E0513", "E0514", "E0521", "E0522", "E0523",
+    "E0216", "E0230", "E0231", "E0232", "E0233", "E0240", "E0501", "E0502", "E0503", "E0504",
+    "E0510", "E0511", "E0513", "E0514", "E0521", "E0522", "E0523",
 ];
 
 fn found(source: &str) -> String {
@@ -26,14 +26,25 @@ fn found(source: &str) -> String {
 fn pages_tell_the_truth() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../types/diagnostics");
     for code in OURS {
-        let page = std::fs::read_to_string(folder.join(format!("{code}.md"))).expect("a page for each code");
-        assert!(page.starts_with(&format!("# {code}: ")), "{code} is headed by its code");
+        let page = std::fs::read_to_string(folder.join(format!("{code}.md")))
+            .expect("a page for each code");
+        assert!(
+            page.starts_with(&format!("# {code}: ")),
+            "{code} is headed by its code"
+        );
         for block in page.split("```ord").skip(1) {
             let source = block.split("```").next().unwrap_or_default();
             if let Some(source) = source.strip_prefix(" fails\n") {
                 let text = found(source);
-                assert!(text.starts_with(&format!("{code}:")), "{code} fails otherwise:\n{text}");
-                assert_eq!(text.matches("\nE0").count(), 0, "{code} fails in one way:\n{text}");
+                assert!(
+                    text.starts_with(&format!("{code}:")),
+                    "{code} fails otherwise:\n{text}"
+                );
+                assert_eq!(
+                    text.matches("\nE0").count(),
+                    0,
+                    "{code} fails in one way:\n{text}"
+                );
             } else {
                 assert_eq!(found(source), "", "{code} shows the right way");
             }

@@ -6,7 +6,9 @@ mod common;
 use common::{Program, environments};
 
 fn each(folder: &str, run: impl Fn(&str, &Program) -> String) {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(folder);
     let mut names: Vec<_> = std::fs::read_dir(&root)
         .expect("the folder is part of the checkout")
         .map(|entry| entry.expect("a readable folder").path())
@@ -20,7 +22,10 @@ fn each(folder: &str, run: impl Fn(&str, &Program) -> String) {
     settings.set_omit_expression(true);
     settings.bind(|| {
         for path in names {
-            let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
+            let name = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .expect("a plain name");
             let source = std::fs::read_to_string(&path).expect("a readable program");
             let program = Program::new(&[(&format!("{name}.ord"), &source)]);
             insta::assert_snapshot!(name, run(name, &program));
@@ -45,7 +50,11 @@ fn programs_give_their_objects() {
 #[test]
 fn programs_give_their_diagnostics() {
     each("err", |name, program| {
-        assert_eq!(program.checked(), "", "{name} passes the checker: its mistakes come later");
+        assert_eq!(
+            program.checked(),
+            "",
+            "{name} passes the checker: its mistakes come later"
+        );
         let mut text = String::new();
         for env in environments(program) {
             let (_, diagnostics) = program.build(env);

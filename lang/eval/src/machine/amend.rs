@@ -575,9 +575,9 @@ impl<'p> Machine<'p> {
         let (first, second) = (self.show(known), self.show(value));
         Err(self.report(
             Diagnostic::error("E0512", format!("this environment sets `{name}` twice"))
-            .label(span, format!("{second} here"))
-            .label(prov.span, format!("{first} here"))
-            .help("keep one of them, or move one to an environment that extends this one"),
+                .label(span, format!("{second} here"))
+                .label(prov.span, format!("{first} here"))
+                .help("keep one of them, or move one to an environment that extends this one"),
         ))
     }
 }

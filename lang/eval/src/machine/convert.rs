@@ -1,9 +1,9 @@
 //! Values made to be of a type, deeply: untyped data and anonymous records become records, maps
 //! and objects; numbers become quantities where a quantity is wanted.
 
-use ordain_lang_types::literal::{check_quantity, parse_duration};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::TyKind;
+use ordain_lang_types::literal::{check_quantity, parse_duration};
 use ordain_lang_types::ty::{RecordId, Ty};
 
 use super::{Machine, near};

@@ -32,7 +32,7 @@ impl<'p> Machine<'p> {
             Place::Field(rec, pos) => self.field_chain(rec, pos, How::Set, &mut chain),
             Place::Prov(at) => self.prov_chain(at, How::Set, &mut chain),
         }
-        Some((value, chain))
+        (!chain.is_empty()).then_some((value, chain))
     }
 
     fn explain_step(&mut self, value: Value, step: &str) -> Option<(Value, Option<Place>)> {
@@ -82,6 +82,7 @@ impl<'p> Machine<'p> {
             return;
         };
         let cell = self.heap.cells[at];
+        let start = chain.len();
         self.prov_chain(cell.at, how, chain);
         let mut state = self.heap.unforced(cell.value);
         while let Value::Thunk(index) = state {
@@ -99,7 +100,7 @@ impl<'p> Machine<'p> {
             chain.push(Source {
                 span,
                 layer,
-                how: if chain.is_empty() { how } else { How::Set },
+                how: if chain.len() == start { how } else { How::Set },
             });
         }
     }

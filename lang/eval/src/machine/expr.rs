@@ -96,7 +96,7 @@ impl<'p> Machine<'p> {
                 }
                 _ => Ok(Value::Null),
             },
-            ExprKind::Call(callee, args) => self.call(*callee, args, cx),
+            ExprKind::Call(callee, args) => self.call(*callee, args, span, cx),
             ExprKind::Builtin(builtin, args) => self.builtin(*builtin, args, id, cx),
             ExprKind::OfKind(list, record) => {
                 let list = self.eval(*list, cx)?;
@@ -234,7 +234,7 @@ impl<'p> Machine<'p> {
         Value::List(self.heap.add_list(of_kind))
     }
 
-    fn call(&mut self, id: FnId, args: &'p [Option<ExprId>], cx: Cx) -> Res {
+    fn call(&mut self, id: FnId, args: &'p [Option<ExprId>], span: Span, cx: Cx) -> Res {
         let function = &self.program.fns[id.index()];
         let base = self.stack.len();
         for arg in args {
@@ -258,6 +258,7 @@ impl<'p> Machine<'p> {
         };
         self.stack
             .resize(base + function.body.slots as usize, Value::Null);
+        self.calls.push(span);
         let mut value = Ok(Value::Null);
         for (at, param) in function.params.iter().enumerate() {
             if let (None, Some(default)) = (args.get(at).copied().flatten(), param.default) {
@@ -270,6 +271,7 @@ impl<'p> Machine<'p> {
         if value.is_ok() {
             value = self.eval(function.body.expr, inner);
         }
+        self.calls.pop();
         self.stack.truncate(base);
         value
     }

@@ -89,7 +89,11 @@ pub(crate) struct Machine<'p> {
     infos: Vec<Option<Rc<Info>>>,
     links: Vec<Link>,
     depth: u32,
+    /// Places of the calls that are being evaluated.
+    calls: Vec<Span>,
     turns: u64,
+    /// A limit was passed, which was reported: nothing of this app is evaluated any more.
+    exhausted: bool,
     /// Records whose rules are still to be checked.
     unchecked: Vec<RecId>,
     /// Provenance of plain literals by layer and expression: one number for all its values.
@@ -123,7 +127,9 @@ impl<'p> Machine<'p> {
             infos: vec![None; program.types.records().count()],
             links: Vec::new(),
             depth: 0,
+            calls: Vec::new(),
             turns: 0,
+            exhausted: false,
             unchecked: Vec::new(),
             provs: Vec::new(),
             items: Vec::new(),
@@ -140,6 +146,7 @@ impl<'p> Machine<'p> {
     /// Readies the machine for the next app: limits count anew, and a large heap is given back.
     pub(crate) fn next_app(&mut self) {
         self.turns = 0;
+        self.exhausted = false;
         // Policies look at the objects of all apps.
         if self.program.policies.is_empty() && self.heap.size().0 > limits::FRESH_CELLS {
             self.heap = Heap::new();
@@ -155,6 +162,10 @@ impl<'p> Machine<'p> {
 
     pub(crate) fn report(&mut self, mut diagnostic: Diagnostic) -> Reported {
         if self.diagnostics.len() < limits::MAX_DIAGNOSTICS {
+            // A mistake inside a function belongs to one of its many calls.
+            if let (Some(call), true) = (self.calls.last(), diagnostic.labels.len() == 1) {
+                diagnostic = diagnostic.label(*call, "in this call");
+            }
             diagnostic.object = diagnostic.object.take().or_else(|| self.object.clone());
             let env = self
                 .env
@@ -352,6 +363,9 @@ impl<'p> Machine<'p> {
 
     /// Counts a turn of a loop, and looks at the size of the heap.
     pub(crate) fn turn(&mut self, span: Span) -> Res<()> {
+        if self.exhausted {
+            return Err(Reported);
+        }
         self.turns += 1;
         let (cells, text) = self.heap.size();
         let at_stake = if self.turns > limits::MAX_TURNS {
@@ -369,6 +383,7 @@ impl<'p> Machine<'p> {
         } else {
             return Ok(());
         };
+        self.exhausted = true;
         Err(self.report(
             Diagnostic::error("E0503", at_stake)
                 .label(span, "this is what grows")

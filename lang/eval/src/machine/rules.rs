@@ -1,11 +1,11 @@
 //! What the checker could not prove: refinements of values made at run time, and the rules of
 //! whole records, checked once the record was read.
 
-use ordain_lang_types::show::show_range;
-use ordain_lang_types::refine::{StringFault, check_string};
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::TyKind;
 use ordain_lang_types::hir::{ExprId, ExprKind};
+use ordain_lang_types::refine::{StringFault, check_string};
+use ordain_lang_types::show::show_range;
 use ordain_lang_types::ty::{Literal, StringRule, Ty};
 
 use super::{Cx, Machine};

@@ -1,11 +1,11 @@
 //! Built-in methods of strings, and the parts of an image reference.
 
-use ordain_lang_types::format::Image;
-use ordain_lang_types::refine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ordain_lang_syntax::Span;
 use ordain_lang_types::builtin::Builtin;
+use ordain_lang_types::format::Image;
+use ordain_lang_types::refine;
 use sha2::{Digest, Sha256};
 
 use super::Machine;

@@ -33,7 +33,9 @@ impl<'p> Machine<'p> {
     /// Applies a policy to the known objects; what it denies becomes diagnostics.
     pub(crate) fn policy(&mut self, policy: &'p Policy) {
         // A rule that cannot be evaluated was reported; the others still are.
-        let _ = self.in_frame(policy.slots, VALUE, |m, cx| m.rules(policy, &policy.rules, None, cx));
+        let _ = self.in_frame(policy.slots, VALUE, |m, cx| {
+            m.rules(policy, &policy.rules, None, cx)
+        });
     }
 
     fn rules(
@@ -48,7 +50,11 @@ impl<'p> Machine<'p> {
             let one = match rule {
                 Rule::For(clause, rules) => self.each(clause, cx, &mut |m| {
                     let value = m.local(clause.value, cx);
-                    let object = if m.is_object(value) { Some(value) } else { object };
+                    let object = if m.is_object(value) {
+                        Some(value)
+                    } else {
+                        object
+                    };
                     // Mistakes of one turn do not hide those of the next.
                     let _ = m.rules(policy, rules, object, cx);
                     Ok(())
@@ -58,24 +64,28 @@ impl<'p> Machine<'p> {
                     Ok(false) => self.rules(policy, otherwise, object, cx),
                     Err(Reported) => Err(Reported),
                 },
-                Rule::Let(slot, value) => {
-                    self.eval(*value, cx).map(|value| self.set_local(*slot, value, cx))
-                }
-                Rule::Deny { condition, message, warn, span } => {
-                    match self.condition(*condition, cx) {
-                        Ok(true) => {
-                            let said = match message {
-                                Some(message) => {
-                                    self.eval(*message, cx).map(|text| self.plain_text(text)).ok()
-                                }
-                                None => None,
-                            };
-                            self.denied(policy, said, *warn, *span, object);
-                            Ok(())
-                        }
-                        other => other.map(drop),
+                Rule::Let(slot, value) => self
+                    .eval(*value, cx)
+                    .map(|value| self.set_local(*slot, value, cx)),
+                Rule::Deny {
+                    condition,
+                    message,
+                    warn,
+                    span,
+                } => match self.condition(*condition, cx) {
+                    Ok(true) => {
+                        let said = match message {
+                            Some(message) => self
+                                .eval(*message, cx)
+                                .map(|text| self.plain_text(text))
+                                .ok(),
+                            None => None,
+                        };
+                        self.denied(policy, said, *warn, *span, object);
+                        Ok(())
                     }
-                }
+                    other => other.map(drop),
+                },
             };
             result = result.and(one);
         }
@@ -115,13 +125,19 @@ impl<'p> Machine<'p> {
             .filter(|item| matches!(item.value, Value::Rec(other) if other == rec))
             .map(|item| self.heap.provs[item.at as usize].span)
             .next()?;
-        let kind = self.def(self.heap.rec(rec).def).gvk().map(|gvk| gvk.kind.to_string())?;
+        let kind = self
+            .def(self.heap.rec(rec).def)
+            .gvk()
+            .map(|gvk| gvk.kind.to_string())?;
         let (name, namespace) = self.object_name(rec).ok()?;
         let name = name.unwrap_or_default();
-        Some((at, match namespace {
-            Some(namespace) => format!("{kind} {namespace}/{name}"),
-            None => format!("{kind} {name}"),
-        }))
+        Some((
+            at,
+            match namespace {
+                Some(namespace) => format!("{kind} {namespace}/{name}"),
+                None => format!("{kind} {name}"),
+            },
+        ))
     }
 
     /// Runs the steps of a test up to the `must fail` blocks, which need a machine of their own.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ordain_lang_eval::{Options, YamlText, evaluate};
+use ordain_lang_eval::{How, Options, YamlText, evaluate};
 use ordain_lang_syntax::{Diagnostic, Sources, parse};
 use ordain_lang_types::{Input, ModuleInput};
 use ordain_schemas::KubeVersion;
@@ -30,22 +30,38 @@ impl Program {
             diagnostics.extend(result.diagnostics);
             parsed.push((path.trim_end_matches(".ord").replace('/', "."), result.file));
         }
-        let modules =
-            parsed.iter().map(|(path, file)| ModuleInput { path, file }).collect();
-        let checked =
-            ordain_lang_types::check(&Input { modules, kubernetes: KubeVersion::DEFAULT });
+        let modules = parsed
+            .iter()
+            .map(|(path, file)| ModuleInput { path, file })
+            .collect();
+        let checked = ordain_lang_types::check(&Input {
+            modules,
+            kubernetes: KubeVersion::DEFAULT,
+        });
         diagnostics.extend(checked.diagnostics);
-        Self { sources, program: checked.program, diagnostics }
+        Self {
+            sources,
+            program: checked.program,
+            diagnostics,
+        }
     }
 
     /// Errors of the parser and the checker, as text.
     pub(crate) fn checked(&self) -> String {
-        self.render(self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()))
+        self.render(
+            self.diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.is_error()),
+        )
     }
 
     /// The objects in an environment as YAML, and the diagnostics as text.
     pub(crate) fn build(&self, env: Option<&str>) -> (String, String) {
-        let env = env.map(|env| self.program.env(env).expect("the test names an environment"));
+        let env = env.map(|env| {
+            self.program
+                .env(env)
+                .expect("the test names an environment")
+        });
         let built = evaluate(&self.program, Options { env, threads: 1 }, |app| {
             let mut text = YamlText::new();
             for object in app.objects.clone() {
@@ -64,6 +80,36 @@ impl Program {
         self.render(tested.iter().flat_map(|test| &test.failures))
     }
 
+    /// Where a field of the first object comes from, as text.
+    pub(crate) fn explain(&self, env: Option<&str>, path: &[&str]) -> String {
+        let env = env.map(|env| {
+            self.program
+                .env(env)
+                .expect("the test names an environment")
+        });
+        let built = evaluate(&self.program, Options { env, threads: 1 }, |app| {
+            let object = app.objects.first().expect("there is an object").clone();
+            app.explain(&object, path)
+        });
+        let Some((value, chain)) = built.apps.into_iter().flatten().next() else {
+            return "nothing".to_owned();
+        };
+        let mut out = format!("{value}\n");
+        for source in chain {
+            let how = match source.how {
+                How::Set => "set in",
+                How::Changed => "changed in",
+                How::From => "from",
+            };
+            let (place, text) = (
+                self.sources.place(source.span),
+                self.sources.slice(source.span),
+            );
+            out.push_str(&format!("{how} {:?} by {place} `{text}`\n", source.layer));
+        }
+        out
+    }
+
     fn render<'d>(&self, diagnostics: impl Iterator<Item = &'d Diagnostic>) -> String {
         let mut out = String::new();
         for diagnostic in diagnostics {
@@ -76,7 +122,12 @@ impl Program {
             out.push('\n');
             for label in &diagnostic.labels {
                 let at = self.sources.line_col(label.span);
-                let source = self.sources.slice(label.span).lines().next().unwrap_or_default();
+                let source = self
+                    .sources
+                    .slice(label.span)
+                    .lines()
+                    .next()
+                    .unwrap_or_default();
                 out.push_str(&format!(
                     "  {}:{}:{} `{source}` {}\n",
                     self.sources.path(label.span.file),
@@ -102,5 +153,7 @@ pub(crate) fn environments(program: &Program) -> Vec<Option<&str>> {
     if envs.is_empty() {
         return vec![None];
     }
-    envs.iter().map(|env| Some(program.program.envs[env.index()].name.as_str())).collect()
+    envs.iter()
+        .map(|env| Some(program.program.envs[env.index()].name.as_str()))
+        .collect()
 }
