@@ -46,12 +46,12 @@ pub(crate) fn rejections(pod: &Pod, requests: &Requests, node: &NodeState<'_>) -
 
 fn insufficient(requests: &Requests, node: &NodeState<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
-    if node.used.get("pods").0 + 1000 > node.allocatable.get("pods").0 {
+    if node.used.get("pods") >= node.allocatable.get("pods") {
         reasons.push("Too many pods".to_owned());
     }
     for (resource, wanted) in &requests.0 {
-        let free = node.allocatable.get(resource).0 - node.used.get(resource).0;
-        if wanted.0 > 0 && wanted.0 > free {
+        let free = node.allocatable.get(resource) - node.used.get(resource);
+        if *wanted > 0 && *wanted > free {
             reasons.push(format!("Insufficient {resource}"));
         }
     }

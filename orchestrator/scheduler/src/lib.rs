@@ -4,7 +4,6 @@
 //! carries its verdicts out through `pods/binding`. The rules and their order are those of
 //! upstream's plugins; so are the words of the reasons.
 
-mod amount;
 mod decide;
 mod filter;
 mod labels;
@@ -13,7 +12,6 @@ mod requests;
 mod run;
 mod score;
 
-pub use amount::Amount;
 pub use decide::{Verdict, decide, is_pending};
 pub use requests::Requests;
 pub use run::{run, run_shared};

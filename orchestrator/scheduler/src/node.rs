@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use ordain_orchestrator_client::controller_of;
 
-use crate::{Amount, Requests, labels::Labels};
+use crate::{Requests, labels::Labels};
 
 /// Upstream gives every node room for this many pods if it does not say.
-const PODS_DEFAULT: Amount = Amount(110_000);
+const PODS_DEFAULT: i64 = 110;
 
 /// A host port that a pod takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl<'a> NodeState<'a> {
     /// Counts a pod that runs here or was just placed here.
     pub(crate) fn add(&mut self, pod: &Pod) {
         let mut requests = Requests::of(pod);
-        requests.0.insert("pods".into(), Amount(1000));
+        requests.0.insert("pods".into(), 1);
         self.used.add(&requests);
         self.used_scored.add(&Requests::scored(pod));
         self.ports.extend(HostPort::of(pod));

@@ -7,17 +7,17 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use crate::Amount;
+use ordain_orchestrator_api as api;
 
 /// CPU that a container without a request counts for when nodes are compared.
 /// Kubernetes `pkg/scheduler/util/pod_resources.go`.
-const SCORED_CPU_DEFAULT: Amount = Amount(100);
+const SCORED_CPU_DEFAULT: i64 = 100;
 /// Memory that a container without a request counts for when nodes are compared: 200 MB.
-const SCORED_MEMORY_DEFAULT: Amount = Amount(200 * 1024 * 1024 * 1000);
+const SCORED_MEMORY_DEFAULT: i64 = 200 * 1024 * 1024;
 
-/// Amounts by resource name.
+/// Amounts by resource name: CPU in millicores, everything else in its own unit, rounded up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Requests(pub BTreeMap<String, Amount>);
+pub struct Requests(pub BTreeMap<String, i64>);
 
 impl Requests {
     /// Returns what the pod needs, with its init containers, sidecars and overhead.
@@ -44,7 +44,7 @@ impl Requests {
     }
 
     /// Returns the amount of a resource; nothing if it is not named.
-    pub fn get(&self, resource: &str) -> Amount {
+    pub fn get(&self, resource: &str) -> i64 {
         self.0.get(resource).copied().unwrap_or_default()
     }
 
@@ -53,13 +53,16 @@ impl Requests {
         let amounts = list
             .into_iter()
             .flatten()
-            .filter_map(|(resource, quantity)| Some((resource.clone(), Amount::parse(quantity)?)));
+            .filter_map(|(resource, quantity)| {
+                Some((resource.clone(), amount(resource, quantity)?))
+            });
         Requests(amounts.collect())
     }
 
     pub(crate) fn add(&mut self, other: &Requests) {
         for (resource, amount) in &other.0 {
-            self.0.entry(resource.clone()).or_default().0 += amount.0;
+            let mine = self.0.entry(resource.clone()).or_default();
+            *mine = mine.saturating_add(*amount);
         }
     }
 
@@ -69,6 +72,15 @@ impl Requests {
             *mine = (*mine).max(*amount);
         }
     }
+}
+
+fn amount(resource: &str, quantity: &Quantity) -> Option<i64> {
+    let quantity: api::Quantity = quantity.0.parse().ok()?;
+    Some(if resource == "cpu" {
+        quantity.milli_value()
+    } else {
+        quantity.value()
+    })
 }
 
 fn total(spec: &PodSpec, of: impl Fn(&Container) -> Requests) -> Requests {

@@ -62,8 +62,8 @@ pub(crate) fn best(pod: &Pod, nodes: &[&NodeState<'_>]) -> Option<usize> {
 /// Returns the scores for free and for balanced CPU and memory.
 fn resources(requests: &Requests, node: &NodeState<'_>) -> (f64, f64) {
     let share = |resource: &str| {
-        let offered = node.allocatable.get(resource).0 as f64;
-        let used = (node.used_scored.get(resource).0 + requests.get(resource).0) as f64;
+        let offered = node.allocatable.get(resource) as f64;
+        let used = (node.used_scored.get(resource) + requests.get(resource)) as f64;
         if offered > 0.0 {
             (used / offered).min(1.0)
         } else {
