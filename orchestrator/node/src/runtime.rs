@@ -167,6 +167,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// Returns the pod's sandbox, if there is one.
     fn find_sandbox(&self, pod_uid: &str) -> Option<Sandbox>;
 
+    /// Returns all sandboxes, those of earlier runs included.
+    fn sandboxes(&self) -> Vec<Sandbox>;
+
     /// Removes the sandbox of a pod whose containers are gone.
     fn remove_sandbox<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
 

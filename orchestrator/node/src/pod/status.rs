@@ -139,7 +139,10 @@ fn restarting(
 }
 
 fn image_trouble(world: &World<'_>, container: &Container) -> Option<ApiState> {
-    let Some(ImageState::Failed(trouble)) = world.images.get(&container.name) else { return None };
+    let trouble = match world.images.get(&container.name)? {
+        ImageState::Failed(trouble) | ImageState::Pulling { before: Some(trouble) } => trouble,
+        _ => return None,
+    };
     let fresh = backoff::after(trouble.since, backoff::FRESH) > world.now;
     if fresh || trouble.reason != "ErrImagePull" {
         return Some(wait(trouble.reason, Some(trouble.message.clone())));

@@ -241,7 +241,7 @@ fn run_init(world: &World<'_>, out: &mut Decision) -> bool {
 /// Brings one container closer to running.
 fn run(world: &World<'_>, container: &Container, policy: RestartPolicy, out: &mut Decision) {
     let attempt = match world.latest(&container.name) {
-        None => 0,
+        None => world.first_attempt(&container.name),
         Some(record) => match &record.state {
             ContainerState::Starting => return,
             ContainerState::Running { .. } => {
@@ -281,7 +281,7 @@ fn run(world: &World<'_>, container: &Container, policy: RestartPolicy, out: &mu
     let name = container.name.clone();
     match world.images.get(&name) {
         None => out.act(Action::Pull { container: name }),
-        Some(ImageState::Pulling) => {}
+        Some(ImageState::Pulling { .. }) => {}
         Some(ImageState::Ready(_)) => out.act(Action::Start { container: name, attempt }),
         Some(ImageState::Failed(trouble)) if trouble.retry_at > world.now => {
             out.wake_at(trouble.retry_at);

@@ -11,8 +11,11 @@ use crate::runtime::{ContainerRecord, ContainerState, Exit, Sandbox};
 /// Where the image of a container is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageState {
-    /// Being fetched.
-    Pulling,
+    /// Being fetched, perhaps after a failure.
+    Pulling {
+        /// What went wrong the last time.
+        before: Option<Trouble>,
+    },
     /// Here; taken by the next start.
     Ready(Box<Image>),
     /// Could not be had; tried again later.
@@ -107,6 +110,16 @@ impl World<'_> {
     pub fn latest(&self, name: &str) -> Option<&ContainerRecord> {
         let own = self.containers.iter().filter(|record| record.name == name);
         own.max_by_key(|record| record.attempt)
+    }
+
+    /// Returns which attempt the first container of a name is: not 0 when the pod's status tells of
+    /// one that nothing is left of, as after a restart of the node.
+    pub fn first_attempt(&self, name: &str) -> u32 {
+        let status = self.pod.status.as_ref();
+        let lists = status.map(|s| [&s.container_statuses, &s.init_container_statuses]);
+        let mut all = lists.into_iter().flatten().flatten().flatten();
+        let known = all.find(|one| one.name == name && one.container_id.is_some());
+        known.map_or(0, |one| u32::try_from(one.restart_count).map_or(0, |count| count + 1))
     }
 
     /// Returns how the one before the newest ended.

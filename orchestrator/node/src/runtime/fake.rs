@@ -98,6 +98,10 @@ impl Runtime for FakeRuntime {
         self.table().sandboxes.get(pod_uid).cloned()
     }
 
+    fn sandboxes(&self) -> Vec<Sandbox> {
+        self.table().sandboxes.values().cloned().collect()
+    }
+
     fn remove_sandbox<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         async move {
             let mut table = self.table();

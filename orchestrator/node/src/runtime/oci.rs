@@ -263,6 +263,10 @@ impl Runtime for OciRuntime {
         read_sandbox(&self.folder, pod_uid)
     }
 
+    fn sandboxes(&self) -> Vec<Sandbox> {
+        read_sandboxes(&self.folder)
+    }
+
     fn remove_sandbox<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         async move {
             if let Some(sandbox) = read_sandbox(&self.folder, pod_uid) {

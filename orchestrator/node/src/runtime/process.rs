@@ -115,8 +115,8 @@ impl Runtime for ProcessRuntime {
         say(limited, "resource limits are not enforced by the process runtime");
         say(
             mounted,
-            "volumes are not mounted at their paths by the process runtime; their folders are in \
-             the environment as VOLUME_<NAME>",
+            "volumes are not mounted at their paths by the process runtime; their paths are \
+             translated in arguments and environment values only",
         );
         say(
             secured,
@@ -135,6 +135,10 @@ impl Runtime for ProcessRuntime {
 
     fn find_sandbox(&self, pod_uid: &str) -> Option<Sandbox> {
         read_sandbox(&self.folder, pod_uid)
+    }
+
+    fn sandboxes(&self) -> Vec<Sandbox> {
+        read_sandboxes(&self.folder)
     }
 
     fn remove_sandbox<'a>(&'a self, pod_uid: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
@@ -201,6 +205,7 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
         }
     }
     spec.env.push(("ORDAIN_ROOT".to_owned(), root.display().to_string()));
+    translate(&mut spec, root);
     let command = spec.args.first().cloned().unwrap_or_default();
     let program = find_program(root, &command, &spec.cwd, path_of(&spec.env));
     let program = program.ok_or_else(|| RuntimeError::Shim(not_found(&command)))?;
@@ -241,6 +246,64 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
         None
     };
     Ok(Task { container: spec, how: How::Process { program, cwd, user: chosen } })
+}
+
+/// Rewrites paths of volumes, and of the image's files, in arguments and environment values to
+/// where they really are: without mounts a program finds its files in no other way.
+fn translate(spec: &mut ContainerSpec, root: &Path) {
+    let mut mounts = spec.mounts.clone();
+    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.destination.len()));
+    let volumes = |text: &str| {
+        for mount in &mounts {
+            if let Some(found) = replace_path(text, &mount.destination, &mount.source) {
+                return found;
+            }
+        }
+        text.to_owned()
+    };
+    for (index, word) in spec.args.iter_mut().enumerate() {
+        let mounted = volumes(word);
+        if mounted != *word {
+            *word = mounted;
+            continue;
+        }
+        // The program itself is looked up in the image anyway.
+        if index > 0 && word.len() > 1 && word.starts_with('/') && !Path::new(word).exists() {
+            let inside = unpack::scoped(root, Path::new(word)).ok().filter(|path| path.exists());
+            if let Some(path) = inside {
+                *word = path.display().to_string();
+            }
+        }
+    }
+    for (name, value) in &mut spec.env {
+        if name != "PATH" {
+            *value = volumes(value);
+        }
+    }
+}
+
+/// Replaces a path in a text where it stands as a whole path or as the start of one.
+fn replace_path(text: &str, from: &str, to: &Path) -> Option<String> {
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut out = String::new();
+    let mut rest = text;
+    let mut found = false;
+    while let Some(at) = rest.find(from) {
+        let before = rest[..at].chars().next_back().or_else(|| out.chars().next_back());
+        let after = rest[at + from.len()..].chars().next();
+        out.push_str(&rest[..at]);
+        let whole = !before.is_some_and(|c| part_of_name(c) || c == '/')
+            && !after.is_some_and(part_of_name);
+        if whole {
+            out.push_str(&to.to_string_lossy());
+            found = true;
+        } else {
+            out.push_str(from);
+        }
+        rest = &rest[at + from.len()..];
+    }
+    out.push_str(rest);
+    found.then_some(out)
 }
 
 /// Returns where the program of an exec is: looked up as the container's own was.
@@ -309,4 +372,24 @@ pub(crate) fn write_sandbox(folder: &Path, sandbox: &Sandbox) -> Result<(), Runt
     fs::create_dir_all(&place).map_err(RuntimeError::io("create", &place))?;
     crate::shim::task::write(&place, "sandbox.json", sandbox)
         .map_err(RuntimeError::io("write", place.join("sandbox.json")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volume_paths_are_translated_as_whole_paths() {
+        for (text, expect) in [
+            ("/etc/shop", Some("/vol")),
+            ("--config=/etc/shop/a.toml", Some("--config=/vol/a.toml")),
+            ("cat /etc/shop/a; ls /etc/shop", Some("cat /vol/a; ls /vol")),
+            ("/etc/shopping", None),
+            ("/x/etc/shop", None),
+            ("/etc", None),
+        ] {
+            let found = replace_path(text, "/etc/shop", Path::new("/vol"));
+            assert_eq!(found.as_deref(), expect, "{text}");
+        }
+    }
 }
