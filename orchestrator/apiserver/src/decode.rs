@@ -93,7 +93,8 @@ pub(crate) fn parse(call: &Call) -> Result<(Value, Vec<String>), Failure> {
         "" | "application/json" | "text/plain" => decode::from_json(&call.body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode::from_yaml(&call.body),
         "application/vnd.kubernetes.protobuf" => {
-            return Ok((crate::managed::from_protobuf(call.core.table, &call.body)?, Vec::new()));
+            let value = ordain_orchestrator_api::protobuf::decode(call.core.table, &call.body);
+            return Ok((value.map_err(|e| Failure::from(ordain_orchestrator_api::Status::from(e)))?, Vec::new()));
         }
         _ => return Err(Failure::unsupported_media_type(ACCEPTED)),
     };

@@ -8,12 +8,12 @@ use crate::{
     decode,
     delete::{self, Options, Outcome},
     json::{as_map, at, entry_map, int_at, list_at, make_map, str_at, take},
-    kinds, managed, object,
+    kinds, object,
     pipeline::{Call, object_answer},
     proxy, read,
     route::Verb,
     status::Failure,
-    write::{self, Part},
+    write::{self, Managing, Part},
 };
 
 /// Tokens live at least ten minutes and at most a day; an hour if nothing is asked for
@@ -53,9 +53,9 @@ pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
 
 /// Changes the value at one path of the object and nothing else.
 async fn part(call: &Call, name: &'static str, path: &'static [&'static str]) -> Result<Answer, Failure> {
-    let manager = call.field_manager()?;
+    let managing = Managing::Track(call.field_manager()?);
     let wanted = Wanted::of(call)?;
-    let object = write::change(call, Part::Sub(name), |live, new| {
+    let object = write::change(call, Part::Sub(name), &managing, |live, new| {
         let asked = wanted.on(call, live)?;
         let (field, parents) = path.split_last().expect("a path has a last part");
         match at(&asked, path) {
@@ -67,7 +67,7 @@ async fn part(call: &Call, name: &'static str, path: &'static [&'static str]) ->
             }
         }
         carry_revision(new, &asked);
-        managed::track(call, Some(live), new, &manager, name)
+        Ok(())
     })
     .await?;
     object_answer(call, 200, &object)
@@ -110,9 +110,9 @@ fn carry_revision(new: &mut Value, asked: &Value) {
 
 /// Resources of containers may change while they run.
 async fn resize(call: &Call) -> Result<Answer, Failure> {
-    let manager = call.field_manager()?;
+    let managing = Managing::Track(call.field_manager()?);
     let wanted = Wanted::of(call)?;
-    let object = write::change(call, Part::Sub("resize"), |live, new| {
+    let object = write::change(call, Part::Sub("resize"), &managing, |live, new| {
         let asked = wanted.on(call, live)?;
         for list in ["containers", "initContainers"] {
             let asked = list_at(&asked, &["spec", list]).to_vec();
@@ -125,7 +125,7 @@ async fn resize(call: &Call) -> Result<Answer, Failure> {
             }
         }
         carry_revision(new, &asked);
-        managed::track(call, Some(live), new, &manager, "resize")
+        Ok(())
     })
     .await?;
     object_answer(call, 200, &object)
@@ -198,7 +198,7 @@ fn selector_text(selector: &Value) -> String {
 
 /// Answers a PUT or PATCH of a Scale.
 async fn scale(call: &Call) -> Result<Answer, Failure> {
-    let manager = call.field_manager()?;
+    let managing = Managing::Track(call.field_manager()?);
     let patch = match call.target.verb {
         Verb::Patch => {
             let content_type = call.content_type();
@@ -216,7 +216,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
         None => Some(decode::other(call, "autoscaling", "v1", "Scale")?),
         Some(_) => None,
     };
-    let object = write::change(call, Part::Sub("scale"), |live, new| {
+    let object = write::change(call, Part::Sub("scale"), &managing, |live, new| {
         let asked = match (&given, &patch) {
             (Some(given), _) => given.clone(),
             (None, Some((content_type, patch))) => {
@@ -247,7 +247,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
         if patch.is_none() {
             carry_revision(new, &asked);
         }
-        managed::track(call, Some(live), new, &manager, "scale")
+        Ok(())
     })
     .await?;
     Ok(body::json(200, &scale_of(call, &object)))
@@ -269,7 +269,8 @@ pub(crate) async fn bind(mut call: Call) -> Result<Answer, Failure> {
     }
     let uid = str_at(&binding, &["metadata", "uid"]).to_owned();
     let name = call.target.name.clone();
-    write::change(&call, Part::Sub("binding"), |live, new| {
+    let managing = Managing::Track(call.field_manager()?);
+    write::change(&call, Part::Sub("binding"), &managing, |live, new| {
         let subject = || crate::status::Subject { group: "", plural: "pods/binding", name: &name };
         if at(live, &["metadata", "deletionTimestamp"]).is_some() {
             return Err(Failure::conflict(subject(), &format!("pod {name} is being deleted, cannot be assigned to a host")));

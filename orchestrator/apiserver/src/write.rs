@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use ordain_orchestrator_api::{conform, meta, patch as patches};
+use ordain_orchestrator_api::{apply, conform, meta, patch as patches};
 use ordain_orchestrator_store::{Entry, Error as StoreError, Expect};
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ use crate::{
     body::Answer,
     convert,
     core::store_failure,
-    decode::{self, Validation},
+    decode,
     json::{as_map, at, entry_map, list_at, str_at},
     kinds, managed, object,
     pipeline::{Call, object_answer},
@@ -44,7 +43,7 @@ pub(crate) enum Part {
 
 impl Part {
     /// Returns the subresource as managed fields name it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Part::Whole => "",
             Part::Status => "status",
@@ -53,26 +52,27 @@ impl Part {
     }
 }
 
+/// What becomes of the managed fields of a written object.
+#[derive(Clone, Debug)]
+pub(crate) enum Managing {
+    /// This manager owns what it changed.
+    Track(String),
+    /// They are already right, as after a server-side apply.
+    Keep,
+}
+
 /// Answers a POST on a collection.
 pub(crate) async fn create(call: &Call) -> Result<Answer, Failure> {
     let received = decode::object(call, &call.resource)?;
-    let manager = call.field_manager()?;
-    let created = insert(call, received.object.clone(), |object| {
-        managed::track(call, None, object, &manager, "")
-    })
-    .await?;
+    let managing = Managing::Track(call.field_manager()?);
+    let created = insert(call, received.object.clone(), &managing).await?;
     let mut answer = object_answer(call, 201, &created)?;
     received.warn(&mut answer);
     Ok(answer)
 }
 
 /// Creates an object from what a client sent, in the version of the resource, and returns it.
-/// `manage` writes its managed fields.
-pub(crate) async fn insert(
-    call: &Call,
-    mut object: Value,
-    manage: impl Fn(&mut Value) -> Result<(), Failure>,
-) -> Result<Value, Failure> {
+pub(crate) async fn insert(call: &Call, mut object: Value, managing: &Managing) -> Result<Value, Failure> {
     let resource = &call.resource;
     let dry_run = call.dry_run()?;
     let namespace = if resource.namespaced { call.target.namespace.as_str() } else { "" };
@@ -99,10 +99,11 @@ pub(crate) async fn insert(
     if has_status && !strategy.keeps_status_on_create() {
         as_map(&mut object).shift_remove("status");
     }
-    // Managed fields are about what the client wrote, in the version it wrote.
-    manage(&mut object)?;
     let mut stored = decode::stored(resource, object);
     defaults(call, &mut stored);
+    if let Managing::Track(manager) = managing {
+        stored = managed::track(call, None, stored, manager, Part::Whole);
+    }
     strategy.prepare_create(&mut stored);
     admission::create(call, resource, &mut stored).await?;
     let mut causes = Vec::new();
@@ -235,25 +236,21 @@ pub(crate) async fn update_part(call: &Call, part: Part) -> Result<Answer, Failu
     let mut received = decode::object(call, &call.resource)?;
     let namespace = call.target.namespace.clone();
     place(call, &mut received.object, &namespace)?;
-    let manager = call.field_manager()?;
+    let managing = Managing::Track(call.field_manager()?);
     let may_create = part == Part::Whole && call.resource.strategy.create_on_update();
     let revision = object::revision_of(&received.object).to_owned();
     if revision.is_empty() && call.resource.strategy.needs_resource_version() && part == Part::Whole {
         let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
         return Err(Failure::invalid(&call.resource.group, &call.resource.kind, &call.target.name, &[cause]));
     }
-    let done = change(call, part, |live, new| {
-        let mut object = received.object.clone();
-        std::mem::swap(new, &mut object);
-        managed::track(call, Some(live), new, &manager, part.name())
+    let done = change(call, part, &managing, |_, new| {
+        *new = received.object.clone();
+        Ok(())
     })
     .await;
     let (code, object) = match done {
         Err(failure) if failure.code == 404 && may_create && revision.is_empty() => {
-            let created = insert(call, received.object.clone(), |object| {
-                managed::track(call, None, object, &manager, "")
-            });
-            (201, created.await?)
+            (201, insert(call, received.object.clone(), &managing).await?)
         }
         other => (200, other?),
     };
@@ -273,19 +270,17 @@ pub(crate) async fn patch_part(call: &Call, part: Part) -> Result<Answer, Failur
     if content_type == patches::APPLY_PATCH {
         return managed::apply(call, part).await;
     }
-    let manager = call.field_manager()?;
+    let managing = Managing::Track(call.field_manager()?);
     let (patch, duplicates) = parse_patch(call, &content_type)?;
-    let warnings = std::sync::Mutex::new(Vec::new());
-    let object = change(call, part, |live, new| {
+    let mut warnings = Vec::new();
+    let object = change(call, part, &managing, |_, new| {
         apply_patch(call, &content_type, &patch, new)?;
-        let mut found = Vec::new();
-        *new = decode::typed(call, &call.resource, new.take(), &duplicates, &mut found)?;
-        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
-        managed::track(call, Some(live), new, &manager, part.name())
+        warnings.clear();
+        *new = decode::typed(call, &call.resource, new.take(), &duplicates, &mut warnings)?;
+        Ok(())
     })
     .await?;
     let mut answer = object_answer(call, 200, &object)?;
-    let warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     decode::add_warnings(&mut answer, &warnings);
     Ok(answer)
 }
@@ -335,7 +330,8 @@ pub(crate) fn apply_patch(call: &Call, content_type: &str, patch: &Value, new: &
 pub(crate) async fn change(
     call: &Call,
     part: Part,
-    make: impl Fn(&Value, &mut Value) -> Result<(), Failure>,
+    managing: &Managing,
+    mut make: impl FnMut(&Value, &mut Value) -> Result<(), Failure>,
 ) -> Result<Value, Failure> {
     let resource = &call.resource;
     let (namespace, name) = (call.target.namespace.as_str(), call.target.name.as_str());
@@ -355,7 +351,7 @@ pub(crate) async fn change(
             let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
             return Err(Failure::conflict(resource.subject(name), &why));
         }
-        match store(call, part, &entry, new).await? {
+        match store(call, part, managing, &entry, new).await? {
             Some(stored) => return Ok(stored),
             // Somebody was faster. A patch starts again from the new state; so does an update that
             // named no revision.
@@ -367,7 +363,13 @@ pub(crate) async fn change(
 }
 
 /// Finishes a changed object and stores it; `None` when somebody was faster.
-async fn store(call: &Call, part: Part, entry: &Arc<Entry>, new: Value) -> Result<Option<Value>, Failure> {
+async fn store(
+    call: &Call,
+    part: Part,
+    managing: &Managing,
+    entry: &Arc<Entry>,
+    new: Value,
+) -> Result<Option<Value>, Failure> {
     let resource = &call.resource;
     let name = call.target.name.as_str();
     let old = object::decode(&entry.value, entry.mod_revision.0)
@@ -391,7 +393,6 @@ async fn store(call: &Call, part: Part, entry: &Arc<Entry>, new: Value) -> Resul
             new = whole;
             strategy.prepare_status(&mut new, &old);
         }
-        Part::Sub("finalize") => defaults(call, &mut new),
         Part::Sub(_) => defaults(call, &mut new),
     }
     let counts = strategy.has_generation() || resource.custom.is_some();
@@ -415,11 +416,17 @@ async fn store(call: &Call, part: Part, entry: &Arc<Entry>, new: Value) -> Resul
         None
     };
     refuse(call, name, &causes)?;
-    let bytes = Bytes::from(object::encode(&new));
-    if call.dry_run()? || bytes == entry.value {
+    if let Managing::Track(manager) = managing {
+        new = managed::track(call, Some(&old), new, manager, part);
+    }
+    if !is_finished(&new) && apply::is_no_op(&old, &new) {
+        return Ok(Some(convert::to_version(resource, old)));
+    }
+    if call.dry_run()? {
         object::set_revision(&mut new, entry.mod_revision.0);
         return Ok(Some(convert::to_version(resource, new)));
     }
+    let bytes = Bytes::from(object::encode(&new));
     let expect = Expect::Exactly(entry.mod_revision);
     if is_finished(&new) {
         // The last finalizer is gone: the object goes too.
@@ -515,9 +522,4 @@ pub(crate) fn is_finished(object: &Value) -> bool {
         && meta::finalizers(object).next().is_none()
         && at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
         && !(str_at(object, &["kind"]) == "Namespace" && !list_at(object, &["spec", "finalizers"]).is_empty())
-}
-
-/// Returns whether strictness was asked for, and the present time, for server-side apply.
-pub(crate) fn apply_context(call: &Call) -> Result<(Validation, Timestamp), Failure> {
-    Ok((Validation::of(call)?, Timestamp::now()))
 }

@@ -249,12 +249,3 @@ impl Strategy for NetworkPolicy {
         true
     }
 }
-
-/// Takes a `nodePort` of 0 as none, so that one is handed out.
-pub(crate) fn clear_zero_node_ports(object: &mut Value) {
-    each_map(entry_map(as_map(object), "spec"), "ports", |port| {
-        if port.get("nodePort").and_then(Value::as_i64) == Some(0) {
-            port.shift_remove("nodePort");
-        }
-    });
-}
