@@ -21,5 +21,5 @@ pub use self::{
     invalid::{FieldError, FieldErrorKind},
     labels::LabelSelector,
     quantity::Quantity,
-    status::{GroupResource, Status, StatusCause},
+    status::{Details, GroupResource, Status, StatusCause},
 };

@@ -393,10 +393,10 @@ impl Decoder<'_> {
                 ("items", (1, Wire::Bytes(bytes))) => value = schema(bytes)?,
                 ("items", (2, Wire::Bytes(bytes))) => list.push(schema(bytes)?),
                 // JSONSchemaPropsOrBool: a boolean that yields to a schema.
-                ("additionalItems" | "additionalProperties", (1, Wire::Varint(allows))) => {
-                    if value.is_null() {
-                        value = (allows != 0).into();
-                    }
+                ("additionalItems" | "additionalProperties", (1, Wire::Varint(allows)))
+                    if value.is_null() =>
+                {
+                    value = (allows != 0).into();
                 }
                 ("additionalItems" | "additionalProperties", (2, Wire::Bytes(bytes))) => {
                     value = schema(bytes)?;

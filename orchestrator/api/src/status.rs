@@ -58,15 +58,22 @@ pub struct Status {
     pub reason: &'static str,
     /// The message for people.
     pub message: String,
-    /// The group of the subject; a part of the details.
+    /// The subject and the causes; boxed to keep the error small.
+    pub details: Box<Details>,
+}
+
+/// The details of a status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The group of the subject.
     pub group: String,
-    /// The resource (for an invalid object: the kind) of the subject; a part of the details.
+    /// The resource (for an invalid object: the kind) of the subject.
     pub kind: String,
-    /// The name of the subject; a part of the details.
+    /// The name of the subject.
     pub name: String,
-    /// The unique id of the subject; a part of the details.
+    /// The unique id of the subject.
     pub uid: String,
-    /// The causes, in order; a part of the details.
+    /// The causes, in order.
     pub causes: Vec<StatusCause>,
     /// After how many seconds a client may try again; 0 says nothing.
     pub retry_after_seconds: u32,
@@ -79,19 +86,14 @@ impl Status {
             code,
             reason,
             message: message.into(),
-            group: String::new(),
-            kind: String::new(),
-            name: String::new(),
-            uid: String::new(),
-            causes: Vec::new(),
-            retry_after_seconds: 0,
+            details: Box::default(),
         }
     }
 
     fn about(mut self, resource: &GroupResource, name: &str) -> Status {
-        self.group = resource.group.clone();
-        self.kind = resource.resource.clone();
-        self.name = name.to_owned();
+        self.details.group = resource.group.clone();
+        self.details.kind = resource.resource.clone();
+        self.details.name = name.to_owned();
         self
     }
 
@@ -151,7 +153,7 @@ impl Status {
             texts => format!("{kind_name} {name:?} is invalid: [{}]", texts.join(", ")),
         };
         let mut status = Status::failure(422, "Invalid", message).about(&kind_name, name);
-        status.causes = errors
+        status.details.causes = errors
             .iter()
             .map(|error| StatusCause {
                 reason: error.kind.reason().to_owned(),
@@ -232,18 +234,16 @@ impl Status {
 
     /// Returns 429 with the seconds to wait.
     pub fn too_many_requests(message: impl Into<String>, retry_after_seconds: u32) -> Status {
-        let status = Status::failure(429, "TooManyRequests", message);
-        Status {
-            retry_after_seconds,
-            ..status
-        }
+        let mut status = Status::failure(429, "TooManyRequests", message);
+        status.details.retry_after_seconds = retry_after_seconds;
+        status
     }
 
     /// Returns 500 with the cause.
     pub fn internal(why: impl fmt::Display) -> Status {
         let message = format!("Internal error occurred: {why}");
         let mut status = Status::failure(500, "InternalError", message);
-        status.causes = vec![StatusCause {
+        status.details.causes = vec![StatusCause {
             message: why.to_string(),
             ..StatusCause::default()
         }];
@@ -257,18 +257,16 @@ impl Status {
 
     /// Returns 504.
     pub fn timeout(message: impl fmt::Display, retry_after_seconds: u32) -> Status {
-        let status = Status::failure(504, "Timeout", format!("Timeout: {message}"));
-        Status {
-            retry_after_seconds,
-            ..status
-        }
+        let mut status = Status::failure(504, "Timeout", format!("Timeout: {message}"));
+        status.details.retry_after_seconds = retry_after_seconds;
+        status
     }
 
     /// Returns 504 for a resource version that the server has not seen yet.
     pub fn resource_version_too_large(asked: u64, current: u64) -> Status {
         let text = format!("Too large resource version: {asked}, current: {current}");
         let mut status = Status::timeout(text, 1);
-        status.causes = vec![StatusCause {
+        status.details.causes = vec![StatusCause {
             reason: "ResourceVersionTooLarge".into(),
             message: "Too large resource version".into(),
             field: String::new(),
@@ -278,16 +276,15 @@ impl Status {
 
     /// Returns 409 for a server-side apply that would take fields from other managers.
     pub fn apply_conflict(causes: Vec<StatusCause>, message: impl Into<String>) -> Status {
-        Status {
-            causes,
-            ..Status::failure(409, "Conflict", message)
-        }
+        let mut status = Status::failure(409, "Conflict", message);
+        status.details.causes = causes;
+        status
     }
 
     /// Returns the same status with the subject's unique id.
     #[must_use]
     pub fn with_uid(mut self, uid: &str) -> Status {
-        self.uid = uid.to_owned();
+        self.details.uid = uid.to_owned();
         self
     }
 
@@ -301,7 +298,7 @@ impl Status {
             "message": self.message,
             "reason": self.reason,
         });
-        let details = self.details();
+        let details = self.details_value();
         if details
             .as_object()
             .is_some_and(|details| !details.is_empty())
@@ -312,18 +309,18 @@ impl Status {
         value
     }
 
-    fn details(&self) -> Value {
+    fn details_value(&self) -> Value {
         let mut details = json!({});
         let texts = [
-            ("name", &self.name),
-            ("group", &self.group),
-            ("kind", &self.kind),
-            ("uid", &self.uid),
+            ("name", &self.details.name),
+            ("group", &self.details.group),
+            ("kind", &self.details.kind),
+            ("uid", &self.details.uid),
         ];
         for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             details[key] = text.as_str().into();
         }
-        if !self.causes.is_empty() {
+        if !self.details.causes.is_empty() {
             let cause = |cause: &StatusCause| {
                 let mut value = json!({});
                 let texts = [
@@ -336,10 +333,10 @@ impl Status {
                 }
                 value
             };
-            details["causes"] = self.causes.iter().map(cause).collect();
+            details["causes"] = self.details.causes.iter().map(cause).collect();
         }
-        if self.retry_after_seconds > 0 {
-            details["retryAfterSeconds"] = self.retry_after_seconds.into();
+        if self.details.retry_after_seconds > 0 {
+            details["retryAfterSeconds"] = self.details.retry_after_seconds.into();
         }
         details
     }
@@ -396,9 +393,9 @@ mod tests {
             status.message,
             "Pod \"A\" is invalid: [spec.containers: Required value, metadata.name: Invalid value: \"A\": must be lower case]"
         );
-        assert_eq!(status.causes[1].reason, "FieldValueInvalid");
+        assert_eq!(status.details.causes[1].reason, "FieldValueInvalid");
         assert_eq!(
-            status.causes[1].message,
+            status.details.causes[1].message,
             "Invalid value: \"A\": must be lower case"
         );
     }

@@ -1,6 +1,11 @@
 //! Upstream's test vectors: each fully filled object decodes from protobuf to the value of its
 //! JSON. They lie in `shared/data/api-vectors` beside the checkout; without them the suite says so.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a suite that needs other files says what it ran"
+)]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ordain_orchestrator_api::{conform, decode, protobuf};

@@ -45,10 +45,9 @@ impl From<PatchError> for Status {
                     message: why,
                     ..StatusCause::default()
                 };
-                Status {
-                    causes: vec![cause],
-                    ..Status::failure(422, "Invalid", text)
-                }
+                let mut status = Status::failure(422, "Invalid", text);
+                status.details.causes = vec![cause];
+                status
             }
         }
     }
