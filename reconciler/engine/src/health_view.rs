@@ -1,6 +1,6 @@
 //! How an app is: its objects' health, and for those that run pods the reason from the pods.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use ordain_reconciler_plan::{
     Desired, ObjectKey,
@@ -34,6 +34,15 @@ impl ObjectHealth {
             name: self.key.name.clone(),
             health: self.health.status.to_string(),
             message: self.health.message.clone(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectHealth {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.health.message.as_str() {
+            "" => write!(out, "{} is {}", self.key, self.health.status),
+            message => write!(out, "{}: {message}", self.key),
         }
     }
 }
@@ -155,12 +164,7 @@ pub(crate) fn summary(objects: &[ObjectHealth]) -> (Status, String) {
     let mut bad = objects
         .iter()
         .filter(|object| object.health.status == worst);
-    let first = bad
-        .next()
-        .map(|object| match object.health.message.as_str() {
-            "" => format!("{} is {}", object.key, object.health.status),
-            message => format!("{}: {message}", object.key),
-        });
+    let first = bad.next().map(ToString::to_string);
     let more = match bad.count() {
         0 => String::new(),
         count => format!(" (and {count} more)"),

@@ -1,0 +1,233 @@
+//! One app's side of the journal: which deploy is under way or stands, and what was recorded of it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ordain_reconciler_journal::{AppRef, Counts, Event, Outcome, State};
+use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
+use serde_json::Value;
+
+use crate::{
+    Error,
+    gather::Prepared,
+    shared::{Shared, now_ms},
+    target::{CommitInfo, Target, set_bytes, set_digest},
+};
+
+/// The deploy that is under way or stands.
+#[derive(Debug)]
+struct Deploy {
+    /// Number of its intent.
+    id: u64,
+    commit: String,
+    /// Its last recorded outcome.
+    outcome: Option<Outcome>,
+}
+
+/// What an app wrote into the journal.
+pub(crate) struct Ledger {
+    shared: Arc<Shared>,
+    app: AppRef,
+    deploy: Option<Deploy>,
+}
+
+impl Ledger {
+    pub(crate) fn new(shared: Arc<Shared>, app: AppRef) -> Self {
+        Self {
+            shared,
+            app,
+            deploy: None,
+        }
+    }
+
+    /// The last recorded outcome of the deploy that is under way or stands.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.deploy
+            .as_ref()
+            .and_then(|deploy| deploy.outcome.as_ref())
+    }
+
+    /// True when this commit was deployed and became healthy.
+    pub(crate) fn stands(&self, commit: &CommitInfo) -> bool {
+        let deploy = self
+            .deploy
+            .as_ref()
+            .filter(|deploy| deploy.commit == commit.id);
+        deploy.is_some_and(|deploy| deploy.outcome == Some(Outcome::Healthy))
+    }
+
+    /// True when nothing final was recorded of the deploy.
+    pub(crate) fn is_open(&self) -> bool {
+        self.deploy.as_ref().is_some_and(|deploy| {
+            matches!(
+                deploy.outcome,
+                None | Some(Outcome::Applied | Outcome::Blocked { .. })
+            )
+        })
+    }
+
+    /// Makes durable what is about to be written, unless this very deploy was written already.
+    ///
+    /// A commit that changes nothing for this app is no deploy of it.
+    pub(crate) async fn intend(
+        &mut self,
+        commit: &CommitInfo,
+        prepared: &Prepared,
+        inventory: &Inventory,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        let mut union = inventory.clone();
+        for desired in &prepared.desired {
+            union.insert(desired.key.clone(), &desired.version);
+        }
+        let set = set_digest(&prepared.desired);
+        let app = self.app.clone();
+        let last = self
+            .shared
+            .journal(move |journal| journal.history(&app).last().cloned())
+            .await;
+        let same = last.filter(|last| {
+            last.set == set && union == *inventory && (last.commit == commit.id || plan.is_noop())
+        });
+        if let Some(last) = same {
+            let known = self.deploy.take().filter(|deploy| deploy.id == last.id);
+            let outcome = match (known, last.state) {
+                (Some(deploy), _) => deploy.outcome,
+                (None, State::Healthy) => Some(Outcome::Healthy),
+                (None, State::Applied) => Some(Outcome::Applied),
+                (None, _) => None,
+            };
+            self.deploy = Some(Deploy {
+                id: last.id,
+                commit: commit.id.clone(),
+                outcome,
+            });
+            return Ok(());
+        }
+        let counts = Counts {
+            create: plan.count(Verb::Create),
+            update: plan.count(Verb::Update) + plan.count(Verb::Replace),
+            delete: plan.count(Verb::Delete) + plan.count(Verb::Held),
+            unchanged: plan.count(Verb::Unchanged),
+        };
+        let bytes = set_bytes(&prepared.desired);
+        self.begin(commit, bytes, Some(union), plan.hash.clone(), counts)
+            .await
+    }
+
+    async fn begin(
+        &mut self,
+        commit: &CommitInfo,
+        set: Vec<u8>,
+        inventory: Option<Inventory>,
+        plan: String,
+        counts: Counts,
+    ) -> Result<(), Error> {
+        let (app, info, now) = (self.app.clone(), commit.clone(), now_ms());
+        let record = self.shared.journal(move |journal| {
+            let set = journal.put(&set)?;
+            let inventory = match (inventory, journal.inventory(&app)) {
+                (Some(inventory), _) => journal.put(&inventory.to_bytes())?,
+                (None, Some(recorded)) => recorded,
+                (None, None) => journal.put(&Inventory::default().to_bytes())?,
+            };
+            let event = Event::Intent {
+                app,
+                commit: info.id,
+                author: info.author,
+                subject: info.subject,
+                set,
+                inventory,
+                plan,
+                counts,
+                rollback: info.rollback,
+                facts: BTreeMap::new(),
+            };
+            journal.append(now, event)
+        });
+        let id = record.await?.seq;
+        self.deploy = Some(Deploy {
+            id,
+            commit: commit.id.clone(),
+            outcome: None,
+        });
+        Ok(())
+    }
+
+    /// Records how the deploy went on, and what is left in the cluster when that changed.
+    pub(crate) async fn record(
+        &mut self,
+        outcome: Outcome,
+        left: Option<Inventory>,
+    ) -> Result<(), Error> {
+        let Some(deploy) = &mut self.deploy else {
+            return Ok(());
+        };
+        if deploy.outcome.as_ref() == Some(&outcome) && left.is_none() {
+            return Ok(());
+        }
+        // A deploy that was healthy stays so in the journal while drift is put right.
+        if outcome == Outcome::Applied && deploy.outcome == Some(Outcome::Healthy) {
+            return Ok(());
+        }
+        let (id, app, said, now) = (deploy.id, self.app.clone(), outcome.clone(), now_ms());
+        self.shared
+            .journal(move |journal| {
+                let inventory = left.map(|left| journal.put(&left.to_bytes())).transpose()?;
+                let event = Event::Outcome {
+                    deploy: id,
+                    app,
+                    outcome: said,
+                    inventory,
+                };
+                journal.append(now, event)
+            })
+            .await?;
+        deploy.outcome = Some(outcome);
+        Ok(())
+    }
+
+    /// Records a failure, once per deploy. A commit that was refused before anything was written has no
+    /// intent yet; it is history all the same.
+    pub(crate) async fn fail(
+        &mut self,
+        target: &Target,
+        reasons: Vec<String>,
+    ) -> Result<(), Error> {
+        let begun = self
+            .deploy
+            .as_ref()
+            .filter(|deploy| deploy.commit == target.commit.id);
+        match begun {
+            Some(deploy) if matches!(deploy.outcome, Some(Outcome::Failed { .. })) => return Ok(()),
+            Some(_) => {}
+            None => {
+                let objects = target
+                    .objects
+                    .iter()
+                    .map(|compiled| compiled.object.clone());
+                let set = canonical(&Value::Array(objects.collect())).into_bytes();
+                self.begin(&target.commit, set, None, String::new(), Counts::default())
+                    .await?;
+            }
+        }
+        self.record(Outcome::Failed { reasons }, None).await
+    }
+
+    /// Records that a newer commit takes over, when the older one was not done.
+    pub(crate) async fn supersede(
+        &mut self,
+        old: &CommitInfo,
+        new: &CommitInfo,
+    ) -> Result<(), Error> {
+        let open = self.is_open()
+            && self
+                .deploy
+                .as_ref()
+                .is_some_and(|deploy| deploy.commit == old.id);
+        if !open {
+            return Ok(());
+        }
+        self.record(Outcome::Superseded { by: new.id.clone() }, None)
+            .await
+    }
+}

@@ -1,0 +1,189 @@
+//! What a worker says and records when an app is healthy, waits, or fails.
+
+use ordain_reconciler_journal::Outcome;
+use ordain_reconciler_plan::{Inventory, health::Status};
+
+use crate::{
+    AppStatus, Error, Sync, execute,
+    health_view::ObjectHealth,
+    target::Target,
+    worker::{Applied, Worker, pause},
+};
+
+/// Tries of something that may go away by itself before a push is told that it failed.
+const TRIES: u32 = 3;
+
+impl Worker {
+    /// Says what the rollout waits for, when that is news.
+    pub(crate) fn waiting(&mut self, target: &Target, message: &str) {
+        let line = format!("{}: waiting: {message}", self.app);
+        if self.said != line {
+            self.tell(target, &line);
+            self.said = line;
+        }
+    }
+
+    /// Tells a push that still listens.
+    fn tell(&self, target: &Target, line: &str) {
+        if target.rollout.is_pending(&self.app) {
+            target.rollout.line(line);
+        }
+    }
+
+    /// Prunes and records, once for each pass. Returns true when the inventory became smaller: then the
+    /// plan that was carried out should be an empty one now, and another pass shows it.
+    pub(crate) async fn healthy(
+        &mut self,
+        target: &Target,
+        applied: &Applied,
+    ) -> Result<bool, Error> {
+        let pruned = execute::prune(&self.shared.cluster, &applied.plan, &applied.candidates).await;
+        for error in &pruned.errors {
+            tracing::warn!(app = %self.app, error, "cannot delete");
+            self.tell(target, &format!("{}: cannot delete {error}", self.app));
+        }
+        let fewer = !pruned.gone.is_empty();
+        let mut left: Inventory = applied
+            .desired
+            .iter()
+            .map(|desired| (desired.key.clone(), desired.version.version.clone()))
+            .collect();
+        for candidate in &applied.candidates {
+            if !pruned.gone.contains(&candidate.key) {
+                left.insert(candidate.key.clone(), &candidate.version);
+            }
+        }
+        let held = &applied.plan.held;
+        let outcome = if held.is_empty() {
+            Outcome::Healthy
+        } else {
+            let mut reasons = held.clone();
+            reasons.push(format!("plan {} waits for an approval", applied.plan.hash));
+            Outcome::Blocked { reasons }
+        };
+        self.ledger.record(outcome, fewer.then_some(left)).await?;
+        let line = if held.is_empty() {
+            format!("{}: healthy", self.app)
+        } else {
+            let hash = &applied.plan.hash;
+            format!(
+                "{}: healthy; deletions wait for an approval of plan {hash}",
+                self.app
+            )
+        };
+        self.tell(target, &line);
+        target.rollout.finish(&self.app, true);
+        Ok(fewer)
+    }
+
+    /// Says and records that an app failed, or did not become healthy in time.
+    pub(crate) async fn unhealthy(
+        &mut self,
+        target: &Target,
+        objects: &[ObjectHealth],
+        worst: Status,
+    ) -> Result<(), Error> {
+        let bad = objects
+            .iter()
+            .filter(|object| !object.health.status.is_done());
+        let reasons: Vec<_> = bad.map(ToString::to_string).collect();
+        let why = if worst == Status::Degraded {
+            "failed"
+        } else {
+            "not healthy in time"
+        };
+        for reason in &reasons {
+            self.tell(target, &format!("{}: {why}: {reason}", self.app));
+        }
+        target.rollout.finish(&self.app, false);
+        // The words change with every restart of a pod, so one record is enough; and a deploy that was
+        // healthy once did not fail by what happens to its pods later.
+        let settled = matches!(
+            self.ledger.outcome(),
+            Some(Outcome::Failed { .. } | Outcome::Healthy | Outcome::Blocked { .. })
+        );
+        if settled {
+            return Ok(());
+        }
+        self.ledger.record(Outcome::Failed { reasons }, None).await
+    }
+
+    /// Says what was refused, and waits before the next try.
+    pub(crate) async fn failed(&mut self, target: &Target, reasons: Vec<String>, transient: bool) {
+        self.failures += 1;
+        self.shared.cluster.forget_kinds().await;
+        let text = reasons.join("; ");
+        self.set_status(target, Sync::Failed, Status::Unknown, &text, None);
+        tracing::warn!(app = %self.app, commit = target.commit.short(), reason = text, "deploy failed");
+        if self.said != text {
+            for reason in &reasons {
+                self.tell(target, &format!("{}: failed: {reason}", self.app));
+            }
+            self.said = text;
+        }
+        if !transient || self.failures > TRIES {
+            target.rollout.finish(&self.app, false);
+            if let Err(error) = self.ledger.fail(target, reasons).await {
+                tracing::error!(app = %self.app, error = error.chain(), "cannot record a failure");
+            }
+        }
+        tokio::time::sleep(pause(self.failures)).await;
+    }
+
+    /// Says and records that a newer commit took over.
+    pub(crate) async fn superseded(&mut self, old: &Target, new: &Target) {
+        if old.commit.id == new.commit.id {
+            return;
+        }
+        let stood = self.where_it_stood();
+        let text = format!(
+            "{}: superseded by {}; it was {stood}",
+            self.app,
+            new.commit.short()
+        );
+        self.tell(old, &text);
+        old.rollout.finish(&self.app, false);
+        if let Err(error) = self.ledger.supersede(&old.commit, &new.commit).await {
+            tracing::error!(app = %self.app, error = error.chain(), "cannot record an outcome");
+        }
+    }
+
+    fn where_it_stood(&self) -> String {
+        let statuses = self.shared.statuses();
+        match statuses.get(&self.app) {
+            Some(status) if status.sync == Sync::Synced && status.message.is_empty() => {
+                status.health.clone()
+            }
+            Some(status) if !status.message.is_empty() => format!("waiting: {}", status.message),
+            _ => "being applied".to_owned(),
+        }
+    }
+
+    /// Publishes where the app stands. Without `objects` the last known ones stay.
+    pub(crate) fn set_status(
+        &self,
+        target: &Target,
+        sync: Sync,
+        health: Status,
+        message: &str,
+        objects: Option<&[ObjectHealth]>,
+    ) {
+        let mut statuses = self.shared.statuses();
+        let known = statuses.remove(&self.app).map(|status| status.objects);
+        let objects = match objects {
+            Some(objects) => objects.iter().map(ObjectHealth::to_status).collect(),
+            None => known.unwrap_or_default(),
+        };
+        let status = AppStatus {
+            name: self.app.name.clone(),
+            env: self.app.env.clone(),
+            namespace: target.namespace.clone(),
+            commit: target.commit.id.clone(),
+            sync,
+            health: health.to_string(),
+            message: message.to_owned(),
+            objects,
+        };
+        statuses.insert(self.app.clone(), status);
+    }
+}

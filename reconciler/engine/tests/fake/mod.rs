@@ -1,0 +1,466 @@
+//! An API server in a few hundred lines, for what the engine asks of one: discovery, get, list, watch,
+//! server-side apply with dry run, delete. It can be told to refuse, to hang and to count.
+//!
+//! Workloads become healthy at once, unless their image says otherwise: `slow` never becomes ready,
+//! `bad` has pods that cannot pull it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
+use kube::client::Body;
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast;
+
+type FakeBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Kinds that are served: group and version, kind, plural, namespaced.
+const KINDS: [(&str, &str, &str, bool); 7] = [
+    ("v1", "Namespace", "namespaces", false),
+    ("v1", "ConfigMap", "configmaps", true),
+    ("v1", "Secret", "secrets", true),
+    ("v1", "Service", "services", true),
+    ("v1", "Pod", "pods", true),
+    ("apps/v1", "Deployment", "deployments", true),
+    ("batch/v1", "Job", "jobs", true),
+];
+
+/// A path such as `/apis/apps/v1/namespaces/shop/deployments/web`, taken apart.
+#[derive(Debug)]
+struct Place {
+    api_version: String,
+    plural: String,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl Place {
+    fn parse(path: &str) -> Option<Self> {
+        let mut parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
+        let api_version = match parts.first()? {
+            &"api" => parts.drain(..2).nth(1)?.to_owned(),
+            &"apis" if parts.len() >= 3 => {
+                let mut head = parts.drain(..3);
+                format!("{}/{}", head.nth(1)?, head.next()?)
+            }
+            _ => return None,
+        };
+        let (namespace, rest) = match parts[..] {
+            ["namespaces", namespace, plural, ref rest @ ..] => {
+                parts = [&[plural], rest].concat();
+                (Some(namespace.to_owned()), &parts[..])
+            }
+            ref all => (None, all),
+        };
+        let name = rest.get(1).map(|name| (*name).to_owned());
+        Some(Self {
+            api_version,
+            plural: (*rest.first()?).to_owned(),
+            namespace,
+            name,
+        })
+    }
+
+    fn key(&self) -> String {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        format!("{}/{}/{namespace}/", self.api_version, self.plural)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Value>,
+    /// What our manager applied last, by key: fields that leave it are removed.
+    applied: BTreeMap<String, Value>,
+    revision: u64,
+    writes: usize,
+    refuse: BTreeSet<String>,
+    hang: bool,
+    down: bool,
+}
+
+/// The server. Clones share one state.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    state: Arc<Mutex<State>>,
+    events: broadcast::Sender<(String, Value)>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        let events = broadcast::channel(1024).0;
+        Self {
+            state: Arc::default(),
+            events,
+        }
+    }
+
+    pub(crate) fn client(&self) -> kube::Client {
+        let fake = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| fake.clone().handle(request));
+        kube::Client::new(service, "default")
+    }
+
+    /// The object at `apps/v1/deployments/shop/web`.
+    pub(crate) fn get(&self, key: &str) -> Option<Value> {
+        self.state
+            .lock()
+            .expect("no panic")
+            .objects
+            .get(key)
+            .cloned()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.state
+            .lock()
+            .expect("no panic")
+            .objects
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// Writes that were no dry runs.
+    pub(crate) fn writes(&self) -> usize {
+        self.state.lock().expect("no panic").writes
+    }
+
+    /// Refuses the object of this name from now on; an empty name refuses nothing.
+    pub(crate) fn refuse(&self, name: &str) {
+        let mut state = self.state.lock().expect("no panic");
+        if name.is_empty() {
+            state.refuse.clear();
+        } else {
+            state.refuse.insert(name.to_owned());
+        }
+    }
+
+    /// Lets every write hang, as if the network had swallowed it.
+    pub(crate) fn hang(&self, hang: bool) {
+        self.state.lock().expect("no panic").hang = hang;
+    }
+
+    /// Answers nothing but errors.
+    pub(crate) fn down(&self, down: bool) {
+        self.state.lock().expect("no panic").down = down;
+    }
+
+    /// What somebody else does: changes an object behind the engine's back.
+    pub(crate) fn edit(&self, key: &str, act: impl FnOnce(&mut Value)) {
+        let mut object = self.get(key).expect("it exists");
+        act(&mut object);
+        self.store(key, object);
+    }
+
+    /// What somebody else does: deletes an object.
+    pub(crate) fn remove(&self, key: &str) {
+        let mut state = self.state.lock().expect("no panic");
+        state.revision += 1;
+        state.applied.remove(key);
+        if let Some(object) = state.objects.remove(key) {
+            let _ = self
+                .events
+                .send((key.to_owned(), json!({"type": "DELETED", "object": object})));
+        }
+    }
+
+    pub(crate) fn store(&self, key: &str, mut object: Value) {
+        let mut state = self.state.lock().expect("no panic");
+        state.revision += 1;
+        object["metadata"]["resourceVersion"] = state.revision.to_string().into();
+        let before = state.objects.insert(key.to_owned(), object.clone());
+        let kind = if before.is_some() {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
+        let _ = self
+            .events
+            .send((key.to_owned(), json!({"type": kind, "object": object})));
+    }
+
+    async fn handle(self, request: Request<Body>) -> Result<Response<FakeBody>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let query: BTreeMap<String, String> = parts
+            .uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let body = body
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
+        let (down, hang) = {
+            let state = self.state.lock().expect("no panic");
+            (state.down, state.hang)
+        };
+        if down {
+            return Ok(failure(
+                503,
+                "ServiceUnavailable",
+                "the server is down",
+                &[],
+            ));
+        }
+        let dry_run = query.contains_key("dryRun");
+        if hang && parts.method == Method::PATCH && !dry_run {
+            std::future::pending::<()>().await;
+        }
+        if let Some(list) = discovery(parts.uri.path()) {
+            return Ok(reply(200, &list));
+        }
+        let Some(place) = Place::parse(parts.uri.path()) else {
+            return Ok(failure(404, "NotFound", "no such path", &[]));
+        };
+        Ok(match (&parts.method, &place.name) {
+            (&Method::GET, Some(name)) => match self.get(&format!("{}{name}", place.key())) {
+                Some(object) => reply(200, &object),
+                None => failure(404, "NotFound", "not found", &[]),
+            },
+            (&Method::GET, None) if query.contains_key("watch") => self.watch(&place),
+            (&Method::GET, None) => self.list(&place),
+            (&Method::PATCH, Some(name)) => match serde_json::from_slice(&body) {
+                Ok(object) => self.apply(&place, name, object, dry_run),
+                Err(error) => failure(400, "BadRequest", &error.to_string(), &[]),
+            },
+            (&Method::DELETE, Some(name)) => {
+                self.state.lock().expect("no panic").writes += 1;
+                self.remove(&format!("{}{name}", place.key()));
+                reply(200, &json!({"kind": "Status", "status": "Success"}))
+            }
+            _ => failure(405, "MethodNotAllowed", "not here", &[]),
+        })
+    }
+
+    fn apply(&self, place: &Place, name: &str, object: Value, dry_run: bool) -> Response<FakeBody> {
+        let key = format!("{}{name}", place.key());
+        let mut state = self.state.lock().expect("no panic");
+        if state.refuse.contains(name) {
+            let cause = [("spec.replicas", "must be greater than or equal to 0")];
+            return failure(422, "Invalid", &format!("{name} is invalid"), &cause);
+        }
+        let namespace = place.namespace.as_deref();
+        if let Some(namespace) = namespace
+            && !state
+                .objects
+                .contains_key(&format!("v1/namespaces//{namespace}"))
+        {
+            return failure(
+                404,
+                "NotFound",
+                &format!("namespaces {namespace:?} not found"),
+                &[],
+            );
+        }
+        let live = state.objects.get(&key).cloned();
+        let changed_job = live
+            .as_ref()
+            .is_some_and(|live| live["spec"]["template"] != object["spec"]["template"]);
+        if place.plural == "jobs" && changed_job {
+            let cause = [("spec.template", "field is immutable")];
+            return failure(422, "Invalid", &format!("{name} is invalid"), &cause);
+        }
+        let mut merged = live.clone().unwrap_or_else(|| json!({}));
+        if let Some(before) = state.applied.get(&key) {
+            remove_left(&mut merged, before, &object);
+        }
+        merge(&mut merged, &object);
+        let revision = state.revision + 1;
+        let metadata = merged["metadata"]
+            .as_object_mut()
+            .expect("metadata is a map");
+        metadata
+            .entry("uid")
+            .or_insert_with(|| format!("uid-{revision}").into());
+        let generation = metadata
+            .get("generation")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
+        let spec_changed = live
+            .as_ref()
+            .is_none_or(|live| live.get("spec") != merged.get("spec"));
+        if merged.get("spec").is_some() && spec_changed {
+            merged["metadata"]["generation"] = (generation + 1).into();
+        }
+        if dry_run {
+            return reply(200, &merged);
+        }
+        state.applied.insert(key.clone(), object);
+        state.writes += 1;
+        drop(state);
+        control(&mut merged);
+        self.store(&key, merged.clone());
+        let mut state = self.state.lock().expect("no panic");
+        let image = merged
+            .pointer("/spec/template/spec/containers/0/image")
+            .and_then(Value::as_str);
+        let pod = format!("v1/pods/{}/{name}", namespace.unwrap_or_default());
+        if place.plural == "deployments" && image.is_some_and(|image| image.contains("bad")) {
+            state
+                .objects
+                .insert(pod, bad_pod(image.unwrap_or_default()));
+        } else if place.plural == "deployments" {
+            state.objects.remove(&pod);
+        }
+        reply(200, &merged)
+    }
+
+    fn list(&self, place: &Place) -> Response<FakeBody> {
+        let state = self.state.lock().expect("no panic");
+        let prefix = place.key();
+        let all = place.namespace.is_none();
+        let prefix = if all {
+            prefix.trim_end_matches('/').to_owned() + "/"
+        } else {
+            prefix
+        };
+        let items: Vec<_> = state
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
+            .map(|(_, object)| {
+                // As a kube-apiserver does: the elements of a list do not say their kind.
+                let mut object = object.clone();
+                object
+                    .as_object_mut()
+                    .expect("a map")
+                    .retain(|key, _| key != "kind" && key != "apiVersion");
+                object
+            })
+            .collect();
+        let metadata = json!({"resourceVersion": state.revision.to_string()});
+        reply(
+            200,
+            &json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}),
+        )
+    }
+
+    fn watch(&self, place: &Place) -> Response<FakeBody> {
+        let prefix = place.key().trim_end_matches('/').to_owned() + "/";
+        let events = self.events.subscribe();
+        let lines =
+            stream::unfold(events, |mut events| async move {
+                let event = events.recv().await.ok()?;
+                Some((event, events))
+            })
+            .filter_map(move |(key, event)| {
+                let wanted = key.starts_with(&prefix);
+                async move {
+                    wanted.then(|| Ok(http_body::Frame::data(Bytes::from(format!("{event}\n")))))
+                }
+            });
+        Response::new(StreamBody::new(lines).boxed_unsync())
+    }
+}
+
+fn discovery(path: &str) -> Option<Value> {
+    if path == "/apis" {
+        return Some(json!({"kind": "APIGroupList", "groups": []}));
+    }
+    let version = path
+        .strip_prefix("/apis/")
+        .or_else(|| path.strip_prefix("/api/"))?;
+    let resources: Vec<_> = KINDS
+        .iter()
+        .filter(|(api_version, ..)| *api_version == version)
+        .map(|(_, kind, plural, namespaced)| {
+            json!({"name": plural, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["get"]})
+        })
+        .collect();
+    (!resources.is_empty()).then(
+        || json!({"kind": "APIResourceList", "groupVersion": version, "resources": resources}),
+    )
+}
+
+/// What a controller would write into the status.
+fn control(object: &mut Value) {
+    let generation = object["metadata"]["generation"].clone();
+    match object["kind"].as_str() {
+        Some("Deployment") => {
+            let image = object
+                .pointer("/spec/template/spec/containers/0/image")
+                .and_then(Value::as_str);
+            let stuck = image.is_some_and(|image| image.contains("slow") || image.contains("bad"));
+            let wanted = object
+                .pointer("/spec/replicas")
+                .and_then(Value::as_i64)
+                .unwrap_or(1);
+            let available = if stuck { 0 } else { wanted };
+            object["status"] = json!({
+                "observedGeneration": generation, "replicas": wanted, "updatedReplicas": wanted,
+                "readyReplicas": available, "availableReplicas": available,
+            });
+        }
+        Some("Job") => {
+            object["status"] =
+                json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]});
+        }
+        _ => {}
+    }
+}
+
+fn bad_pod(image: &str) -> Value {
+    let message = format!("Back-off pulling image {image:?}");
+    let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
+    json!({"metadata": {"name": "web-1"}, "spec": {}, "status": {
+        "phase": "Pending", "containerStatuses": [{"name": "web", "ready": false, "state": waiting}]}})
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// Removes what was applied before and is not any more.
+fn remove_left(from: &mut Value, before: &Value, now: &Value) {
+    let (Value::Object(from), Value::Object(before)) = (from, before) else {
+        return;
+    };
+    let empty = Map::new();
+    let now = now.as_object().unwrap_or(&empty);
+    for (key, value) in before {
+        match (from.get_mut(key), now.get(key)) {
+            (Some(_), None) => {
+                from.remove(key);
+            }
+            (Some(from), Some(now)) => remove_left(from, value, now),
+            _ => {}
+        }
+    }
+}
+
+fn reply(code: u16, value: &Value) -> Response<FakeBody> {
+    let body = http_body_util::Full::new(Bytes::from(value.to_string())).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).expect("a valid code");
+    response
+}
+
+fn failure(code: u16, reason: &str, message: &str, causes: &[(&str, &str)]) -> Response<FakeBody> {
+    let causes: Vec<_> = causes
+        .iter()
+        .map(|(field, message)| json!({"field": field, "message": message, "reason": "FieldValueInvalid"}))
+        .collect();
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
+        "message": message, "metadata": {}, "details": {"causes": causes},
+    });
+    reply(code, &status)
+}
