@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::args::{Format, SourceArg};
 use crate::{disk, report, terminal};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use ordain_lang_project::{App, Build, BuildOptions};
+use ordain_lang_project::{AppText, BuildOptions, Format as TextFormat, Texts};
 use std::path::{Path, PathBuf};
 
 /// Print the Kubernetes objects of a project or file
@@ -50,7 +50,11 @@ pub(crate) fn run(args: &BuildArgs, format: Format) -> Result<Outcome> {
         env: args.env.clone(),
         cluster: None,
     };
-    let build = ordain_lang_project::build(&project, &options);
+    let text = match format {
+        Format::Text => TextFormat::Yaml,
+        Format::Json => TextFormat::Json,
+    };
+    let build = ordain_lang_project::build_text(&project, &options, text);
     match format {
         Format::Text => super::check::show(&build.diagnostics, &project),
         Format::Json if build.is_ok() => super::check::show(&build.diagnostics, &project),
@@ -64,44 +68,32 @@ pub(crate) fn run(args: &BuildArgs, format: Format) -> Result<Outcome> {
         return Ok(Outcome::Findings);
     }
     match &args.output {
-        None => terminal::data(&print(&build, format))?,
+        None => terminal::data(&build.joined(text))?,
         Some(dir) => write(&build, dir, format)?,
     }
     Ok(Outcome::Done)
 }
 
-fn print(build: &Build, format: Format) -> String {
-    let objects = build.apps.iter().flat_map(|a| &a.objects);
-    match format {
-        Format::Text => ordain_lang_project::yaml(objects),
-        Format::Json => ordain_lang_project::json(objects),
-    }
-}
-
-fn write(build: &Build, dir: &Path, format: Format) -> Result<()> {
+fn write(build: &Texts, dir: &Path, format: Format) -> Result<()> {
     for app in &build.apps {
         let folder = dir.join(&app.env);
         std::fs::create_dir_all(&folder)
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
-        let (ending, text) = match format {
-            Format::Text => ("yaml", ordain_lang_project::yaml(&app.objects)),
-            Format::Json => ("json", ordain_lang_project::json(&app.objects)),
+        let ending = match format {
+            Format::Text => "yaml",
+            Format::Json => "json",
         };
         let path = folder.join(format!("{}.{ending}", file_name(app)));
-        std::fs::write(&path, text)
+        std::fs::write(&path, &app.text)
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        terminal::say(&format!(
-            "{} objects in {}",
-            app.objects.len(),
-            path.display()
-        ));
+        terminal::say(&format!("{} objects in {}", app.objects, path.display()));
     }
     Ok(())
 }
 
 /// An app's name is an identifier or a file's name, so it cannot leave the folder.
-fn file_name(app: &App) -> String {
+fn file_name(app: &AppText) -> String {
     app.name.replace(['/', '\\'], "-")
 }

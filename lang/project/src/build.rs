@@ -117,6 +117,38 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// Joins the apps' texts to one stream of YAML documents or one JSON list.
+    pub fn joined(self, format: Format) -> String {
+        let mut texts = self
+            .apps
+            .into_iter()
+            .filter(|app| app.objects > 0)
+            .map(|app| app.text);
+        let Some(mut out) = texts.next() else {
+            return if format == Format::Json {
+                "[]\n".into()
+            } else {
+                String::new()
+            };
+        };
+        for text in texts {
+            match format {
+                Format::Yaml => {
+                    out.push_str("---\n");
+                    out.push_str(&text);
+                }
+                Format::Json => {
+                    out.truncate(out.trim_end_matches(['\n', ']']).len());
+                    out.push(',');
+                    out.push_str(text.trim_start_matches('['));
+                }
+            }
+        }
+        out
+    }
+}
+
 /// An app in an environment, as text.
 #[derive(Clone, Debug)]
 pub struct AppText {
@@ -151,7 +183,7 @@ pub fn build_text(project: &Project, options: &BuildOptions, format: Format) -> 
                     app.write(object, &mut text);
                 }
                 eval::Sink::end(&mut text);
-                text.finish()
+                text.finish() + "\n"
             }
         };
         let count = objects.len();
@@ -185,7 +217,7 @@ pub fn json<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {
         eval::pour(&object.json, &mut text);
     }
     eval::Sink::end(&mut text);
-    text.finish()
+    text.finish() + "\n"
 }
 
 /// Checks, evaluates every wanted environment, and makes of each app what `each` returns.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ordain_lang_project::{
-    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, new_project, yaml,
+    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, json, new_project, yaml,
 };
 
 /// Checks a project and builds it for all environments.
@@ -82,4 +82,27 @@ fn the_benchmark_makes_two_objects_for_each_app() {
     let built = build_text(&project, &BuildOptions::default(), Format::Json);
     assert_eq!(built.apps[0].objects, 16);
     insta::assert_snapshot!("k8s_1000_of_8", built.apps[0].text);
+}
+
+/// Several apps and environments are one stream, and one list.
+#[test]
+fn texts_join() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
+    let project = Project::load(&Disk::new(folder));
+    let all = BuildOptions::default();
+    let values = build(&project, &all);
+    let objects: Vec<_> = values.apps.iter().flat_map(|app| &app.objects).collect();
+    assert_eq!(
+        build_text(&project, &all, Format::Yaml).joined(Format::Yaml),
+        yaml(objects.clone())
+    );
+    assert_eq!(
+        build_text(&project, &all, Format::Json).joined(Format::Json),
+        json(objects)
+    );
+    let nothing = Project::single("a.ord", "let a = 1\n");
+    assert_eq!(
+        build_text(&nothing, &all, Format::Json).joined(Format::Json),
+        "[]\n"
+    );
 }
