@@ -9,11 +9,22 @@ use std::sync::Arc;
 use ordain_lang_syntax::ast::{self, Expr, Ident, TypeExpr};
 use ordain_lang_syntax::{Diagnostic, Name, NameBuildHasher, Span};
 
+use crate::constant::Constant;
 use crate::graph::{Graph, Node};
 use crate::hir::{Body, ExprId, ExprKind, Hir, Slot};
 use crate::k8s::K8s;
 use crate::program::{AppId, EnvId, FnId, LetId};
 use crate::ty::{RecordId, Ty, TyKind, Types};
+
+/// How many items may wait for one another's types. Programs written by people need a handful; the limit keeps
+/// the stack small whatever is thrown at the checker.
+pub(crate) const DEPTH_LIMIT: u32 = 40;
+
+/// How deep expressions may be nested. The parser has a limit for brackets; this one also counts long chains of operators.
+pub(crate) const NESTING_LIMIT: u32 = 600;
+
+/// How long a chain of type aliases may be.
+pub(crate) const ALIAS_LIMIT: u32 = 100;
 
 /// A map by name.
 pub(crate) type NameMap<V> = HashMap<Name, V, NameBuildHasher>;
@@ -74,6 +85,8 @@ pub(crate) struct LetItem<'a> {
     pub(crate) state: State,
     pub(crate) ty: Ty,
     pub(crate) body: Body,
+    /// Its value when it is known before evaluation.
+    pub(crate) constant: Option<Constant>,
 }
 
 /// A function.
@@ -148,6 +161,14 @@ pub(crate) struct Checker<'a> {
     pub(crate) objects: Vec<String>,
     /// Types in use which were reported missing, so that each is told once per place.
     pub(crate) reported: HashSet<(Span, &'static str)>,
+    /// How many items are being checked on behalf of one another.
+    pub(crate) depth: u32,
+    /// How many type aliases are being followed.
+    pub(crate) aliases: u32,
+    /// How deep the expression is nested that is being checked.
+    pub(crate) nested: u32,
+    /// Whether too deep nesting was told; once is enough.
+    pub(crate) told_nesting: bool,
     /// The error expression; one is enough.
     pub(crate) error: ExprId,
 }
@@ -176,6 +197,10 @@ impl<'a> Checker<'a> {
             graph: Graph::default(),
             objects: Vec::new(),
             reported: HashSet::new(),
+            depth: 0,
+            aliases: 0,
+            nested: 0,
+            told_nesting: false,
             error,
         }
     }

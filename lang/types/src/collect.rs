@@ -77,6 +77,7 @@ impl<'a> Checker<'a> {
                         state: State::Todo,
                         ty: Ty::ERROR,
                         body: unset,
+                        constant: None,
                     });
                     self.declare(module, binding.name, Global::Let(id));
                 }
@@ -95,6 +96,7 @@ impl<'a> Checker<'a> {
                         state: State::Todo,
                         ty: Ty::ERROR,
                         body: unset,
+                        constant: None,
                     });
                     if let Some(name) = export.name {
                         self.declare(module, name, Global::Let(id));

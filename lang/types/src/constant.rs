@@ -65,7 +65,7 @@ impl Checker<'_> {
             ExprKind::Str(text) => Constant::Str(Arc::clone(text)),
             ExprKind::Quantity(text) => Constant::Quantity(Arc::clone(text)),
             ExprKind::Duration(nanos) => Constant::Duration(*nanos),
-            ExprKind::Let(id) => self.constant(self.lets.get(id.index())?.body.expr)?,
+            ExprKind::Let(id) => self.lets.get(id.index())?.constant.clone()?,
             ExprKind::Check(inner, ..) => self.constant(*inner)?,
             ExprKind::Neg(inner) => match self.constant(*inner)? {
                 Constant::Int(value) => Constant::Int(value.checked_neg()?),

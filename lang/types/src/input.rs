@@ -46,9 +46,28 @@ impl Checked {
     }
 }
 
+/// The checker's stack. It descends as deep as a program is nested, and from item to item; this is enough for the limits
+/// that the parser and [`crate::checker::DEPTH_LIMIT`] set, whatever stack the caller has. Pages are used when touched.
+const STACK: usize = 128 << 20;
+
 /// Resolves and checks a program. Never fails: what is wrong is told in the diagnostics.
 #[must_use]
 pub fn check(input: &Input<'_>) -> Checked {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("check".into())
+            .stack_size(STACK);
+        match thread.spawn_scoped(scope, || run(input)) {
+            Ok(running) => running
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // Without another thread, this one's stack must do.
+            Err(_) => run(input),
+        }
+    })
+}
+
+fn run(input: &Input<'_>) -> Checked {
     let mut checker = Checker::new(K8s::new(ordain_schemas::table(input.kubernetes)));
     checker.collect(&input.modules);
     checker.chain_envs();

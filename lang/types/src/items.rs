@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::ast::{Expr, FieldOp, Ident, MemberKind, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, Span};
 
-use crate::checker::{AppField, Checker, PendingRecord, Scope, State};
+use crate::checker::{AppField, Checker, DEPTH_LIMIT, PendingRecord, Scope, State};
 use crate::graph::Node;
 use crate::hir::Body;
 use crate::infer::{Rule, Want};
@@ -145,9 +145,35 @@ impl<'a> Checker<'a> {
                 self.cycle(&format!("the constant `{}`", name.name), name.span, at);
                 return Ty::ERROR;
             }
-            State::Todo => self.check_let_item(id),
+            State::Todo if self.depth >= DEPTH_LIMIT => {
+                let item = &self.lets[id.index()];
+                let (module, declared) = (item.module, item.declared);
+                return match declared {
+                    Some(te) => self.resolve(&TypeScope { module, args: &[] }, te),
+                    None => self.too_deep(at),
+                };
+            }
+            State::Todo => {
+                self.depth += 1;
+                self.check_let_item(id);
+                self.depth -= 1;
+            }
         }
         self.lets[id.index()].ty
+    }
+
+    fn too_deep(&mut self, at: Span) -> Ty {
+        self.report(
+            Diagnostic::error(
+                "E0113",
+                format!(
+                    "more than {DEPTH_LIMIT} constants and functions need one another's types here"
+                ),
+            )
+            .label(at, "its type is not known yet")
+            .help("give it a type: `let name: Type = …`, `fn name() -> Type = …`"),
+        );
+        Ty::ERROR
     }
 
     fn cycle(&mut self, what: &str, first: Span, at: Span) {
@@ -186,7 +212,9 @@ impl<'a> Checker<'a> {
         self.leave(&mut sc, 0);
         self.objects = objects;
         let exports_objects = self.is_objects(ty);
+        let constant = self.constant(expr);
         let item = &mut self.lets[id.index()];
+        item.constant = constant;
         item.ty = ty;
         item.body = Body {
             expr,
@@ -299,7 +327,12 @@ impl<'a> Checker<'a> {
                 self.cycle(&format!("the function `{}`", name.name), name.span, at);
                 return Ty::ERROR;
             }
-            State::Todo => self.check_fn(id),
+            State::Todo if self.depth >= DEPTH_LIMIT => return self.too_deep(at),
+            State::Todo => {
+                self.depth += 1;
+                self.check_fn(id);
+                self.depth -= 1;
+            }
         }
         self.fns[id.index()].ret
     }

@@ -9,7 +9,7 @@ use ordain_lang_syntax::ast::{
 };
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
-use crate::checker::{Checker, Global, PendingRecord, Scope, State, TypeItem};
+use crate::checker::{ALIAS_LIMIT, Checker, Global, PendingRecord, Scope, State, TypeItem};
 use crate::hir::Body;
 use crate::k8s::K8s;
 use crate::suggest::nearest;
@@ -17,6 +17,9 @@ use crate::ty::{
     FieldDef, FloatRange, Format, IntRange, LenRange, ListTy, Literal, Origin, RecordDef,
     StringRule, Ty, TyKind,
 };
+
+/// How deep type arguments may be nested: a type which contains itself with larger arguments has no end.
+const ARG_DEPTH: usize = 12;
 
 /// The types which are always there.
 const BUILTIN: [&str; 11] = [
@@ -341,6 +344,17 @@ impl<'a> Checker<'a> {
             .map(|p| p.name)
             .zip(args.iter().copied())
             .collect();
+        if args.iter().map(|a| self.arg_depth(*a)).max().unwrap_or(0) > ARG_DEPTH {
+            self.report(
+                Diagnostic::error(
+                    "E0108",
+                    format!("the type `{}` grows without end", decl.name.name),
+                )
+                .label(decl.name.span, "this type")
+                .help("use the same type arguments inside"),
+            );
+            return Ty::ERROR;
+        }
         match &decl.body {
             TypeBody::Record(body) => {
                 let mut name = decl.name.name.to_string();
@@ -368,7 +382,21 @@ impl<'a> Checker<'a> {
                     );
                     return Ty::ERROR;
                 }
+                if self.aliases >= ALIAS_LIMIT {
+                    self.report(
+                        Diagnostic::error(
+                            "E0108",
+                            format!(
+                                "more than {ALIAS_LIMIT} types are defined by one another here"
+                            ),
+                        )
+                        .label(te.span, "leads on and on")
+                        .help("name the last type of the chain directly"),
+                    );
+                    return Ty::ERROR;
+                }
                 self.type_items[item].state = State::Doing;
+                self.aliases += 1;
                 let ty = self.resolve(
                     &TypeScope {
                         module,
@@ -376,10 +404,25 @@ impl<'a> Checker<'a> {
                     },
                     te,
                 );
+                self.aliases -= 1;
                 self.type_items[item].state = State::Done;
                 self.instances.insert(key, ty);
                 ty
             }
+        }
+    }
+
+    /// How deep the arguments of generic types are nested in a type.
+    fn arg_depth(&self, ty: Ty) -> usize {
+        match self.kind(ty) {
+            TyKind::Optional(inner) | TyKind::Secret(inner) => 1 + self.arg_depth(*inner),
+            TyKind::List(list) => 1 + self.arg_depth(list.item),
+            TyKind::Map(_, value) => 1 + self.arg_depth(*value),
+            TyKind::Record(id) => {
+                let name = &self.types.record(*id).name;
+                name.bytes().filter(|b| *b == b'<').count()
+            }
+            _ => 0,
         }
     }
 

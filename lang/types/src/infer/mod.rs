@@ -22,7 +22,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::ast::{Expr, ExprKind as Ast, StrPart, UnitClass, UnitLit};
 use ordain_lang_syntax::{Diagnostic, Span};
 
-use crate::checker::{Checker, Scope};
+use crate::checker::{Checker, NESTING_LIMIT, Scope};
 use crate::constant::{Constant, Fault};
 use crate::hir::{ExprId, ExprKind, Part};
 use crate::literal::{check_quantity, parse_duration};
@@ -73,10 +73,32 @@ impl Want {
 impl<'a> Checker<'a> {
     /// Checks an expression against an expected type.
     pub(crate) fn check(&mut self, sc: &mut Scope, e: &'a Expr, want: Want) -> ExprId {
-        let want = Want {
-            ty: want.ty,
-            ..want
-        };
+        if !self.enter(e) {
+            return self.error;
+        }
+        let id = self.check_inner(sc, e, want);
+        self.nested -= 1;
+        id
+    }
+
+    /// Goes one level deeper; not past the limit.
+    fn enter(&mut self, e: &Expr) -> bool {
+        if self.nested >= NESTING_LIMIT {
+            if self.nested == NESTING_LIMIT && !self.told_nesting {
+                self.told_nesting = true;
+                self.report(
+                    Diagnostic::error("E0004", "this is nested too deeply")
+                        .label(e.span, format!("{NESTING_LIMIT} levels deep"))
+                        .help("give a part of it a name: `let part = …`"),
+                );
+            }
+            return false;
+        }
+        self.nested += 1;
+        true
+    }
+
+    fn check_inner(&mut self, sc: &mut Scope, e: &'a Expr, want: Want) -> ExprId {
         match &e.kind {
             Ast::Error => self.error,
             Ast::Record(record) => {
@@ -128,6 +150,15 @@ impl<'a> Checker<'a> {
 
     /// Finds the type of an expression.
     pub(crate) fn infer(&mut self, sc: &mut Scope, e: &'a Expr) -> ExprId {
+        if !self.enter(e) {
+            return self.error;
+        }
+        let id = self.infer_inner(sc, e);
+        self.nested -= 1;
+        id
+    }
+
+    fn infer_inner(&mut self, sc: &mut Scope, e: &'a Expr) -> ExprId {
         let span = e.span;
         match &e.kind {
             Ast::Error => self.error,
@@ -299,19 +330,19 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The field that a rule is about, as the beginning of a sentence.
+    fn subject(&self, rule: Rule) -> String {
+        let Rule::Field(record, at) = rule else {
+            return String::new();
+        };
+        let field = self.types.record(record).fields.get(at as usize);
+        field.map(|f| format!("`{}`: ", f.name)).unwrap_or_default()
+    }
+
     /// Reports a constant that breaks a rule.
     pub(crate) fn fault(&mut self, fault: Fault, id: ExprId, want: Want) -> ExprId {
         let span = self.hir.span(id);
-        let subject = match want.rule {
-            Rule::Field(record, at) => {
-                let def = self.types.record(record);
-                def.fields
-                    .get(at as usize)
-                    .map(|f| format!("`{}`: ", f.name))
-                    .unwrap_or_default()
-            }
-            _ => String::new(),
-        };
+        let subject = self.subject(want.rule);
         let mut diagnostic = Diagnostic::error(fault.code, format!("{subject}{}", fault.message))
             .label(span, fault.label);
         diagnostic = self.with_rule(diagnostic, want);
@@ -359,9 +390,12 @@ impl<'a> Checker<'a> {
                     }
                     _ => format!("this is `{found}`"),
                 };
-                let diagnostic =
-                    Diagnostic::error("E0202", format!("expected `{expected}`, found `{found}`"))
-                        .label(span, label);
+                let subject = self.subject(want.rule);
+                let diagnostic = Diagnostic::error(
+                    "E0202",
+                    format!("{subject}expected `{expected}`, found `{found}`"),
+                )
+                .label(span, label);
                 match self.conversion_help(from, want.ty, constant.as_ref()) {
                     Some(help) => diagnostic.help(help),
                     None => diagnostic,
@@ -417,12 +451,42 @@ impl<'a> Checker<'a> {
                 let _ = list;
                 "write a list: `[…]`".into()
             }
-            (TyKind::List(_), _, _) => "one value is meant, not a list".into(),
+            (TyKind::List(list), _, _) => match self.fit(list.item, to) {
+                Fit::No(_) => "one value is meant, not a list".into(),
+                _ => "one value is meant, not a list; in a list, write `...` in front to add all its elements".into(),
+            },
+            (TyKind::Record(a), TyKind::Record(b), _) => return self.record_misfit(*a, *b),
             (TyKind::Object, TyKind::Record(_), _) => {
                 "pick the kind: `….of(k8s.Deployment)`".into()
             }
             _ => return None,
         })
+    }
+
+    /// What keeps a record without a name from being one of a type.
+    fn record_misfit(&self, from: RecordId, to: RecordId) -> Option<String> {
+        let (from, to) = (self.types.record(from), self.types.record(to));
+        if from.origin != Origin::Anonymous {
+            return None;
+        }
+        for field in &from.fields {
+            let Some(at) = to.field(field.name) else {
+                return Some(format!("{} has no field `{}`", to.name, field.name));
+            };
+            let wanted = to.fields[at as usize].ty;
+            if let Fit::No(_) = self.fit(field.ty, wanted) {
+                let (found, wanted) = (self.show(field.ty), self.show(wanted));
+                return Some(format!(
+                    "its `{}` is `{found}`, `{wanted}` is needed",
+                    field.name
+                ));
+            }
+        }
+        let missing = to.required.iter().map(|at| to.fields[*at as usize].name);
+        let missing = missing
+            .into_iter()
+            .find(|name| from.field(*name).is_none())?;
+        Some(format!("add `{missing}`"))
     }
 
     /// A number with a unit, as the expected type reads it.
