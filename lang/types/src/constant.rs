@@ -168,7 +168,7 @@ impl Checker<'_> {
                 Err(fault) => Err(string_fault(&fault, text, &rule)),
             },
             (Constant::Str(text), TyKind::Enum(members)) => {
-                if members.iter().any(|m| *m == &**text) {
+                if members.iter().any(|m| *m == **text) {
                     return Some(Ok(self.add(ExprKind::Str(Arc::clone(text)), ty, at)));
                 }
                 Err(enum_fault(text, &members))

@@ -232,6 +232,9 @@ pub enum Step {
     Object(ObjectKey),
 }
 
+/// A compared field: its position, the value it must have, and what counts when an element does not set it.
+pub type KeyPart = (u32, ExprId, Option<Arc<str>>);
+
 /// `containers["main"]`, `ports[8080, "TCP"]`: names an element of a list of records.
 #[derive(Clone, Debug)]
 pub struct ListKey {
@@ -239,7 +242,7 @@ pub struct ListKey {
     pub record: RecordId,
     /// Positions of the compared fields and the values they must have (a list may be keyed by several).
     /// A field which is absent in an element counts as its `default`.
-    pub keys: Box<[(u32, ExprId, Option<Arc<str>>)]>,
+    pub keys: Box<[KeyPart]>,
     /// Where the brackets are.
     pub span: Span,
 }

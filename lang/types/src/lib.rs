@@ -6,6 +6,7 @@
 //!
 //! This crate opens no file, and evaluates nothing but constants.
 
+mod apps;
 pub mod builtin;
 mod checker;
 mod collect;
@@ -24,6 +25,7 @@ pub mod program;
 pub mod refine;
 mod relate;
 mod resolve;
+mod restrict;
 pub mod show;
 mod suggest;
 mod suites;

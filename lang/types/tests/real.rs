@@ -2,6 +2,8 @@
 //!
 //! They lie in the folder `shared` beside the checkout; without it this suite says that it was left out.
 
+#![allow(clippy::print_stdout)]
+
 #[path = "support/mod.rs"]
 mod support;
 

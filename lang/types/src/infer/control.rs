@@ -11,7 +11,7 @@ use crate::checker::{Checker, Scope};
 use crate::constant::Constant;
 use crate::hir::{Arm, ExprId, ExprKind, Pattern, Slot};
 use crate::relate::{Fit, Misfit};
-use crate::resolve::int_range;
+use crate::restrict::int_range;
 use crate::ty::{Ty, TyKind};
 
 /// What a condition says about presence: expressions that are there when it holds, and when it does not.

@@ -184,13 +184,12 @@ impl<'a> Checker<'a> {
     ) -> ExprId {
         let items = self.items(sc, elements, |c, sc, e| c.infer(sc, e));
         let mut ty = Ty::NEVER;
-        let mut keys = None;
-        self.join_items(&items, &mut ty, &mut keys);
+        self.join_items(&items, &mut ty);
         let list = self.types.list(ty);
         self.add(ExprKind::List(items), list, span)
     }
 
-    fn join_items(&mut self, items: &[Item], ty: &mut Ty, keys: &mut Option<bool>) {
+    fn join_items(&mut self, items: &[Item], ty: &mut Ty) {
         for item in items {
             match item {
                 Item::Expr(id) => *ty = self.join(*ty, self.hir.ty(*id)),
@@ -200,10 +199,10 @@ impl<'a> Checker<'a> {
                         *ty = self.join(*ty, list.item);
                     }
                 }
-                Item::For(_, body) => self.join_items(body, ty, keys),
+                Item::For(_, body) => self.join_items(body, ty),
                 Item::If(_, then, otherwise) => {
-                    self.join_items(then, ty, keys);
-                    self.join_items(otherwise, ty, keys);
+                    self.join_items(then, ty);
+                    self.join_items(otherwise, ty);
                 }
             }
         }

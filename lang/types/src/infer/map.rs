@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
                     let mut inner = Vec::new();
                     self.map_items(sc, want, (key, value), &members, &mut inner);
                     self.leave(sc, mark);
-                    items.push(nest(fors, condition, inner));
+                    items.extend(nest(fors, condition, inner));
                 }
                 Pm::If {
                     condition,
@@ -429,7 +429,7 @@ impl<'a> Checker<'a> {
                     let mut inner = Vec::new();
                     self.free_items(sc, &members, &mut inner, value);
                     self.leave(sc, mark);
-                    items.push(nest(fors, condition, inner));
+                    items.extend(nest(fors, condition, inner));
                 }
                 Pm::If {
                     condition,
@@ -482,16 +482,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn nest(fors: Vec<For>, condition: Option<ExprId>, body: Vec<MapItem>) -> MapItem {
-    let mut inner: Box<[MapItem]> = body.into();
-    let mut made = None;
-    for (at, mut clause) in fors.into_iter().rev().enumerate() {
-        if at == 0 {
-            clause.when = condition.into_iter().collect();
-        }
-        let item = MapItem::For(clause, inner);
-        inner = Box::new([item.clone()]);
-        made = Some(item);
+fn nest(fors: Vec<For>, condition: Option<ExprId>, body: Vec<MapItem>) -> Option<MapItem> {
+    let mut condition = condition;
+    let mut inner = body;
+    for mut clause in fors.into_iter().rev() {
+        // The condition belongs to the innermost clause.
+        clause.when = condition.take().into_iter().collect();
+        inner = vec![MapItem::For(clause, inner.into())];
     }
-    made.unwrap_or_else(|| MapItem::Spread(ExprId(0)))
+    inner.pop()
 }

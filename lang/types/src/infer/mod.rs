@@ -7,12 +7,15 @@ mod access;
 mod amend;
 mod call;
 mod control;
+mod fields;
+mod generic;
 mod list;
 mod map;
 mod method;
 mod name;
 mod ops;
 mod record;
+mod select;
 
 pub(crate) use amend::Place;
 pub(crate) use record::{Op, Pm};
