@@ -579,6 +579,44 @@ mod tests {
     }
 
     #[test]
+    fn schemas_of_custom_resources_take_their_forms() {
+        // items is a schema, additionalProperties a boolean, default and enum are JSON.
+        let items = message(&[(1, &message(&[(5, b"string")]))]);
+        let mut props = message(&[(5, b"array"), (8, &message(&[(1, b"[1]")]))]);
+        for value in [&b"1"[..], b"\"x\""] {
+            let value = message(&[(1, value)]);
+            props.extend([
+                20 << 3 & 0x7f | 0x80 | 2,
+                1,
+                u8::try_from(value.len()).expect("short"),
+            ]);
+            props.extend(value);
+        }
+        props.extend([
+            24 << 3 & 0x7f | 0x80 | 2,
+            1,
+            u8::try_from(items.len()).expect("short"),
+        ]);
+        props.extend(items);
+        props.extend([30 << 3 & 0x7f | 0x80 | 2, 1, 2, 1 << 3, 1]);
+        let table = table(KubeVersion::DEFAULT);
+        let ty = table
+            .type_named("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")
+            .expect("known");
+        let mut object = Map::new();
+        Decoder { table }
+            .message(table.ty(ty), &[], &props, &mut object, 0)
+            .expect("well formed");
+        assert_eq!(
+            Value::Object(object),
+            json!({
+                "type": "array", "default": [1], "enum": [1, "x"], "items": {"type": "string"},
+                "additionalProperties": true,
+            })
+        );
+    }
+
+    #[test]
     fn options_of_a_delete_decode_under_any_group() {
         let options = [vec![1 << 3, 30], message(&[(4, b"Background")])].concat();
         let options = decoded("apps/v1", "DeleteOptions", &options).expect("well formed");

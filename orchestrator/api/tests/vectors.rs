@@ -1,5 +1,6 @@
-//! Upstream's test vectors: each fully filled object decodes from protobuf to the value of its
-//! JSON. They lie in `shared/data/api-vectors` beside the checkout; without them the suite says so.
+//! Real data: upstream's fully filled objects decode from protobuf to the value of their JSON, and a
+//! real install manifest goes through the whole way of a write. It lies in `shared/data` beside the
+//! checkout; without it the suite says so.
 
 #![expect(
     clippy::print_stdout,
@@ -8,7 +9,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use ordain_orchestrator_api::{conform, decode, protobuf};
+use jiff::Timestamp;
+use ordain_orchestrator_api::{
+    apply::{self, FieldSet, Schema, Writer},
+    conform, decode, patch, protobuf,
+};
 use ordain_schemas::{KubeVersion, table};
 use serde_json::Value;
 
@@ -89,6 +94,72 @@ fn every_vector_decodes_to_its_json() {
         Vec::<&String>::new(),
         "left out without a reason"
     );
+}
+
+#[test]
+fn a_real_manifest_goes_the_way_of_a_write() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data/manifests/argo-cd-install.yaml");
+    let Ok(text) = fs::read_to_string(path) else {
+        println!("left out: there is no shared/data/manifests beside the checkout");
+        return;
+    };
+    let table = table(KubeVersion::DEFAULT);
+    let ignored = FieldSet::default();
+    let mut count = 0;
+    for document in text.split("\n---\n") {
+        let decoded = decode::from_yaml(document.as_bytes()).expect("the manifest is well formed");
+        assert_eq!(decoded.duplicates, Vec::<String>::new());
+        let config = decoded.value;
+        let api_version = config["apiVersion"]
+            .as_str()
+            .expect("each has an apiVersion");
+        let kind = config["kind"].as_str().expect("each has a kind");
+        let ty = table
+            .kind_of(api_version, kind)
+            .expect("all kinds are built in")
+            .ty;
+        let name = format!("{kind} {}", config["metadata"]["name"]);
+
+        let mut object = config.clone();
+        assert_eq!(
+            conform::conform(table, ty, &mut object),
+            Ok(Vec::new()),
+            "{name}"
+        );
+        let once = object.clone();
+        assert_eq!(
+            conform::conform(table, ty, &mut object),
+            Ok(Vec::new()),
+            "{name}"
+        );
+        assert_eq!(object, once, "conform is idempotent on {name}");
+
+        let schema = Schema::of_type(table, ty);
+        let now = Timestamp::UNIX_EPOCH;
+        let writer = Writer {
+            manager: "a",
+            api_version,
+            subresource: "",
+            now,
+            ignored: &ignored,
+        };
+        let mut live = apply::apply(&schema, &serde_json::Value::Null, &config, writer, false)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        conform::conform(table, ty, &mut live).expect("the result fits its type");
+        let mut again = apply::apply(&schema, &live, &config, writer, false)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        conform::conform(table, ty, &mut again).expect("the result fits its type");
+        assert!(apply::is_no_op(&live, &again), "{name} applies once");
+
+        let mut patched = object.clone();
+        patch::strategic_merge(table, ty, &mut patched, object.clone())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(patched, object, "{name} patched with itself");
+        count += 1;
+    }
+    println!("{count} objects of the manifest");
+    assert!(count > 40, "only {count} objects");
 }
 
 /// Tells whether a vector is of a version that Kubernetes may take away, and took.

@@ -1,26 +1,32 @@
 //! What server-side apply must know of a value: is it a leaf, a map, or a list, and what tells the
 //! elements of a list apart. It reads the type table, a CRD's schema, or guesses from the value.
 
-use ordain_schemas::{ListType, MapType, Shape, Table, TypeId};
+use ordain_schemas::{Field, ListType, MapType, Shape, Table, Type, TypeId};
 use serde_json::{Map, Value};
 
 use super::set::PathElement;
 use crate::quantity::Quantity;
 
-/// Where the facts about a value come from.
-#[derive(Clone, Debug)]
+/// Where the facts about a value come from. A cheap handle: walks make one per value.
+#[derive(Clone, Copy, Debug)]
 pub struct Schema<'s>(Source<'s>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Source<'s> {
-    /// The type table.
-    Table {
+    /// A struct of the type table.
+    Struct {
         table: &'s Table,
-        shape: Shape,
-        list: Option<ListType>,
+        ty: &'s Type,
         map: MapType,
         /// Whether the field is a pointer in Go.
         pointer: bool,
+    },
+    /// Another shape of the type table.
+    Shape {
+        table: &'s Table,
+        shape: &'s Shape,
+        list: Option<&'s ListType>,
+        map: MapType,
     },
     /// The object of a CRD: metadata from the table, the rest from the schema.
     Custom { table: &'s Table, schema: &'s Value },
@@ -31,25 +37,44 @@ enum Source<'s> {
 }
 
 /// What kind of thing a value is for merging.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Atom {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Atom<'s> {
     /// One value with one owner.
     Leaf,
     /// A map whose entries have their own owners.
     Map,
     /// A list whose elements are told apart by their value.
     Set,
-    /// A list whose elements are told apart by these fields.
-    Keyed(Vec<String>),
+    /// A list whose elements are told apart by fields.
+    Keyed(Keys<'s>),
+}
+
+/// The fields that tell the elements of a list apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Keys<'s> {
+    /// From the type table.
+    Table(&'s [&'static str]),
+    /// From a CRD's schema.
+    Json(&'s [Value]),
+}
+
+impl<'s> Keys<'s> {
+    /// Returns the names of the fields.
+    pub(crate) fn names(self) -> Vec<&'s str> {
+        match self {
+            Keys::Table(names) => names.to_vec(),
+            Keys::Json(names) => names.iter().filter_map(Value::as_str).collect(),
+        }
+    }
 }
 
 impl<'s> Schema<'s> {
     /// Returns the schema of a built-in type.
     pub fn of_type(table: &'s Table, ty: TypeId) -> Schema<'s> {
-        Schema(Source::Table {
+        let ty = table.ty(ty);
+        Schema(Source::Struct {
             table,
-            shape: Shape::Struct(ty),
-            list: None,
+            ty,
             map: MapType::Granular,
             pointer: true,
         })
@@ -65,35 +90,66 @@ impl<'s> Schema<'s> {
         Schema(Source::Deduced)
     }
 
-    /// Tells what a value is.
-    pub(crate) fn atom(&self, value: &Value) -> Atom {
-        match &self.0 {
-            Source::Table {
+    /// Returns the schema of a field of the type table.
+    fn of_field(table: &'s Table, field: &'s Field) -> Schema<'s> {
+        Schema(match &field.shape {
+            Shape::Struct(id) => Source::Struct {
+                table,
+                ty: table.ty(*id),
+                map: field.map_type,
+                pointer: field.pointer,
+            },
+            shape => {
+                let list = field.list_type.as_ref();
+                Source::Shape {
+                    table,
+                    shape,
+                    list,
+                    map: field.map_type,
+                }
+            }
+        })
+    }
+
+    /// Returns the schema of an element of a list or map of the type table.
+    fn of_element(table: &'s Table, shape: &'s Shape) -> Schema<'s> {
+        match shape {
+            Shape::Struct(id) => Schema::of_type(table, *id),
+            shape => Schema(Source::Shape {
                 table,
                 shape,
-                list,
-                map,
-                ..
-            } => match shape {
-                Shape::Struct(id) => {
-                    let ty = table.ty(*id);
-                    let atomic = *map == MapType::Atomic || ty.map_type == MapType::Atomic;
-                    if atomic || !ty.is_struct() {
-                        Atom::Leaf
-                    } else {
-                        Atom::Map
-                    }
+                list: None,
+                map: MapType::Granular,
+            }),
+        }
+    }
+
+    /// Tells what a value is.
+    pub(crate) fn atom(&self, value: &Value) -> Atom<'s> {
+        match self.0 {
+            Source::Struct { ty, map, .. } => {
+                let atomic = map == MapType::Atomic || ty.map_type == MapType::Atomic;
+                if atomic || !ty.is_struct() {
+                    Atom::Leaf
+                } else {
+                    Atom::Map
                 }
-                Shape::Map(_) if *map == MapType::Granular => Atom::Map,
-                Shape::List(_) => match list {
-                    Some(ListType::Set) => Atom::Set,
-                    Some(ListType::Map(keys)) => {
-                        Atom::Keyed(keys.iter().map(|key| (*key).to_owned()).collect())
-                    }
-                    Some(ListType::Atomic) | None => Atom::Leaf,
-                },
-                _ => Atom::Leaf,
+            }
+            Source::Shape {
+                shape: Shape::Map(_),
+                map: MapType::Granular,
+                ..
+            } => Atom::Map,
+            Source::Shape {
+                shape: Shape::List(_),
+                list,
+                ..
+            } => match list {
+                Some(ListType::Set) => Atom::Set,
+                Some(ListType::Map(keys)) => Atom::Keyed(Keys::Table(keys)),
+                Some(ListType::Atomic) | None => Atom::Leaf,
             },
+            Source::Shape { .. } => Atom::Leaf,
             Source::Custom { .. } => Atom::Map,
             Source::Structural { schema, .. } => structural_atom(schema, value),
             Source::Deduced => {
@@ -109,39 +165,17 @@ impl<'s> Schema<'s> {
     /// Returns the schema of a field or map entry, and whether it is a field that the schema names.
     pub(crate) fn child(&self, key: &str) -> (Schema<'s>, bool) {
         let unknown = (Schema(Source::Deduced), false);
-        match &self.0 {
-            Source::Table {
-                table,
-                shape: Shape::Struct(id),
-                ..
-            } => {
-                let Some(field) = table.ty(*id).field(key) else {
-                    return unknown;
-                };
-                let source = Source::Table {
-                    table,
-                    shape: field.shape.clone(),
-                    list: field.list_type.clone(),
-                    map: field.map_type,
-                    pointer: field.pointer,
-                };
-                (Schema(source), true)
-            }
-            Source::Table {
+        match self.0 {
+            Source::Struct { table, ty, .. } => match ty.field(key) {
+                Some(field) => (Schema::of_field(table, field), true),
+                None => unknown,
+            },
+            Source::Shape {
                 table,
                 shape: Shape::Map(element),
                 ..
-            } => {
-                let source = Source::Table {
-                    table,
-                    shape: (**element).clone(),
-                    list: None,
-                    map: MapType::Granular,
-                    pointer: true,
-                };
-                (Schema(source), false)
-            }
-            Source::Table { .. } | Source::Deduced => unknown,
+            } => (Schema::of_element(table, element), false),
+            Source::Shape { .. } | Source::Deduced => unknown,
             Source::Custom { table, schema } => match (key, object_meta(table)) {
                 ("metadata", Some(ty)) => (Schema::of_type(table, ty), true),
                 ("apiVersion" | "kind", _) => (Schema(Source::Deduced), true),
@@ -153,18 +187,12 @@ impl<'s> Schema<'s> {
 
     /// Returns the schema of the elements of a list.
     pub(crate) fn element(&self) -> Schema<'s> {
-        match &self.0 {
-            Source::Table {
+        match self.0 {
+            Source::Shape {
                 table,
                 shape: Shape::List(element),
                 ..
-            } => Schema(Source::Table {
-                table,
-                shape: (**element).clone(),
-                list: None,
-                map: MapType::Granular,
-                pointer: true,
-            }),
+            } => Schema::of_element(table, element),
             Source::Structural { table, schema } if schema["items"].is_object() => {
                 Schema(Source::Structural {
                     table,
@@ -177,21 +205,17 @@ impl<'s> Schema<'s> {
 
     /// Tells whether a map may have this key: a built-in struct has the fields of its type only.
     pub(crate) fn allows(&self, key: &str) -> bool {
-        match &self.0 {
-            Source::Table {
-                table,
-                shape: Shape::Struct(id),
-                ..
-            } => table.ty(*id).field(key).is_some(),
+        match self.0 {
+            Source::Struct { ty, .. } => ty.field(key).is_some(),
             _ => true,
         }
     }
 
     /// Writes the quantities of a value in canonical form, so that `1000m` is no change of `1`.
     pub(crate) fn canonicalize(&self, value: &mut Value) {
-        match (&self.0, value) {
+        match (self.0, value) {
             (
-                Source::Table {
+                Source::Shape {
                     shape: Shape::Quantity,
                     ..
                 },
@@ -201,12 +225,12 @@ impl<'s> Schema<'s> {
                     *value = quantity.to_string().into();
                 }
             }
-            (Source::Table { .. }, Value::Object(map)) => {
+            (Source::Struct { .. } | Source::Shape { .. }, Value::Object(map)) => {
                 for (key, value) in map {
                     self.child(key).0.canonicalize(value);
                 }
             }
-            (Source::Table { .. }, Value::Array(list)) => {
+            (Source::Shape { .. }, Value::Array(list)) => {
                 let element = self.element();
                 list.iter_mut()
                     .for_each(|value| element.canonicalize(value));
@@ -218,48 +242,34 @@ impl<'s> Schema<'s> {
     /// Tells whether the value is a Go struct that exists whenever its parent does, so that its path
     /// itself is never added or removed.
     pub(crate) fn is_always_there(&self) -> bool {
-        matches!(
-            &self.0,
-            Source::Table {
-                shape: Shape::Struct(_),
-                pointer: false,
-                ..
-            }
-        )
+        matches!(self.0, Source::Struct { pointer: false, .. })
     }
 
     /// Returns the path element of each element of a list, `None` where it has none.
-    pub(crate) fn elements(&self, atom: &Atom, list: &[Value]) -> Vec<Option<PathElement>> {
+    pub(crate) fn elements(&self, atom: Atom<'_>, list: &[Value]) -> Vec<Option<PathElement>> {
         let element = self.element();
-        list.iter()
-            .map(|value| match atom {
-                Atom::Set => Some(PathElement::value(value)),
-                Atom::Keyed(keys) => {
-                    let mut fields = Map::new();
-                    for key in keys {
-                        let value = value.get(key).filter(|value| !value.is_null()).cloned();
-                        if let Some(value) = value.or_else(|| element.default(key)) {
-                            fields.insert(key.clone(), value);
-                        }
-                    }
-                    (!fields.is_empty()).then(|| PathElement::key(&fields))
+        let keys = match atom {
+            Atom::Set => return list.iter().map(|v| Some(PathElement::value(v))).collect(),
+            Atom::Keyed(keys) => keys.names(),
+            Atom::Leaf | Atom::Map => return vec![None; list.len()],
+        };
+        let path_element = |value: &Value| {
+            let mut fields = Map::new();
+            for key in &keys {
+                let value = value.get(key).filter(|value| !value.is_null()).cloned();
+                if let Some(value) = value.or_else(|| element.default(key)) {
+                    fields.insert((*key).to_owned(), value);
                 }
-                _ => None,
-            })
-            .collect()
+            }
+            (!fields.is_empty()).then(|| PathElement::key(&fields))
+        };
+        list.iter().map(path_element).collect()
     }
 
     /// Returns the default of a field of a struct.
     fn default(&self, key: &str) -> Option<Value> {
-        match &self.0 {
-            Source::Table {
-                table,
-                shape: Shape::Struct(id),
-                ..
-            } => {
-                let default = table.ty(*id).field(key)?.default?;
-                serde_json::from_str(default).ok()
-            }
+        match self.0 {
+            Source::Struct { ty, .. } => serde_json::from_str(ty.field(key)?.default?).ok(),
             Source::Structural { schema, .. } => schema["properties"][key].get("default").cloned(),
             _ => None,
         }
@@ -288,16 +298,13 @@ fn structural_child<'s>(table: &'s Table, schema: &'s Value, key: &str) -> (Sche
     (Schema(Source::Deduced), false)
 }
 
-fn structural_atom(schema: &Value, value: &Value) -> Atom {
+fn structural_atom<'s>(schema: &'s Value, value: &Value) -> Atom<'s> {
     match schema["type"].as_str() {
         Some("array") => match schema["x-kubernetes-list-type"].as_str() {
             Some("set") => Atom::Set,
             Some("map") => {
-                let keys = schema["x-kubernetes-list-map-keys"]
-                    .as_array()
-                    .into_iter()
-                    .flatten();
-                Atom::Keyed(keys.filter_map(Value::as_str).map(str::to_owned).collect())
+                let keys = schema["x-kubernetes-list-map-keys"].as_array();
+                Atom::Keyed(Keys::Json(keys.map_or(&[], Vec::as_slice)))
             }
             _ => Atom::Leaf,
         },

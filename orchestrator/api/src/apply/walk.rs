@@ -126,20 +126,20 @@ impl Collect {
                     self.path.pop();
                 }
             }
-            (Atom::Set | Atom::Keyed(_), Value::Array(list)) => self.list(schema, &atom, list),
+            (Atom::Set | Atom::Keyed(_), Value::Array(list)) => self.list(schema, atom, list),
             // A leaf; or the wrong type or null, about which the object's validation speaks.
             _ => self.set.insert(&self.path),
         }
     }
 
-    fn list(&mut self, schema: &Schema<'_>, atom: &Atom, list: &[Value]) {
+    fn list(&mut self, schema: &Schema<'_>, atom: Atom<'_>, list: &[Value]) {
         let mut seen = BTreeSet::new();
         let elements = schema.elements(atom, list).into_iter().zip(list);
         for (place, (element, value)) in elements.enumerate() {
             let Some(element) = element else {
                 let keys = match atom {
-                    Atom::Keyed(keys) => keys.as_slice(),
-                    _ => &[],
+                    Atom::Keyed(keys) => keys.names(),
+                    _ => Vec::new(),
                 };
                 self.problem(&format!(
                     "element {place}: associative list with keys has an element that omits all key fields {keys:?} (and doesn't have default values for any key fields)"
@@ -226,8 +226,8 @@ fn differ(
             }
         }
         _ => {
-            let old = index(schema, &atom, as_list(old));
-            let new = index(schema, &atom, as_list(new));
+            let old = index(schema, atom, as_list(old));
+            let new = index(schema, atom, as_list(new));
             let elements: BTreeSet<&PathElement> = old.keys().chain(new.keys()).collect();
             for element in elements {
                 path.push(element.clone());
@@ -265,7 +265,7 @@ fn single<'v>(
 /// Returns the elements of a list by their path element; usually one each.
 fn index<'v>(
     schema: &Schema<'_>,
-    atom: &Atom,
+    atom: Atom<'_>,
     list: &'v [Value],
 ) -> BTreeMap<PathElement, Vec<&'v Value>> {
     let mut index: BTreeMap<PathElement, Vec<&Value>> = BTreeMap::new();
@@ -292,7 +292,7 @@ pub(crate) fn merge(schema: &Schema<'_>, old: Option<&Value>, new: &Value) -> Va
             Value::Object(merged)
         }
         (Atom::Set | Atom::Keyed(_), Value::Array(old), Value::Array(new)) => {
-            Value::Array(merge_lists(schema, &atom, old, new))
+            Value::Array(merge_lists(schema, atom, old, new))
         }
         _ => new.clone(),
     }
@@ -300,7 +300,7 @@ pub(crate) fn merge(schema: &Schema<'_>, old: Option<&Value>, new: &Value) -> Va
 
 /// Merges lists in the order of the configuration; what only the object has keeps its place
 /// between the elements that both have.
-fn merge_lists(schema: &Schema<'_>, atom: &Atom, old: &[Value], new: &[Value]) -> Vec<Value> {
+fn merge_lists(schema: &Schema<'_>, atom: Atom<'_>, old: &[Value], new: &[Value]) -> Vec<Value> {
     let old_elements = schema.elements(atom, old);
     let new_elements = schema.elements(atom, new);
     let at = |element: &Option<PathElement>| {
@@ -399,7 +399,7 @@ pub(crate) fn remove(
         }
         (Atom::Set | Atom::Keyed(_), Value::Array(list)) => {
             let mut left = Vec::new();
-            for (element, value) in schema.elements(&atom, list).into_iter().zip(list) {
+            for (element, value) in schema.elements(atom, list).into_iter().zip(list) {
                 let Some(element) = element else {
                     left.push(value.clone());
                     continue;
