@@ -3,7 +3,7 @@
 //! Facts: k8s.io/apimachinery/pkg/util/validation/validation.go for names, labels, ports and environment
 //! variables; github.com/distribution/reference for images. Knows strings only.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::ty::Format;
 
