@@ -13,7 +13,9 @@ use ordain_orchestrator_store::Memory;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let temporary = tempfile::tempdir()?;
-    let dir = arguments.next().map_or(temporary.path().to_owned(), PathBuf::from);
+    let dir = arguments
+        .next()
+        .map_or(temporary.path().to_owned(), PathBuf::from);
     let pki = Arc::new(Pki::open(&dir.join("pki"))?);
     let mut config = Config::new(Arc::new(Memory::new()), pki);
     if let Some(address) = arguments.next() {

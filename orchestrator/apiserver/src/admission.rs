@@ -22,16 +22,48 @@ pub(crate) const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"]
 const TOLERATION_SECONDS: i64 = 300;
 
 /// Checks and completes a new object in its stored version.
-pub(crate) async fn create(call: &Call, resource: &Resource, object: &mut Value) -> Result<(), Failure> {
+pub(crate) async fn create(
+    call: &Call,
+    resource: &Resource,
+    object: &mut Value,
+) -> Result<(), Failure> {
     let core = &call.core;
     let name = str_at(object, &["metadata", "name"]).to_owned();
     if resource.namespaced {
-        namespace_takes(core, resource, str_at(object, &["metadata", "namespace"]), &name).await?;
+        namespace_takes(
+            core,
+            resource,
+            str_at(object, &["metadata", "namespace"]),
+            &name,
+        )
+        .await?;
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => pod(core, resource, object).await?,
-        ("", "persistentvolumeclaims") => default_class(core, object, &["spec"], "storageClassName", "storage.k8s.io", "storageclasses", "storageclass.kubernetes.io/is-default-class").await?,
-        ("networking.k8s.io", "ingresses") => default_class(core, object, &["spec"], "ingressClassName", "networking.k8s.io", "ingressclasses", "ingressclass.kubernetes.io/is-default-class").await?,
+        ("", "persistentvolumeclaims") => {
+            default_class(
+                core,
+                object,
+                &["spec"],
+                "storageClassName",
+                "storage.k8s.io",
+                "storageclasses",
+                "storageclass.kubernetes.io/is-default-class",
+            )
+            .await?
+        }
+        ("networking.k8s.io", "ingresses") => {
+            default_class(
+                core,
+                object,
+                &["spec"],
+                "ingressClassName",
+                "networking.k8s.io",
+                "ingressclasses",
+                "ingressclass.kubernetes.io/is-default-class",
+            )
+            .await?
+        }
         ("rbac.authorization.k8s.io", _) => escalation(call, resource, object, None)?,
         ("certificates.k8s.io", "certificatesigningrequests") => {
             let spec = entry_map(as_map(object), "spec");
@@ -44,7 +76,12 @@ pub(crate) async fn create(call: &Call, resource: &Resource, object: &mut Value)
 }
 
 /// Checks a changed object in its stored version.
-pub(crate) fn update(call: &Call, resource: &Resource, object: &Value, old: &Value) -> Result<(), Failure> {
+pub(crate) fn update(
+    call: &Call,
+    resource: &Resource,
+    object: &Value,
+    old: &Value,
+) -> Result<(), Failure> {
     if resource.group == "rbac.authorization.k8s.io" {
         escalation(call, resource, object, Some(old))?;
     }
@@ -52,14 +89,25 @@ pub(crate) fn update(call: &Call, resource: &Resource, object: &Value, old: &Val
 }
 
 /// A namespace must be there, and not on its way out, to take a new object.
-async fn namespace_takes(core: &Core, resource: &Resource, namespace: &str, name: &str) -> Result<(), Failure> {
+async fn namespace_takes(
+    core: &Core,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Failure> {
     let Some(found) = core.peek("", "namespaces", "", namespace).await? else {
-        return Err(Failure::not_found(crate::status::Subject { group: "", plural: "namespaces", name: namespace }));
+        return Err(Failure::not_found(crate::status::Subject {
+            group: "",
+            plural: "namespaces",
+            name: namespace,
+        }));
     };
     let leaving = at(&found, &["metadata", "deletionTimestamp"]).is_some()
         || str_at(&found, &["status", "phase"]) == "Terminating";
     if leaving {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
         let mut failure = Failure::forbidden(resource.subject(name), &why);
         let cause = json!([{
             "reason": "NamespaceTerminating",
@@ -77,13 +125,19 @@ async fn namespace_takes(core: &Core, resource: &Resource, namespace: &str, name
 async fn pod(core: &Core, resource: &Resource, object: &mut Value) -> Result<(), Failure> {
     let namespace = str_at(object, &["metadata", "namespace"]).to_owned();
     let name = str_at(object, &["metadata", "name"]).to_owned();
-    let mirror = at(object, &["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some();
+    let mirror = at(
+        object,
+        &["metadata", "annotations", "kubernetes.io/config.mirror"],
+    )
+    .is_some();
     if !mirror {
         service_account(core, resource, object, &namespace, &name).await?;
     }
     priority(core, resource, object, &name).await?;
     if let Some(class) = at(object, &["spec", "runtimeClassName"]).and_then(Value::as_str) {
-        let found = core.peek("node.k8s.io", "runtimeclasses", "", class).await?;
+        let found = core
+            .peek("node.k8s.io", "runtimeclasses", "", class)
+            .await?;
         let found = found.ok_or_else(|| {
             let why = format!("pod rejected: RuntimeClass {class:?} not found");
             Failure::forbidden(resource.subject(&name), &why)
@@ -92,16 +146,25 @@ async fn pod(core: &Core, resource: &Resource, object: &mut Value) -> Result<(),
             object["spec"]["overhead"] = overhead.clone();
         }
     }
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
         let tolerated = list_at(object, &["spec", "tolerations"]).iter().any(|t| {
-            matches!(str_at(t, &["key"]), "" | "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
-                && (str_at(t, &["key"]).is_empty() || str_at(t, &["key"]) == key)
+            matches!(
+                str_at(t, &["key"]),
+                "" | "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
+            ) && (str_at(t, &["key"]).is_empty() || str_at(t, &["key"]) == key)
                 && matches!(str_at(t, &["effect"]), "" | "NoExecute")
         });
         if !tolerated {
             let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS});
             let spec = entry_map(as_map(object), "spec");
-            if let Some(list) = spec.entry("tolerations").or_insert_with(|| json!([])).as_array_mut() {
+            if let Some(list) = spec
+                .entry("tolerations")
+                .or_insert_with(|| json!([]))
+                .as_array_mut()
+            {
                 list.push(toleration);
             }
         }
@@ -110,14 +173,25 @@ async fn pod(core: &Core, resource: &Resource, object: &mut Value) -> Result<(),
 }
 
 /// Gives a pod its account, and unless it wants none, the account's token as a volume.
-async fn service_account(core: &Core, resource: &Resource, object: &mut Value, namespace: &str, name: &str) -> Result<(), Failure> {
+async fn service_account(
+    core: &Core,
+    resource: &Resource,
+    object: &mut Value,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Failure> {
     let asked = str_at(object, &["spec", "serviceAccountName"]);
     let account = if asked.is_empty() { "default" } else { asked }.to_owned();
     let spec = entry_map(as_map(object), "spec");
     spec.insert("serviceAccountName".into(), account.as_str().into());
     spec.insert("serviceAccount".into(), account.as_str().into());
-    let Some(found) = core.peek("", "serviceaccounts", namespace, &account).await? else {
-        let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
+    let Some(found) = core
+        .peek("", "serviceaccounts", namespace, &account)
+        .await?
+    else {
+        let why = format!(
+            "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
+        );
         return Err(Failure::forbidden(resource.subject(name), &why));
     };
     if list_at(object, &["spec", "imagePullSecrets"]).is_empty()
@@ -144,19 +218,30 @@ async fn service_account(core: &Core, resource: &Resource, object: &mut Value, n
     let mut used = false;
     let spec = entry_map(as_map(object), "spec");
     for field in ["initContainers", "containers"] {
-        for container in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
-            let mounted = list_at(container, &["volumeMounts"]).iter().any(|m| str_at(m, &["mountPath"]) == MOUNT);
+        for container in spec
+            .get_mut(field)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let mounted = list_at(container, &["volumeMounts"])
+                .iter()
+                .any(|m| str_at(m, &["mountPath"]) == MOUNT);
             if mounted {
                 continue;
             }
             used = true;
-            let mounts = as_map(container).entry("volumeMounts").or_insert_with(|| json!([]));
+            let mounts = as_map(container)
+                .entry("volumeMounts")
+                .or_insert_with(|| json!([]));
             if let Some(list) = mounts.as_array_mut() {
                 list.push(json!({"name": volume, "readOnly": true, "mountPath": MOUNT}));
             }
         }
     }
-    let there = list_at(object, &["spec", "volumes"]).iter().any(|v| str_at(v, &["name"]) == volume);
+    let there = list_at(object, &["spec", "volumes"])
+        .iter()
+        .any(|v| str_at(v, &["name"]) == volume);
     if used && !there {
         let spec = entry_map(as_map(object), "spec");
         let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
@@ -178,47 +263,102 @@ pub(crate) fn random() -> [u8; 5] {
 }
 
 /// Turns the name of a priority class into a number.
-async fn priority(core: &Core, resource: &Resource, object: &mut Value, name: &str) -> Result<(), Failure> {
+async fn priority(
+    core: &Core,
+    resource: &Resource,
+    object: &mut Value,
+    name: &str,
+) -> Result<(), Failure> {
     let asked = str_at(object, &["spec", "priorityClassName"]).to_owned();
     let class = if asked.is_empty() {
-        default_of(core, "scheduling.k8s.io", "priorityclasses", |c| bool_at(c, &["globalDefault"])).await?
+        default_of(core, "scheduling.k8s.io", "priorityclasses", |c| {
+            bool_at(c, &["globalDefault"])
+        })
+        .await?
     } else {
-        let found = core.peek("scheduling.k8s.io", "priorityclasses", "", &asked).await?;
+        let found = core
+            .peek("scheduling.k8s.io", "priorityclasses", "", &asked)
+            .await?;
         Some(found.ok_or_else(|| {
             let why = format!("no PriorityClass with name {asked} was found");
             Failure::forbidden(resource.subject(name), &why)
         })?)
     };
-    let value = class.as_ref().and_then(|c| c["value"].as_i64()).unwrap_or(0);
-    let preemption = class.as_ref().map_or("", |c| str_at(c, &["preemptionPolicy"]));
-    let preemption = if preemption.is_empty() { "PreemptLowerPriority" } else { preemption }.to_owned();
+    let value = class
+        .as_ref()
+        .and_then(|c| c["value"].as_i64())
+        .unwrap_or(0);
+    let preemption = class
+        .as_ref()
+        .map_or("", |c| str_at(c, &["preemptionPolicy"]));
+    let preemption = if preemption.is_empty() {
+        "PreemptLowerPriority"
+    } else {
+        preemption
+    }
+    .to_owned();
     let spec = entry_map(as_map(object), "spec");
-    if let Some(given) = spec.get("priority").and_then(Value::as_i64).filter(|p| *p != value) {
-        let why = format!("the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name");
+    if let Some(given) = spec
+        .get("priority")
+        .and_then(Value::as_i64)
+        .filter(|p| *p != value)
+    {
+        let why = format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
+        );
         return Err(Failure::forbidden(resource.subject(name), &why));
     }
     if let Some(class) = class {
-        spec.insert("priorityClassName".into(), str_at(&class, &["metadata", "name"]).into());
+        spec.insert(
+            "priorityClassName".into(),
+            str_at(&class, &["metadata", "name"]).into(),
+        );
     }
     spec.insert("priority".into(), value.into());
-    spec.entry("preemptionPolicy").or_insert_with(|| preemption.into());
+    spec.entry("preemptionPolicy")
+        .or_insert_with(|| preemption.into());
     Ok(())
 }
 
-async fn default_of(core: &Core, group: &str, plural: &str, is_default: impl Fn(&Value) -> bool) -> Result<Option<Value>, Failure> {
+async fn default_of(
+    core: &Core,
+    group: &str,
+    plural: &str,
+    is_default: impl Fn(&Value) -> bool,
+) -> Result<Option<Value>, Failure> {
     let resources = core.registry.now();
-    let Some(resource) = resources.stored(group, plural) else { return Ok(None) };
+    let Some(resource) = resources.stored(group, plural) else {
+        return Ok(None);
+    };
     let range = ordain_orchestrator_store::Range::prefix(&resource.prefix);
-    let page = core.store.list(range).await.map_err(crate::core::store_failure)?;
-    let mut objects = page.entries.iter().filter_map(|e| object::decode(&e.value, e.mod_revision.0));
+    let page = core
+        .store
+        .list(range)
+        .await
+        .map_err(crate::core::store_failure)?;
+    let mut objects = page
+        .entries
+        .iter()
+        .filter_map(|e| object::decode(&e.value, e.mod_revision.0));
     Ok(objects.find(|o| is_default(o)))
 }
 
-async fn default_class(core: &Core, object: &mut Value, path: &[&str], field: &str, group: &str, plural: &str, note: &str) -> Result<(), Failure> {
+async fn default_class(
+    core: &Core,
+    object: &mut Value,
+    path: &[&str],
+    field: &str,
+    group: &str,
+    plural: &str,
+    note: &str,
+) -> Result<(), Failure> {
     if at(object, path).and_then(|spec| spec.get(field)).is_some() {
         return Ok(());
     }
-    let found = default_of(core, group, plural, |c| str_at(c, &["metadata", "annotations", note]) == "true").await?;
+    let found = default_of(core, group, plural, |c| {
+        str_at(c, &["metadata", "annotations", note]) == "true"
+    })
+    .await?;
     if let Some(class) = found {
         let name = str_at(&class, &["metadata", "name"]);
         crate::json::make_map(object, path).insert(field.to_owned(), name.into());
@@ -227,7 +367,12 @@ async fn default_class(core: &Core, object: &mut Value, path: &[&str], field: &s
 }
 
 /// Nobody hands out rights that they do not have, unless they may `escalate` or `bind`.
-fn escalation(call: &Call, resource: &Resource, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
+fn escalation(
+    call: &Call,
+    resource: &Resource,
+    object: &Value,
+    old: Option<&Value>,
+) -> Result<(), Failure> {
     let rbac = call.core.rbac();
     let namespace = str_at(object, &["metadata", "namespace"]);
     let name = str_at(object, &["metadata", "name"]);
@@ -244,13 +389,21 @@ fn escalation(call: &Call, resource: &Resource, object: &Value, old: Option<&Val
     };
     let rules: Vec<Rule> = match resource.plural.as_str() {
         "roles" | "clusterroles" => {
-            if old.is_some_and(|o| o.get("rules") == object.get("rules")) || may("escalate", &resource.plural, name) {
+            if old.is_some_and(|o| o.get("rules") == object.get("rules"))
+                || may("escalate", &resource.plural, name)
+            {
                 return Ok(());
             }
-            list_at(object, &["rules"]).iter().map(Rule::from_json).collect()
+            list_at(object, &["rules"])
+                .iter()
+                .map(Rule::from_json)
+                .collect()
         }
         _ => {
-            if old.is_some_and(|o| o.get("roleRef") == object.get("roleRef") && o.get("subjects") == object.get("subjects")) {
+            if old.is_some_and(|o| {
+                o.get("roleRef") == object.get("roleRef")
+                    && o.get("subjects") == object.get("subjects")
+            }) {
                 return Ok(());
             }
             let cluster = str_at(object, &["roleRef", "kind"]) == "ClusterRole";
@@ -262,7 +415,11 @@ fn escalation(call: &Call, resource: &Resource, object: &Value, old: Option<&Val
             let kind = if cluster { "clusterroles" } else { "roles" };
             found
                 .ok_or_else(|| {
-                    Failure::not_found(crate::status::Subject { group: "rbac.authorization.k8s.io", plural: kind, name: role })
+                    Failure::not_found(crate::status::Subject {
+                        group: "rbac.authorization.k8s.io",
+                        plural: kind,
+                        name: role,
+                    })
                 })?
                 .to_vec()
         }

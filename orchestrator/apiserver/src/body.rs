@@ -31,12 +31,17 @@ pub(crate) type Answer = Response<Body>;
 
 /// Returns a complete body.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// Returns a body that sends each chunk as it comes.
-pub(crate) fn stream(chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Body {
-    let chunks: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(chunks.map(|c| c.map(Frame::data)));
+pub(crate) fn stream(
+    chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+) -> Body {
+    let chunks: Pin<Box<dyn Stream<Item = _> + Send>> =
+        Box::pin(chunks.map(|c| c.map(Frame::data)));
     StreamBody::new(chunks).boxed_unsync()
 }
 
@@ -53,9 +58,12 @@ where
     let mut first = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.as_mut().frame().await {
-        let frame = frame
-            .map_err(|e| Failure::bad_request(format!("the request body could not be read: {e}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|e| {
+            Failure::bad_request(format!("the request body could not be read: {e}"))
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if data.len() + rest.len() + first.as_ref().map_or(0, Bytes::len) > BODY_BYTES_MAX {
             return Err(Failure::too_large());
         }
@@ -74,7 +82,11 @@ where
 
 /// Returns an answer with a JSON value.
 pub(crate) fn json(code: u16, value: &Value) -> Answer {
-    bytes(code, "application/json", serde_json::to_vec(value).unwrap_or_default())
+    bytes(
+        code,
+        "application/json",
+        serde_json::to_vec(value).unwrap_or_default(),
+    )
 }
 
 /// Returns an answer with these bytes.
@@ -84,7 +96,10 @@ pub(crate) fn bytes(code: u16, content_type: &str, bytes: impl Into<Bytes>) -> A
     if let Ok(value) = HeaderValue::from_str(content_type) {
         answer.headers_mut().insert(header::CONTENT_TYPE, value);
     }
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    answer.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
     answer
 }
 
@@ -96,7 +111,10 @@ pub(crate) fn text(code: u16, text: impl Into<String>) -> Answer {
 /// Returns the answer to a refused request.
 pub(crate) fn failure(failure: &Failure) -> Answer {
     let mut answer = json(failure.code, &failure.to_status());
-    let retry = failure.details.as_ref().and_then(|d| d["retryAfterSeconds"].as_u64());
+    let retry = failure
+        .details
+        .as_ref()
+        .and_then(|d| d["retryAfterSeconds"].as_u64());
     let retry = retry.or((failure.code == 429).then_some(1));
     if let Some(value) = retry.and_then(|s| HeaderValue::from_str(&s.to_string()).ok()) {
         answer.headers_mut().insert(header::RETRY_AFTER, value);
@@ -109,7 +127,13 @@ pub(crate) fn warn(headers: &mut HeaderMap, message: &str) {
     let clean: String = message
         .chars()
         .filter(|c| !c.is_control())
-        .map(|c| if c == '"' || c == '\\' { format!("\\{c}") } else { c.to_string() })
+        .map(|c| {
+            if c == '"' || c == '\\' {
+                format!("\\{c}")
+            } else {
+                c.to_string()
+            }
+        })
         .collect();
     if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{clean}\"")) {
         headers.append(header::WARNING, value);
@@ -129,16 +153,28 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
 /// Returns the gzipped bytes, at the lowest level.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a vector takes every write")
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("a vector takes every write")
 }
 
 /// Returns an answer with bytes, gzipped when they are many and the client takes it.
-pub(crate) fn maybe_gzip(code: u16, content_type: &str, data: Vec<u8>, headers: &HeaderMap) -> Answer {
+pub(crate) fn maybe_gzip(
+    code: u16,
+    content_type: &str,
+    data: Vec<u8>,
+    headers: &HeaderMap,
+) -> Answer {
     if data.len() < GZIP_FROM_BYTES || !accepts_gzip(headers) {
         return bytes(code, content_type, data);
     }
     let mut answer = bytes(code, content_type, gzip(&data));
-    answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     answer
 }

@@ -25,8 +25,16 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
         objects.extend(namespace_companions(namespace, core.pki.ca_pem()));
     }
     for (name, value, description) in [
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
     ] {
         objects.push(json!({
             "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name, "generation": 1},
@@ -52,12 +60,20 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
         "status": {"loadBalancer": {}},
     }));
     let present = core.store.list(Range::prefix("/registry/")).await?;
-    let has = |key: &str| present.entries.binary_search_by(|e| (*e.key).cmp(key)).is_ok();
+    let has = |key: &str| {
+        present
+            .entries
+            .binary_search_by(|e| (*e.key).cmp(key))
+            .is_ok()
+    };
     let mut writes = Vec::new();
     for mut one in objects {
         let kind = resources.of_kind(str_at(&one, &["apiVersion"]), str_at(&one, &["kind"]));
         let Some(resource) = kind else { continue };
-        let (namespace, name) = (str_at(&one, &["metadata", "namespace"]), str_at(&one, &["metadata", "name"]));
+        let (namespace, name) = (
+            str_at(&one, &["metadata", "namespace"]),
+            str_at(&one, &["metadata", "name"]),
+        );
         let key = resource.key(namespace, name);
         if !has(&key) {
             one["metadata"]["uid"] = uuid::Uuid::new_v4().to_string().into();
@@ -71,7 +87,10 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
         let kind = resources.of_kind(str_at(&one, &["apiVersion"]), str_at(&one, &["kind"]));
         let Some(resource) = kind else { continue };
         let key = resource.key("default", "kubernetes");
-        let old = present.entries.binary_search_by(|e| (*e.key).cmp(key.as_str())).ok();
+        let old = present
+            .entries
+            .binary_search_by(|e| (*e.key).cmp(key.as_str()))
+            .ok();
         let old = old.and_then(|at| object::decode(&present.entries[at].value, 0));
         let same = |field: &str| old.as_ref().is_some_and(|o| o.get(field) == one.get(field));
         if same("subsets") && same("endpoints") && same("ports") {
@@ -92,7 +111,10 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
     let store = &core.store;
     stream::iter(writes)
         .map(|(key, one, expect)| async move {
-            match store.put(&key, Bytes::from(object::encode(&one)), expect).await {
+            match store
+                .put(&key, Bytes::from(object::encode(&one)), expect)
+                .await
+            {
                 // Another server on the same store was faster.
                 Err(StoreError::Conflict { .. }) => Ok(()),
                 other => other.map(drop),
@@ -105,7 +127,11 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
 
 fn endpoints(core: &Core) -> [Value; 2] {
     let (ip, port) = (core.advertise.ip().to_string(), core.advertise.port());
-    let family = if core.advertise.is_ipv4() { "IPv4" } else { "IPv6" };
+    let family = if core.advertise.is_ipv4() {
+        "IPv4"
+    } else {
+        "IPv6"
+    };
     [
         json!({
             "apiVersion": "v1", "kind": "Endpoints",

@@ -37,7 +37,10 @@ pub(crate) fn to_storage(resource: &Resource, mut object: Value) -> Value {
         _ => {}
     }
     if let Some(map) = object.as_object_mut() {
-        map.insert("apiVersion".into(), resource.storage_version.as_str().into());
+        map.insert(
+            "apiVersion".into(),
+            resource.storage_version.as_str().into(),
+        );
     }
     object
 }
@@ -54,12 +57,19 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 ];
 
 fn rename(object: &mut Value, fields: &[(&str, &str)], back: bool) {
-    let Some(map) = object.as_object_mut() else { return };
+    let Some(map) = object.as_object_mut() else {
+        return;
+    };
     let renamed: Map<String, Value> = std::mem::take(map)
         .into_iter()
         .map(|(field, value)| {
-            let pair = fields.iter().find(|(a, b)| field == *(if back { b } else { a }));
-            (pair.map_or(field, |(a, b)| (if back { a } else { b }).to_string()), value)
+            let pair = fields
+                .iter()
+                .find(|(a, b)| field == *(if back { b } else { a }));
+            (
+                pair.map_or(field, |(a, b)| (if back { a } else { b }).to_string()),
+                value,
+            )
         })
         .collect();
     *map = renamed;
@@ -85,7 +95,10 @@ fn hpa_to_v1(object: &mut Value) {
     let spec = as_map(as_map(object).entry("spec").or_insert(Value::Null));
     spec.shift_remove("metrics");
     spec.shift_remove("behavior");
-    if let Some(target) = cpu.first().and_then(|m| at(m, &["resource", "target", "averageUtilization"])) {
+    if let Some(target) = cpu
+        .first()
+        .and_then(|m| at(m, &["resource", "target", "averageUtilization"]))
+    {
         spec.insert("targetCPUUtilizationPercentage".into(), target.clone());
     }
     let mut notes = Vec::new();
@@ -110,16 +123,25 @@ fn hpa_to_v1(object: &mut Value) {
 fn hpa_to_v2(object: &mut Value) {
     let mut taken = Vec::new();
     for key in [METRICS_NOTE, BEHAVIOR_NOTE] {
-        let notes = object.get_mut("metadata").and_then(|m| m.get_mut("annotations"));
-        let text = notes.and_then(Value::as_object_mut).and_then(|n| n.shift_remove(key));
+        let notes = object
+            .get_mut("metadata")
+            .and_then(|m| m.get_mut("annotations"));
+        let text = notes
+            .and_then(Value::as_object_mut)
+            .and_then(|n| n.shift_remove(key));
         taken.push(text.and_then(|t| serde_json::from_str::<Value>(t.as_str()?).ok()));
     }
-    let mut metrics: Vec<Value> =
-        taken[0].take().and_then(|v| v.as_array().cloned()).unwrap_or_default();
+    let mut metrics: Vec<Value> = taken[0]
+        .take()
+        .and_then(|v| v.as_array().cloned())
+        .unwrap_or_default();
     let spec = as_map(as_map(object).entry("spec").or_insert(Value::Null));
     if let Some(target) = spec.shift_remove("targetCPUUtilizationPercentage") {
         let target = json!({"type": "Utilization", "averageUtilization": target});
-        metrics.insert(0, json!({"type": "Resource", "resource": {"name": "cpu", "target": target}}));
+        metrics.insert(
+            0,
+            json!({"type": "Resource", "resource": {"name": "cpu", "target": target}}),
+        );
     }
     if !metrics.is_empty() {
         spec.insert("metrics".into(), metrics.into());
@@ -162,7 +184,10 @@ mod tests {
             "behavior": {"scaleUp": {"selectPolicy": "Max"}}}});
         let mut seen = stored.clone();
         hpa_to_v1(&mut seen);
-        assert_eq!(seen["spec"], json!({"maxReplicas": 3, "targetCPUUtilizationPercentage": 60}));
+        assert_eq!(
+            seen["spec"],
+            json!({"maxReplicas": 3, "targetCPUUtilizationPercentage": 60})
+        );
         hpa_to_v2(&mut seen);
         assert_eq!(seen, stored);
     }

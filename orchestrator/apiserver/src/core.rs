@@ -85,15 +85,19 @@ impl Core {
     /// Opens the state over a store and writes the first objects of a cluster.
     pub(crate) async fn open(options: Options) -> Result<Arc<Core>, StartError> {
         let table = table(KubeVersion::DEFAULT);
-        let tokens = Tokens::new(options.pki.service_account_key()).ok_or_else(|| StartError::Tls {
-            why: "the key for ServiceAccount tokens is not an ECDSA P-256 key".to_owned(),
-        })?;
+        let tokens =
+            Tokens::new(options.pki.service_account_key()).ok_or_else(|| StartError::Tls {
+                why: "the key for ServiceAccount tokens is not an ECDSA P-256 key".to_owned(),
+            })?;
         let core = Arc::new(Core {
             store: options.store,
             table,
             registry: Registry::new(table),
             tokens,
-            ranges: Ranges { cidr: options.cidr, node_ports: options.node_ports },
+            ranges: Ranges {
+                cidr: options.cidr,
+                node_ports: options.node_ports,
+            },
             discovery: Discovery::default(),
             openapi: OpenApi::default(),
             pki: options.pki,
@@ -128,7 +132,10 @@ impl Core {
     }
 
     pub(crate) fn rbac(&self) -> Arc<Rbac> {
-        self.rbac.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rbac
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Returns who makes a request.
@@ -159,7 +166,13 @@ impl Core {
     }
 
     fn impersonate(&self, user: Arc<User>, headers: &HeaderMap) -> Result<Arc<User>, Failure> {
-        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or("")
+                .to_owned()
+        };
         let name = text("impersonate-user");
         let groups: Vec<String> = headers
             .get_all("impersonate-group")
@@ -169,13 +182,19 @@ impl Core {
         if name.is_empty() {
             return match groups.is_empty() && text("impersonate-uid").is_empty() {
                 true => Ok(user),
-                false => Err(Failure::bad_request("requested [groups] without impersonating a user")),
+                false => Err(Failure::bad_request(
+                    "requested [groups] without impersonating a user",
+                )),
             };
         }
         let check = |resource: &str, name: &str| {
-            let account = name.strip_prefix("system:serviceaccount:").and_then(|s| s.split_once(':'));
+            let account = name
+                .strip_prefix("system:serviceaccount:")
+                .and_then(|s| s.split_once(':'));
             let (resource, namespace, name) = match account {
-                Some((namespace, name)) if resource == "users" => ("serviceaccounts", namespace, name),
+                Some((namespace, name)) if resource == "users" => {
+                    ("serviceaccounts", namespace, name)
+                }
                 _ => (resource, "", name),
             };
             let wanted = Attributes {
@@ -191,31 +210,57 @@ impl Core {
         for group in &groups {
             check("groups", group)?;
         }
-        let mut other = User { name: name.clone(), uid: text("impersonate-uid"), groups, extra: Vec::new() };
-        if let (Some((namespace, _)), true) = (other.as_service_account(), other.groups.is_empty()) {
+        let mut other = User {
+            name: name.clone(),
+            uid: text("impersonate-uid"),
+            groups,
+            extra: Vec::new(),
+        };
+        if let (Some((namespace, _)), true) = (other.as_service_account(), other.groups.is_empty())
+        {
             let namespace = namespace.to_owned();
-            other.groups =
-                vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
+            other.groups = vec![
+                "system:serviceaccounts".into(),
+                format!("system:serviceaccounts:{namespace}"),
+            ];
         }
         if name != "system:anonymous" && !other.in_group(crate::auth::user::AUTHENTICATED) {
-            other.groups.push(crate::auth::user::AUTHENTICATED.to_owned());
+            other
+                .groups
+                .push(crate::auth::user::AUTHENTICATED.to_owned());
         }
         Ok(Arc::new(other))
     }
 
     /// Returns the user behind a token and the audiences it is good for among those asked, when the
     /// token is valid and its account and pod still exist.
-    pub(crate) async fn user_of_token(&self, token: &str, audiences: &[String]) -> Option<(User, Vec<String>)> {
-        let claims = self.tokens.verify(token, jiff::Timestamp::now().as_second())?;
-        let good: Vec<String> =
-            audiences.iter().filter(|a| claims.audiences.contains(a)).cloned().collect();
+    pub(crate) async fn user_of_token(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Option<(User, Vec<String>)> {
+        let claims = self
+            .tokens
+            .verify(token, jiff::Timestamp::now().as_second())?;
+        let good: Vec<String> = audiences
+            .iter()
+            .filter(|a| claims.audiences.contains(a))
+            .cloned()
+            .collect();
         if good.is_empty() || !self.claims_hold(&claims).await {
             return None;
         }
         let mut user = User::service_account(&claims.namespace, &claims.account);
         user.uid = claims.account_uid;
-        user.extra.push(("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={}", claims.id)]));
-        for bound in claims.bound.iter().filter(|b| b.kind == "pod" || b.kind == "node") {
+        user.extra.push((
+            "authentication.kubernetes.io/credential-id".into(),
+            vec![format!("JTI={}", claims.id)],
+        ));
+        for bound in claims
+            .bound
+            .iter()
+            .filter(|b| b.kind == "pod" || b.kind == "node")
+        {
             let key = |what: &str| format!("authentication.kubernetes.io/{}-{what}", bound.kind);
             user.extra.push((key("name"), vec![bound.name.clone()]));
             user.extra.push((key("uid"), vec![bound.uid.clone()]));
@@ -230,7 +275,10 @@ impl Core {
             _ => false,
         };
         let namespace = &claims.namespace;
-        let account = format!("/registry/core/serviceaccounts/{namespace}/{}", claims.account);
+        let account = format!(
+            "/registry/core/serviceaccounts/{namespace}/{}",
+            claims.account
+        );
         if !has_uid(account, &claims.account_uid).await {
             return false;
         }
@@ -278,28 +326,62 @@ impl Core {
             "User {:?} cannot {} resource {resource:?} in API group {:?} {place}",
             user.name, wanted.verb, wanted.group
         );
-        let subject = Subject { group: &wanted.group, plural: &wanted.resource, name: &wanted.name };
+        let subject = Subject {
+            group: &wanted.group,
+            plural: &wanted.resource,
+            name: &wanted.name,
+        };
         Err(Failure::forbidden(subject, &why))
     }
 
     /// Returns a stored object.
-    pub(crate) async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Entry>, Failure> {
-        let found = self.store.get(&resource.key(namespace, name)).await.map_err(store_failure)?;
+    pub(crate) async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Entry>, Failure> {
+        let found = self
+            .store
+            .get(&resource.key(namespace, name))
+            .await
+            .map_err(store_failure)?;
         found.ok_or_else(|| Failure::not_found(resource.subject(name)))
     }
 
     /// Returns a stored object of a built-in kind, decoded, if there is one.
-    pub(crate) async fn peek(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Result<Option<Value>, Failure> {
+    pub(crate) async fn peek(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, Failure> {
         let resources = self.registry.now();
-        let Some(resource) = resources.stored(group, plural) else { return Ok(None) };
-        let entry = self.store.get(&resource.key(namespace, name)).await.map_err(store_failure)?;
+        let Some(resource) = resources.stored(group, plural) else {
+            return Ok(None);
+        };
+        let entry = self
+            .store
+            .get(&resource.key(namespace, name))
+            .await
+            .map_err(store_failure)?;
         Ok(entry.and_then(|e| object::decode(&e.value, e.mod_revision.0)))
     }
 
     /// Stores an object that must not be there yet.
-    pub(crate) async fn insert(&self, resource: &Resource, namespace: &str, name: &str, object: &Value) -> Result<Arc<Entry>, Failure> {
+    pub(crate) async fn insert(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<Arc<Entry>, Failure> {
         let bytes = Bytes::from(object::encode(object));
-        let put = self.store.put(&resource.key(namespace, name), bytes, Expect::Absent).await;
+        let put = self
+            .store
+            .put(&resource.key(namespace, name), bytes, Expect::Absent)
+            .await;
         put.map_err(|error| match error {
             StoreError::Conflict { .. } => Failure::already_exists(resource.subject(name)),
             other => store_failure(other),
@@ -333,7 +415,11 @@ impl Core {
 async fn follow(core: Arc<Core>, prefix: &'static str) {
     loop {
         let reload = async {
-            let after = if prefix == RBAC_PREFIX { core.load_rbac().await? } else { crate::crd::load(&core).await? };
+            let after = if prefix == RBAC_PREFIX {
+                core.load_rbac().await?
+            } else {
+                crate::crd::load(&core).await?
+            };
             let mut watch = core.store.watch(prefix, Some(after)).await?;
             watch.next().await.transpose().map(|event| event.is_some())
         };
@@ -359,7 +445,9 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
             Failure::expired(format!("too old resource version: {asked} ({compacted})"))
         }
         StoreError::Future { asked, current } => Failure::future_revision(asked.0, current.0),
-        StoreError::TooLarge { .. } => Failure::new(413, "RequestEntityTooLarge", error.to_string()),
+        StoreError::TooLarge { .. } => {
+            Failure::new(413, "RequestEntityTooLarge", error.to_string())
+        }
         StoreError::Failed { .. } | StoreError::Closed => Failure::unavailable(error.to_string()),
         other => Failure::internal(other),
     }

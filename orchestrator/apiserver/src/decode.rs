@@ -94,7 +94,10 @@ pub(crate) fn parse(call: &Call) -> Result<(Value, Vec<String>), Failure> {
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode::from_yaml(&call.body),
         "application/vnd.kubernetes.protobuf" => {
             let value = ordain_orchestrator_api::protobuf::decode(call.core.table, &call.body);
-            return Ok((value.map_err(|e| Failure::from(ordain_orchestrator_api::Status::from(e)))?, Vec::new()));
+            return Ok((
+                value.map_err(|e| Failure::from(ordain_orchestrator_api::Status::from(e)))?,
+                Vec::new(),
+            ));
         }
         _ => return Err(Failure::unsupported_media_type(ACCEPTED)),
     };
@@ -148,8 +151,9 @@ pub(crate) fn typed(
     check_kind(&value, &resource.api_version(), &resource.kind)?;
     let validation = Validation::of(call)?;
     let unknown = match (&resource.custom, resource.ty) {
-        (Some(custom), _) => crate::custom::conform(custom, &mut value)
-            .map_err(|why| wrong_type(resource, why))?,
+        (Some(custom), _) => {
+            crate::custom::conform(custom, &mut value).map_err(|why| wrong_type(resource, why))?
+        }
         (None, Some(ty)) => fit(call, ty, &mut value).map_err(|why| wrong_type(resource, why))?,
         (None, None) => Vec::new(),
     };

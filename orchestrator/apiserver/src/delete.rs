@@ -45,7 +45,11 @@ impl Options {
             given = decode::other(call, "", "v1", "DeleteOptions").or_else(|failure| {
                 // Typed clients of other groups send their own group's DeleteOptions.
                 let (value, _) = decode::parse(call)?;
-                if str_at(&value, &["kind"]) == "DeleteOptions" { Ok(value) } else { Err(failure) }
+                if str_at(&value, &["kind"]) == "DeleteOptions" {
+                    Ok(value)
+                } else {
+                    Err(failure)
+                }
             })?;
         }
         let grace = match int_at(&given, &["gracePeriodSeconds"]) {
@@ -77,7 +81,11 @@ impl Options {
 
     /// Returns options that ask for nothing special.
     pub(crate) fn with_grace(grace: Option<i64>, dry_run: bool) -> Options {
-        Options { grace, dry_run, ..Options::default() }
+        Options {
+            grace,
+            dry_run,
+            ..Options::default()
+        }
     }
 }
 
@@ -99,7 +107,16 @@ pub(crate) async fn one(call: &Call) -> Result<Answer, Failure> {
             // Kinds whose storage says `ReturnDeletedObject`.
             let whole = matches!(
                 (resource.group.as_str(), resource.plural.as_str()),
-                ("", "pods" | "services" | "serviceaccounts" | "persistentvolumes" | "persistentvolumeclaims" | "resourcequotas" | "podtemplates")
+                (
+                    "",
+                    "pods"
+                        | "services"
+                        | "serviceaccounts"
+                        | "persistentvolumes"
+                        | "persistentvolumeclaims"
+                        | "resourcequotas"
+                        | "podtemplates"
+                )
             );
             if whole {
                 let form = negotiate::form(&call.headers)?;
@@ -123,8 +140,10 @@ pub(crate) async fn collection(call: &Call) -> Result<Answer, Failure> {
     let mut items = Vec::new();
     for entry in &listed.entries {
         let object = read::load(&call.resource, entry)?;
-        let (namespace, name) =
-            (str_at(&object, &["metadata", "namespace"]), str_at(&object, &["metadata", "name"]));
+        let (namespace, name) = (
+            str_at(&object, &["metadata", "namespace"]),
+            str_at(&object, &["metadata", "name"]),
+        );
         match remove(call, name, namespace, &options).await {
             Ok(Outcome::Gone(object) | Outcome::Marked(object)) => items.push(object),
             // Somebody else was faster, which is what was wanted.
@@ -145,15 +164,24 @@ pub(crate) async fn collection(call: &Call) -> Result<Answer, Failure> {
 }
 
 /// Deletes an object, or marks it for deletion.
-pub(crate) async fn remove(call: &Call, name: &str, namespace: &str, options: &Options) -> Result<Outcome, Failure> {
+pub(crate) async fn remove(
+    call: &Call,
+    name: &str,
+    namespace: &str,
+    options: &Options,
+) -> Result<Outcome, Failure> {
     let resource = &call.resource;
     if resource.is("", "namespaces") && IMMORTAL.contains(&name) {
-        return Err(Failure::forbidden(resource.subject(name), "this namespace may not be deleted"));
+        return Err(Failure::forbidden(
+            resource.subject(name),
+            "this namespace may not be deleted",
+        ));
     }
     for _ in 0..TRIES_MAX {
         let entry = call.core.get(resource, namespace, name).await?;
-        let old = object::decode(&entry.value, entry.mod_revision.0)
-            .ok_or_else(|| Failure::internal(format!("the stored object {} is damaged", entry.key)))?;
+        let old = object::decode(&entry.value, entry.mod_revision.0).ok_or_else(|| {
+            Failure::internal(format!("the stored object {} is damaged", entry.key))
+        })?;
         check(call, name, &old, options)?;
         let mut new = old.clone();
         mark(call, &mut new, options, Timestamp::now());
@@ -161,23 +189,35 @@ pub(crate) async fn remove(call: &Call, name: &str, namespace: &str, options: &O
         let gone = is_finished(&new);
         if options.dry_run {
             let object = convert::to_version(resource, new);
-            return Ok(if gone { Outcome::Gone(object) } else { Outcome::Marked(object) });
+            return Ok(if gone {
+                Outcome::Gone(object)
+            } else {
+                Outcome::Marked(object)
+            });
         }
         let result = if gone {
-            call.core.store.delete(&entry.key, expect).await.map(|deleted| {
-                let mut last = old;
-                object::set_revision(&mut last, deleted.revision.0);
-                Outcome::Gone(convert::to_version(resource, last))
-            })
+            call.core
+                .store
+                .delete(&entry.key, expect)
+                .await
+                .map(|deleted| {
+                    let mut last = old;
+                    object::set_revision(&mut last, deleted.revision.0);
+                    Outcome::Gone(convert::to_version(resource, last))
+                })
         } else {
             let bytes = Bytes::from(object::encode(&new));
             if bytes == entry.value {
                 return Ok(Outcome::Marked(convert::to_version(resource, old)));
             }
-            call.core.store.put(&entry.key, bytes, expect).await.map(|entry| {
-                object::set_revision(&mut new, entry.mod_revision.0);
-                Outcome::Marked(convert::to_version(resource, new))
-            })
+            call.core
+                .store
+                .put(&entry.key, bytes, expect)
+                .await
+                .map(|entry| {
+                    object::set_revision(&mut new, entry.mod_revision.0);
+                    Outcome::Marked(convert::to_version(resource, new))
+                })
         };
         match result {
             Ok(outcome) => {
@@ -187,7 +227,9 @@ pub(crate) async fn remove(call: &Call, name: &str, namespace: &str, options: &O
                 return Ok(outcome);
             }
             Err(StoreError::Conflict { .. }) => {}
-            Err(StoreError::NotFound { .. }) => return Err(Failure::not_found(resource.subject(name))),
+            Err(StoreError::NotFound { .. }) => {
+                return Err(Failure::not_found(resource.subject(name)));
+            }
             Err(error) => return Err(store_failure(error)),
         }
     }
@@ -198,7 +240,10 @@ fn check(call: &Call, name: &str, object: &Value, options: &Options) -> Result<(
     let subject = call.resource.subject(name);
     let uid = str_at(object, &["metadata", "uid"]);
     if !options.uid.is_empty() && options.uid != uid {
-        let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {uid}", options.uid);
+        let why = format!(
+            "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
+            options.uid
+        );
         return Err(Failure::conflict(subject, &why));
     }
     let revision = object::revision_of(object);
@@ -217,27 +262,43 @@ fn mark(call: &Call, object: &mut Value, options: &Options, now: Timestamp) {
     let resource = &call.resource;
     let deleting = at(object, &["metadata", "deletionTimestamp"]).is_some();
     let pod = resource.is("", "pods");
-    let grace = if pod { kinds::grace_seconds(object, options.grace) } else { 0 };
+    let grace = if pod {
+        kinds::grace_seconds(object, options.grace)
+    } else {
+        0
+    };
     let namespace = resource.is("", "namespaces");
     let current = int_at(object, &["metadata", "deletionGracePeriodSeconds"]);
     let metadata = entry_map(as_map(object), "metadata");
     // A second delete may shorten the grace period, never lengthen it.
     if !deleting || current.is_some_and(|c| grace < c) {
-        let end = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
+        let end = now
+            .checked_add(SignedDuration::from_secs(grace))
+            .unwrap_or(now);
         metadata.insert("deletionTimestamp".into(), object::time_text(end).into());
         metadata.insert("deletionGracePeriodSeconds".into(), grace.into());
-        if let Some(generation) = metadata.get("generation").and_then(Value::as_i64).filter(|_| !deleting) {
+        if let Some(generation) = metadata
+            .get("generation")
+            .and_then(Value::as_i64)
+            .filter(|_| !deleting)
+        {
             metadata.insert("generation".into(), (generation + 1).into());
         }
     }
-    let mut finalizers: Vec<Value> =
-        metadata.get("finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut finalizers: Vec<Value> = metadata
+        .get("finalizers")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let wanted = match options.policy.as_str() {
         "Orphan" => Some(ORPHAN),
         "Foreground" => Some(FOREGROUND),
         "Background" => None,
         // Without a wish, what the object already carries stands.
-        _ => finalizers.iter().filter_map(Value::as_str).find_map(|f| [ORPHAN, FOREGROUND].into_iter().find(|k| *k == f)),
+        _ => finalizers
+            .iter()
+            .filter_map(Value::as_str)
+            .find_map(|f| [ORPHAN, FOREGROUND].into_iter().find(|k| *k == f)),
     };
     finalizers.retain(|f| !matches!(f.as_str(), Some(ORPHAN | FOREGROUND)));
     finalizers.extend(wanted.map(Value::from));

@@ -36,12 +36,24 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     /// Answers `/api` or `/apis`.
-    pub(crate) fn root(&self, core_group: bool, resources: &Resources, headers: &HeaderMap) -> Answer {
+    pub(crate) fn root(
+        &self,
+        core_group: bool,
+        resources: &Resources,
+        headers: &HeaderMap,
+    ) -> Answer {
         let aggregated = negotiate::clauses(headers)
             .take_while(|c| !(c.media == "application/json" && c.kind.is_empty()))
             .find(|c| c.group == "apidiscovery.k8s.io" && matches!(c.version, "v2" | "v2beta1"));
         let Some(clause) = aggregated else {
-            return body::json(200, &if core_group { api_versions() } else { group_list(resources) });
+            return body::json(
+                200,
+                &if core_group {
+                    api_versions()
+                } else {
+                    group_list(resources)
+                },
+            );
         };
         let beta = clause.version == "v2beta1";
         let document = self.document(resources, usize::from(!core_group) * 2 + usize::from(beta));
@@ -50,7 +62,9 @@ impl Discovery {
             clause.version
         );
         let etag = format!("\"{}\"", document.etag);
-        let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+        let known = headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|v| v.to_str().ok());
         let mut answer = if known == Some(etag.as_str()) {
             body::bytes(304, &content_type, Bytes::new())
         } else {
@@ -59,16 +73,28 @@ impl Discovery {
         if let Ok(value) = HeaderValue::from_str(&etag) {
             answer.headers_mut().insert(header::ETAG, value);
         }
-        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
-        answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+        answer
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+        answer
+            .headers_mut()
+            .insert(header::VARY, HeaderValue::from_static("Accept"));
         answer
     }
 
     fn document(&self, resources: &Resources, which: usize) -> Document {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.as_ref().is_none_or(|(generation, _)| *generation != resources.generation) {
-            let documents = [(true, "v2"), (true, "v2beta1"), (false, "v2"), (false, "v2beta1")]
-                .map(|(core, version)| make(aggregated(resources, core, version)));
+        if cache
+            .as_ref()
+            .is_none_or(|(generation, _)| *generation != resources.generation)
+        {
+            let documents = [
+                (true, "v2"),
+                (true, "v2beta1"),
+                (false, "v2"),
+                (false, "v2beta1"),
+            ]
+            .map(|(core, version)| make(aggregated(resources, core, version)));
             *cache = Some((resources.generation, documents));
         }
         cache.as_ref().expect("filled above").1[which].clone()
@@ -77,7 +103,10 @@ impl Discovery {
 
 fn make(value: Value) -> Document {
     let bytes = Bytes::from(serde_json::to_vec(&value).unwrap_or_default());
-    let etag = Sha256::digest(&bytes).iter().map(|b| format!("{b:02X}")).collect();
+    let etag = Sha256::digest(&bytes)
+        .iter()
+        .map(|b| format!("{b:02X}"))
+        .collect();
     Document { bytes, etag }
 }
 
@@ -85,7 +114,10 @@ fn make(value: Value) -> Document {
 fn groups(resources: &Resources) -> Vec<(&str, Vec<&str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for resource in &resources.all {
-        match groups.iter_mut().find(|(group, _)| *group == resource.group) {
+        match groups
+            .iter_mut()
+            .find(|(group, _)| *group == resource.group)
+        {
             None => groups.push((&resource.group, vec![&resource.version])),
             Some((_, versions)) if !versions.contains(&resource.version.as_str()) => {
                 versions.push(&resource.version);
@@ -99,8 +131,15 @@ fn groups(resources: &Resources) -> Vec<(&str, Vec<&str>)> {
     groups
 }
 
-fn in_version<'a>(resources: &'a Resources, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Resource>> {
-    resources.all.iter().filter(move |r| r.group == group && r.version == version)
+fn in_version<'a>(
+    resources: &'a Resources,
+    group: &'a str,
+    version: &'a str,
+) -> impl Iterator<Item = &'a Arc<Resource>> {
+    resources
+        .all
+        .iter()
+        .filter(move |r| r.group == group && r.version == version)
 }
 
 fn aggregated(resources: &Resources, core: bool, version: &str) -> Value {
@@ -111,11 +150,16 @@ fn aggregated(resources: &Resources, core: bool, version: &str) -> Value {
             let versions: Vec<Value> = versions
                 .into_iter()
                 .map(|v| {
-                    let list: Vec<Value> = in_version(resources, group, v).map(|r| one(r)).collect();
+                    let list: Vec<Value> =
+                        in_version(resources, group, v).map(|r| one(r)).collect();
                     json!({"version": v, "resources": list, "freshness": "Current"})
                 })
                 .collect();
-            let metadata = if core { json!({}) } else { json!({"name": group}) };
+            let metadata = if core {
+                json!({})
+            } else {
+                json!({"name": group})
+            };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
@@ -186,8 +230,10 @@ fn group_list(resources: &Resources) -> Value {
 /// Answers `/apis/GROUP`.
 pub(crate) fn group(resources: &Resources, group: &str) -> Result<Answer, Failure> {
     let all = groups(resources);
-    let (_, versions) =
-        all.iter().find(|(g, _)| *g == group && !g.is_empty()).ok_or_else(Failure::no_route)?;
+    let (_, versions) = all
+        .iter()
+        .find(|(g, _)| *g == group && !g.is_empty())
+        .ok_or_else(Failure::no_route)?;
     let mut value = group_value(group, versions);
     value["kind"] = "APIGroup".into();
     value["apiVersion"] = "v1".into();
@@ -195,7 +241,11 @@ pub(crate) fn group(resources: &Resources, group: &str) -> Result<Answer, Failur
 }
 
 /// Answers `/api/v1` and `/apis/GROUP/VERSION`.
-pub(crate) fn resource_list(resources: &Resources, group: &str, version: &str) -> Result<Answer, Failure> {
+pub(crate) fn resource_list(
+    resources: &Resources,
+    group: &str,
+    version: &str,
+) -> Result<Answer, Failure> {
     let mut list = Vec::new();
     for resource in in_version(resources, group, version) {
         let mut entry = json!({

@@ -29,12 +29,20 @@ pub(crate) async fn expire(core: Arc<Core>) {
 }
 
 async fn sweep(core: &Core, now: Timestamp) -> Result<(), ordain_orchestrator_store::Error> {
-    let page = core.store.list(Range::prefix("/registry/core/events/")).await?;
+    let page = core
+        .store
+        .list(Range::prefix("/registry/core/events/"))
+        .await?;
     for entry in page.entries {
-        let Some(event) = object::decode(&entry.value, 0) else { continue };
+        let Some(event) = object::decode(&entry.value, 0) else {
+            continue;
+        };
         if is_over(&event, now) {
             // Written again in between: it lives on.
-            let _ = core.store.delete(&entry.key, Expect::Exactly(entry.mod_revision)).await;
+            let _ = core
+                .store
+                .delete(&entry.key, Expect::Exactly(entry.mod_revision))
+                .await;
         }
     }
     Ok(())
@@ -48,7 +56,10 @@ fn is_over(event: &Value, now: Timestamp) -> bool {
         &["eventTime"],
         &["metadata", "creationTimestamp"],
     ];
-    let last = times.iter().filter_map(|path| str_at(event, path).parse::<Timestamp>().ok()).max();
+    let last = times
+        .iter()
+        .filter_map(|path| str_at(event, path).parse::<Timestamp>().ok())
+        .max();
     last.is_some_and(|time| now.as_second() - time.as_second() > LIFETIME_SECONDS)
 }
 
@@ -61,7 +72,10 @@ mod tests {
     fn an_event_is_over_an_hour_after_its_last_sign() {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().expect("a time");
         let created = "2026-01-01T10:00:00Z";
-        assert!(is_over(&json!({"metadata": {"creationTimestamp": created}}), now));
+        assert!(is_over(
+            &json!({"metadata": {"creationTimestamp": created}}),
+            now
+        ));
         let again = json!({"metadata": {"creationTimestamp": created}, "lastTimestamp": "2026-01-01T11:30:00Z"});
         assert!(!is_over(&again, now));
         assert!(!is_over(&json!({}), now));

@@ -24,7 +24,9 @@ pub(crate) fn bool_at(value: &Value, path: &[&str]) -> bool {
 
 /// Returns the list at a path; absent and null are empty.
 pub(crate) fn list_at<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// Returns the mapping at a path, if it is one.
@@ -33,12 +35,20 @@ pub(crate) fn map_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Map<Stri
 }
 
 /// Returns the mapping at a path for writing, if all of the path is there.
-pub(crate) fn map_at_mut<'a>(value: &'a mut Value, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
-    path.iter().try_fold(value, |v, field| v.get_mut(field))?.as_object_mut()
+pub(crate) fn map_at_mut<'a>(
+    value: &'a mut Value,
+    path: &[&str],
+) -> Option<&'a mut Map<String, Value>> {
+    path.iter()
+        .try_fold(value, |v, field| v.get_mut(field))?
+        .as_object_mut()
 }
 
 /// Returns the mapping in `field`, making an empty one when it is absent or not a mapping.
-pub(crate) fn entry_map<'a>(map: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
+pub(crate) fn entry_map<'a>(
+    map: &'a mut Map<String, Value>,
+    field: &str,
+) -> &'a mut Map<String, Value> {
     let slot = map.entry(field).or_insert(Value::Null);
     as_map(slot)
 }
@@ -53,7 +63,8 @@ pub(crate) fn as_map(slot: &mut Value) -> &mut Map<String, Value> {
 
 /// Returns the mapping at a path, making what is missing.
 pub(crate) fn make_map<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Map<String, Value> {
-    path.iter().fold(as_map(value), |map, field| entry_map(map, field))
+    path.iter()
+        .fold(as_map(value), |map, field| entry_map(map, field))
 }
 
 /// Sets a field when it is absent or null.
@@ -69,7 +80,11 @@ pub(crate) fn default(map: &mut Map<String, Value>, field: &str, value: impl Int
 
 /// Sets a string field when it is absent, null or empty (Go's zero value).
 pub(crate) fn default_str(map: &mut Map<String, Value>, field: &str, value: &str) {
-    if map.get(field).and_then(Value::as_str).unwrap_or("").is_empty()
+    if map
+        .get(field)
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .is_empty()
         && map.get(field).is_none_or(|v| v.is_string() || v.is_null())
     {
         map.insert(field.to_owned(), value.into());
@@ -78,7 +93,10 @@ pub(crate) fn default_str(map: &mut Map<String, Value>, field: &str, value: &str
 
 /// Sets a number field when it is absent, null or zero (Go's zero value).
 pub(crate) fn default_number(map: &mut Map<String, Value>, field: &str, value: i64) {
-    if map.get(field).is_none_or(|v| v.is_null() || v.as_i64() == Some(0)) {
+    if map
+        .get(field)
+        .is_none_or(|v| v.is_null() || v.as_i64() == Some(0))
+    {
         map.insert(field.to_owned(), value.into());
     }
 }
@@ -90,7 +108,10 @@ pub(crate) fn each_map(
     mut f: impl FnMut(&mut Map<String, Value>),
 ) {
     if let Some(Value::Array(items)) = map.get_mut(field) {
-        items.iter_mut().filter_map(Value::as_object_mut).for_each(&mut f);
+        items
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(&mut f);
     }
 }
 

@@ -5,8 +5,7 @@
 use jiff::Timestamp;
 use ordain_orchestrator_api::{
     apply::{self, FieldSet, Schema, Writer},
-    conform,
-    decode as parsing,
+    conform, decode as parsing,
 };
 use serde_json::Value;
 
@@ -44,7 +43,9 @@ fn schema<'a>(core: &'a Core, resource: &'a Resource, stored: bool) -> Schema<'a
     if let Some(custom) = &resource.custom {
         return Schema::of_custom_resource(core.table, &custom.schema);
     }
-    let kind = core.table.kind_of(&resource.storage_version, &resource.kind);
+    let kind = core
+        .table
+        .kind_of(&resource.storage_version, &resource.kind);
     match kind.map(|k| k.ty).filter(|_| stored).or(resource.ty) {
         Some(ty) => Schema::of_type(core.table, ty),
         None => Schema::deduced(),
@@ -53,7 +54,13 @@ fn schema<'a>(core: &'a Core, resource: &'a Resource, stored: bool) -> Schema<'a
 
 /// Returns a new object in its stored version with its managed fields, after any write but an
 /// apply. `old` is what was stored before.
-pub(crate) fn track(call: &Call, old: Option<&Value>, new: Value, manager: &str, part: Part) -> Value {
+pub(crate) fn track(
+    call: &Call,
+    old: Option<&Value>,
+    new: Value,
+    manager: &str,
+    part: Part,
+) -> Value {
     let resource = &call.resource;
     let writer = Writer {
         manager,
@@ -62,7 +69,12 @@ pub(crate) fn track(call: &Call, old: Option<&Value>, new: Value, manager: &str,
         now: Timestamp::now(),
         ignored: &ignored(resource, part),
     };
-    apply::track_update(&schema(&call.core, resource, true), old.unwrap_or(&Value::Null), new, writer)
+    apply::track_update(
+        &schema(&call.core, resource, true),
+        old.unwrap_or(&Value::Null),
+        new,
+        writer,
+    )
 }
 
 /// Answers a server-side apply.
@@ -70,7 +82,12 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
     let manager = call.query.get("fieldManager");
     if manager.is_empty() {
         let cause = Cause::required("fieldManager", "is required for apply patch");
-        return Err(Failure::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+        return Err(Failure::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            &[cause],
+        ));
     }
     call.field_manager()?;
     let force = call.query.flag("force");
@@ -97,11 +114,14 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
             Ok(())
         })
         .await;
-        let missing = matches!(&changed, Err(failure) if failure.code == 404) && part == Part::Whole;
+        let missing =
+            matches!(&changed, Err(failure) if failure.code == 404) && part == Part::Whole;
         let (code, object) = if missing {
             let uid = str_at(&config, &["metadata", "uid"]);
             if !uid.is_empty() {
-                let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
                 return Err(Failure::conflict(resource.subject(&call.target.name), &why));
             }
             match write::insert(call, merge(&Value::Null)?, &Managing::Keep).await {
@@ -123,14 +143,26 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
 fn configuration(call: &Call, warnings: &mut Vec<String>) -> Result<Value, Failure> {
     let resource = &call.resource;
     let is_json = call.body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    let parsed = if is_json { parsing::from_json(&call.body) } else { parsing::from_yaml(&call.body) };
+    let parsed = if is_json {
+        parsing::from_json(&call.body)
+    } else {
+        parsing::from_yaml(&call.body)
+    };
     let parsed = parsed.map_err(|e| Failure::bad_request(format!("error decoding YAML: {e}")))?;
     let mut config = parsed.value;
     if !config.is_object() {
-        return Err(Failure::bad_request("the body of an apply must be an object"));
+        return Err(Failure::bad_request(
+            "the body of an apply must be an object",
+        ));
     }
     let metadata = entry_map(as_map(&mut config), "metadata");
-    let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
+    let text = |field: &str| {
+        metadata
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
     let (name, namespace) = (text("name"), text("namespace"));
     if !name.is_empty() && name != call.target.name {
         return Err(Failure::bad_request(format!(
@@ -158,11 +190,17 @@ fn configuration(call: &Call, warnings: &mut Vec<String>) -> Result<Value, Failu
     let mut fitted = config.clone();
     let unknown = match (&resource.custom, resource.ty) {
         (Some(custom), _) => crate::custom::conform(custom, &mut fitted),
-        (None, Some(ty)) => conform::conform(call.core.table, ty, &mut fitted).map_err(|e| e.to_string()),
+        (None, Some(ty)) => {
+            conform::conform(call.core.table, ty, &mut fitted).map_err(|e| e.to_string())
+        }
         (None, None) => Ok(Vec::new()),
     };
     let unknown = unknown.map_err(|why| {
-        Failure::from(conform::cannot_be_handled(&resource.kind, &resource.version, why))
+        Failure::from(conform::cannot_be_handled(
+            &resource.kind,
+            &resource.version,
+            why,
+        ))
     })?;
     Validation::of(call)?.judge(&unknown, &parsed.duplicates, warnings)?;
     Ok(if unknown.is_empty() { config } else { fitted })

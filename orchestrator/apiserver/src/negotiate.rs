@@ -38,7 +38,10 @@ pub(crate) fn clauses(headers: &HeaderMap) -> impl Iterator<Item = Clause<'_>> {
         .flat_map(|v| v.split(','))
         .map(|text| {
             let mut parts = text.split(';').map(str::trim);
-            let mut clause = Clause { media: parts.next().unwrap_or(""), ..Clause::default() };
+            let mut clause = Clause {
+                media: parts.next().unwrap_or(""),
+                ..Clause::default()
+            };
             for part in parts {
                 match part.split_once('=') {
                     Some(("as", v)) => clause.kind = v,
@@ -71,7 +74,9 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Failure> {
         match clause.kind {
             "" => return Ok(Form::Plain),
             "Table" if clause.group == "meta.k8s.io" => return Ok(Form::Table { beta }),
-            "PartialObjectMetadata" | "PartialObjectMetadataList" if clause.group == "meta.k8s.io" => {
+            "PartialObjectMetadata" | "PartialObjectMetadataList"
+                if clause.group == "meta.k8s.io" =>
+            {
                 return Ok(Form::Metadata { beta });
             }
             _ => {}
@@ -81,7 +86,10 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Failure> {
 }
 
 fn is_json(media: &str) -> bool {
-    matches!(media, "application/json" | "*/*" | "application/*" | "application/yaml" | "")
+    matches!(
+        media,
+        "application/json" | "*/*" | "application/*" | "application/yaml" | ""
+    )
 }
 
 #[cfg(test)]
@@ -98,8 +106,14 @@ mod tests {
     fn the_first_form_that_can_be_written_is_taken() {
         check("application/json", Some(Form::Plain));
         check("*/*", Some(Form::Plain));
-        check("application/vnd.kubernetes.protobuf, */*", Some(Form::Plain));
-        check("application/vnd.kubernetes.protobuf,application/json", Some(Form::Plain));
+        check(
+            "application/vnd.kubernetes.protobuf, */*",
+            Some(Form::Plain),
+        );
+        check(
+            "application/vnd.kubernetes.protobuf,application/json",
+            Some(Form::Plain),
+        );
         check(
             "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
             Some(Form::Table { beta: false }),

@@ -100,11 +100,20 @@ mod tests {
         });
         let stored = encode(&object);
         let text = String::from_utf8(stored.clone()).expect("text");
-        assert_eq!(text, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"metadata":{"x":1}}}"#);
+        assert_eq!(
+            text,
+            r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"metadata":{"x":1}}}"#
+        );
         let spliced: Value = serde_json::from_slice(&splice(&stored, 42)).expect("JSON");
-        assert_eq!(spliced["metadata"], json!({"resourceVersion": "42", "name": "a"}));
+        assert_eq!(
+            spliced["metadata"],
+            json!({"resourceVersion": "42", "name": "a"})
+        );
         assert_eq!(decode(&stored, 42), Some(spliced));
-        assert_eq!(&splice(br#"{"metadata":{}}"#, 1)[..], br#"{"metadata":{"resourceVersion":"1"}}"#);
+        assert_eq!(
+            &splice(br#"{"metadata":{}}"#, 1)[..],
+            br#"{"metadata":{"resourceVersion":"1"}}"#
+        );
         assert_eq!(&splice(b"junk", 1)[..], b"junk");
     }
 }

@@ -50,12 +50,16 @@ impl OpenApi {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Answer, Failure> {
-        let wanted = versions(resources).into_iter().find(|(g, v)| path_of(g, v) == path);
+        let wanted = versions(resources)
+            .into_iter()
+            .find(|(g, v)| path_of(g, v) == path);
         let (group, version) = wanted.ok_or_else(Failure::no_route)?;
         let packed = self.packed(table, resources, path, group, version);
         let mut answer = if body::accepts_gzip(headers) {
             let mut answer = body::bytes(200, "application/json", packed);
-            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             answer
         } else {
             let mut plain = Vec::new();
@@ -65,18 +69,31 @@ impl OpenApi {
         };
         let hash = hash_of(table, resources, group, version);
         let all = answer.headers_mut();
-        all.insert(header::VARY, HeaderValue::from_static("Accept-Encoding, Accept"));
+        all.insert(
+            header::VARY,
+            HeaderValue::from_static("Accept-Encoding, Accept"),
+        );
         if let Ok(value) = HeaderValue::from_str(&format!("\"{hash}\"")) {
             all.insert(header::ETAG, value);
         }
         // A document under its hash never changes.
         if query.get("hash") == hash {
-            all.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable, max-age=31536000"));
+            all.insert(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("public, immutable, max-age=31536000"),
+            );
         }
         Ok(answer)
     }
 
-    fn packed(&self, table: &'static Table, resources: &Resources, path: &str, group: &str, version: &str) -> Bytes {
+    fn packed(
+        &self,
+        table: &'static Table,
+        resources: &Resources,
+        path: &str,
+        group: &str,
+        version: &str,
+    ) -> Bytes {
         {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             if cache.0 != resources.generation {
@@ -106,31 +123,56 @@ fn versions(resources: &Resources) -> Vec<(&str, &str)> {
 }
 
 fn path_of(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
+    }
 }
 
 /// Names a document by what goes into it, so that the index costs no document.
 fn hash_of(table: &Table, resources: &Resources, group: &str, version: &str) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(format!("{} {} {group}/{version}", env!("CARGO_PKG_VERSION"), table.version()));
-    for resource in resources.all.iter().filter(|r| r.group == group && r.version == version) {
+    hasher.update(format!(
+        "{} {} {group}/{version}",
+        env!("CARGO_PKG_VERSION"),
+        table.version()
+    ));
+    for resource in resources
+        .all
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+    {
         hasher.update(resource.plural.as_bytes());
         if let Some(custom) = &resource.custom {
             hasher.update(custom.schema.to_string());
         }
     }
-    hasher.finalize().iter().take(32).map(|b| format!("{b:02X}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(32)
+        .map(|b| format!("{b:02X}"))
+        .collect()
 }
 
 fn build(table: &'static Table, resources: &Resources, group: &str, version: &str) -> Value {
-    let mut schemas = Schemas { table, done: BTreeMap::new() };
+    let mut schemas = Schemas {
+        table,
+        done: BTreeMap::new(),
+    };
     let mut paths = Map::new();
-    for resource in resources.all.iter().filter(|r| r.group == group && r.version == version) {
+    for resource in resources
+        .all
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+    {
         let name = schemas.resource(resource);
         add_paths(&mut paths, resource, &name);
     }
     for extra in ["Status", "DeleteOptions"] {
-        if let Some(ty) = table.type_named(&format!("io.k8s.apimachinery.pkg.apis.meta.v1.{extra}")) {
+        if let Some(ty) = table.type_named(&format!("io.k8s.apimachinery.pkg.apis.meta.v1.{extra}"))
+        {
             schemas.add(ty);
         }
     }
@@ -153,9 +195,7 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
     } else {
         format!("{root}/{}", resource.plural)
     };
-    let param = |name: &str, place: &str, kind: &str| {
-        json!({"name": name, "in": place, "required": place == "path", "schema": {"type": kind, "uniqueItems": true}})
-    };
+    let param = |name: &str, place: &str, kind: &str| json!({"name": name, "in": place, "required": place == "path", "schema": {"type": kind, "uniqueItems": true}});
     let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
     let operation = |action: &str| {
         let write = matches!(action, "post" | "put" | "patch");
@@ -166,16 +206,22 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
             "x-kubernetes-group-version-kind": gvk,
         });
         let media: &[&str] = match action {
-            "patch" if resource.custom.is_some() => {
-                &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
-            }
+            "patch" if resource.custom.is_some() => &[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/apply-patch+yaml",
+            ],
             "patch" => &[
                 "application/json-patch+json",
                 "application/merge-patch+json",
                 "application/strategic-merge-patch+json",
                 "application/apply-patch+yaml",
             ],
-            _ => &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"],
+            _ => &[
+                "application/json",
+                "application/yaml",
+                "application/vnd.kubernetes.protobuf",
+            ],
         };
         if write {
             let body = if action == "patch" {
@@ -183,8 +229,10 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
             } else {
                 reference.clone()
             };
-            let content: Map<String, Value> =
-                media.iter().map(|m| ((*m).to_owned(), json!({"schema": body}))).collect();
+            let content: Map<String, Value> = media
+                .iter()
+                .map(|m| ((*m).to_owned(), json!({"schema": body})))
+                .collect();
             operation["requestBody"] = json!({"content": content, "required": true});
             let mut parameters = vec![
                 param("dryRun", "query", "string"),
@@ -203,9 +251,11 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
     };
     let has = |verb: &str| resource.verbs.iter().any(|v| v == verb);
     let mut all = Map::new();
-    for (verb, method, action) in
-        [("list", "get", "list"), ("create", "post", "post"), ("deletecollection", "delete", "deletecollection")]
-    {
+    for (verb, method, action) in [
+        ("list", "get", "list"),
+        ("create", "post", "post"),
+        ("deletecollection", "delete", "deletecollection"),
+    ] {
         if has(verb) {
             all.insert(method.to_owned(), operation(action));
         }
@@ -217,7 +267,12 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
     all.insert("parameters".into(), path_parameters.clone().into());
     paths.insert(collection.clone(), Value::Object(all));
     let mut one = Map::new();
-    for (verb, method) in [("get", "get"), ("update", "put"), ("patch", "patch"), ("delete", "delete")] {
+    for (verb, method) in [
+        ("get", "get"),
+        ("update", "put"),
+        ("patch", "patch"),
+        ("delete", "delete"),
+    ] {
         if has(verb) {
             one.insert(method.to_owned(), operation(method));
         }
@@ -228,7 +283,10 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
         paths.insert(format!("{collection}/{{name}}"), Value::Object(one));
     }
     if resource.namespaced && has("list") {
-        paths.insert(format!("{root}/{}", resource.plural), json!({"get": operation("list")}));
+        paths.insert(
+            format!("{root}/{}", resource.plural),
+            json!({"get": operation("list")}),
+        );
     }
 }
 
@@ -246,7 +304,10 @@ impl Schemas {
         let mut group: Vec<&str> = resource.group.split('.').collect();
         group.reverse();
         let name = format!("{}.{}.{}", group.join("."), resource.version, resource.kind);
-        let mut schema = resource.custom.as_ref().map_or(json!({"type": "object"}), |c| c.schema.clone());
+        let mut schema = resource
+            .custom
+            .as_ref()
+            .map_or(json!({"type": "object"}), |c| c.schema.clone());
         if let Some(ty) = self.table.type_named(&format!("{META}.ObjectMeta")) {
             let meta = self.add(ty);
             schema["properties"]["metadata"] =
@@ -255,7 +316,8 @@ impl Schemas {
         for field in ["apiVersion", "kind"] {
             schema["properties"][field] = json!({"type": "string"});
         }
-        let gvk = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
+        let gvk =
+            json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
         schema["x-kubernetes-group-version-kind"] = json!([gvk]);
         self.done.insert(name.clone(), schema);
         name
@@ -282,7 +344,10 @@ impl Schemas {
         let mut required = Vec::new();
         for field in &ty.fields {
             let mut property = self.field(field);
-            describe(&mut property, ordain_schemas_docs::field(ty.name, field.name));
+            describe(
+                &mut property,
+                ordain_schemas_docs::field(ty.name, field.name),
+            );
             properties.insert(field.name.to_owned(), property);
             if field.required {
                 required.push(field.name);
@@ -308,10 +373,15 @@ impl Schemas {
     fn field(&mut self, field: &Field) -> Value {
         let mut schema = match &field.shape {
             // A `$ref` may have no siblings, so it is wrapped, as upstream does.
-            Shape::Struct(id) => json!({"allOf": [{"$ref": format!("#/components/schemas/{}", self.add(*id))}], "default": {}}),
+            Shape::Struct(id) => {
+                json!({"allOf": [{"$ref": format!("#/components/schemas/{}", self.add(*id))}], "default": {}})
+            }
             other => self.shape(other),
         };
-        if let Some(default) = field.default.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+        if let Some(default) = field
+            .default
+            .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        {
             schema["default"] = default;
         }
         if !field.enum_values.is_empty() && field.shape == Shape::String {
@@ -330,7 +400,11 @@ impl Schemas {
             schema["x-kubernetes-map-type"] = "atomic".into();
         }
         let mut strategies = Vec::new();
-        for (set, name) in [(field.patch.merge, "merge"), (field.patch.retain_keys, "retainKeys"), (field.patch.replace, "replace")] {
+        for (set, name) in [
+            (field.patch.merge, "merge"),
+            (field.patch.retain_keys, "retainKeys"),
+            (field.patch.replace, "replace"),
+        ] {
             if set {
                 strategies.push(name);
             }
@@ -353,14 +427,18 @@ impl Schemas {
             Shape::Double => json!({"type": "number", "format": "double"}),
             Shape::Bytes => json!({"type": "string", "format": "byte"}),
             Shape::Quantity => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
-            Shape::IntOrString => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
+            Shape::IntOrString => {
+                json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]})
+            }
             Shape::Time | Shape::MicroTime => json!({"type": "string", "format": "date-time"}),
             Shape::Duration => json!({"type": "string"}),
             Shape::RawExtension | Shape::FieldsV1 => json!({"type": "object"}),
             Shape::Json => json!({}),
             Shape::Struct(id) => json!({"$ref": format!("#/components/schemas/{}", self.add(*id))}),
             Shape::List(element) => json!({"type": "array", "items": self.shape(element)}),
-            Shape::Map(element) => json!({"type": "object", "additionalProperties": self.shape(element)}),
+            Shape::Map(element) => {
+                json!({"type": "object", "additionalProperties": self.shape(element)})
+            }
         }
     }
 }

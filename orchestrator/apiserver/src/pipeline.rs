@@ -11,11 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
 use crate::{
-    auth::{
-        rbac::Attributes,
-        token::ISSUER,
-        user::User,
-    },
+    auth::{rbac::Attributes, token::ISSUER, user::User},
     body::{self, Answer},
     core::{Core, Credentials},
     delete, discovery, negotiate, read,
@@ -59,8 +55,17 @@ impl Call {
 
     /// Returns the content type without parameters, in lower case.
     pub(crate) fn content_type(&self) -> String {
-        let value = self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        value.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+        let value = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok());
+        value
+            .unwrap_or("")
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .to_ascii_lowercase()
     }
 
     /// Returns who manages the fields that this request writes.
@@ -70,20 +75,40 @@ impl Call {
     pub(crate) fn field_manager(&self) -> Result<String, Failure> {
         let asked = self.query.get("fieldManager");
         if asked.len() > 128 || asked.chars().any(char::is_control) {
-            return Err(Failure::bad_request("fieldManager must be at most 128 printable characters"));
+            return Err(Failure::bad_request(
+                "fieldManager must be at most 128 printable characters",
+            ));
         }
         if !asked.is_empty() {
             return Ok(asked.to_owned());
         }
         // As upstream's `managerOrUserAgent`.
-        let agent = self.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let prefix: String = agent.split('/').next().unwrap_or("").chars().take(128).collect();
-        Ok(if prefix.is_empty() { "unknown".to_owned() } else { prefix })
+        let agent = self
+            .headers
+            .get(header::USER_AGENT)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("");
+        let prefix: String = agent
+            .split('/')
+            .next()
+            .unwrap_or("")
+            .chars()
+            .take(128)
+            .collect();
+        Ok(if prefix.is_empty() {
+            "unknown".to_owned()
+        } else {
+            prefix
+        })
     }
 }
 
 /// Answers a request. It always answers: failures become `Status` objects.
-pub(crate) async fn serve<B>(core: Arc<Core>, credentials: Credentials, request: Request<B>) -> Answer
+pub(crate) async fn serve<B>(
+    core: Arc<Core>,
+    credentials: Credentials,
+    request: Request<B>,
+) -> Answer
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: std::fmt::Display,
@@ -115,7 +140,9 @@ async fn answer(
     let Some(target) = route::target(&parts.method, path, &query) else {
         return plain(&core, &user, &resources, parts, &query);
     };
-    let found = resources.get(&target.group, &target.version, &target.plural).cloned();
+    let found = resources
+        .get(&target.group, &target.version, &target.plural)
+        .cloned();
     authorize(&core, &user, &target)?;
     let resource = found.ok_or_else(Failure::no_route)?;
     check_scope(&resource, &target)?;
@@ -149,7 +176,10 @@ fn authorize(core: &Core, user: &User, target: &Target) -> Result<(), Failure> {
     // (AuthorizePodWebsocketUpgradeCreatePermission).
     let runs = target.group.is_empty()
         && target.plural == "pods"
-        && matches!(target.subresource.as_str(), "exec" | "attach" | "portforward");
+        && matches!(
+            target.subresource.as_str(),
+            "exec" | "attach" | "portforward"
+        );
     if runs {
         wanted.verb = "create".to_owned();
     }
@@ -159,7 +189,11 @@ fn authorize(core: &Core, user: &User, target: &Target) -> Result<(), Failure> {
 fn check_scope(resource: &Resource, target: &Target) -> Result<(), Failure> {
     let all_namespaces = matches!(target.verb, Verb::List | Verb::Watch);
     let is_namespace = target.plural == "namespaces" && target.group.is_empty();
-    if resource.namespaced && target.namespace.is_empty() && !all_namespaces && !resource.is("", "pods") {
+    if resource.namespaced
+        && target.namespace.is_empty()
+        && !all_namespaces
+        && !resource.is("", "pods")
+    {
         return match target.verb {
             Verb::Create | Verb::DeleteCollection => {
                 Err(Failure::method_not_allowed("a namespace is needed"))
@@ -178,13 +212,20 @@ async fn dispatch(call: Call) -> Result<Answer, Failure> {
     if !call.target.subresource.is_empty() {
         return subresources::handle(call).await;
     }
+    if call.target.verb == Verb::Create && !call.target.name.is_empty() {
+        return Err(Failure::method_not_allowed("create"));
+    }
     if reviews::handles(&resource) {
         return reviews::handle(&call).await;
     }
     if resource.is("", "componentstatuses") {
         return read::component_statuses(&call);
     }
-    if !resource.verbs.iter().any(|v| v == call.target.verb.as_str()) {
+    if !resource
+        .verbs
+        .iter()
+        .any(|v| v == call.target.verb.as_str())
+    {
         return Err(Failure::method_not_allowed(call.target.verb.as_str()));
     }
     if resource.is("", "bindings") {
@@ -237,9 +278,13 @@ fn plain(
         ["apis", group] => discovery::group(resources, group),
         ["apis", group, version] => discovery::resource_list(resources, group, version),
         ["openapi", "v3"] => Ok(core.openapi.index(core.table, resources)),
-        ["openapi", "v3", rest @ ..] => {
-            core.openapi.document(core.table, resources, &rest.join("/"), query, &parts.headers)
-        }
+        ["openapi", "v3", rest @ ..] => core.openapi.document(
+            core.table,
+            resources,
+            &rest.join("/"),
+            query,
+            &parts.headers,
+        ),
         [".well-known", "openid-configuration"] => Ok(body::json(
             200,
             &json!({
@@ -260,7 +305,10 @@ fn plain(
 
 fn health(which: &str, query: &Query) -> Answer {
     if query.has("verbose") {
-        body::text(200, format!("[+]ping ok\n[+]store ok\n{which} check passed\n"))
+        body::text(
+            200,
+            format!("[+]ping ok\n[+]store ok\n{which} check passed\n"),
+        )
     } else {
         body::text(200, "ok")
     }
@@ -307,7 +355,11 @@ fn metrics(core: &Core) -> Answer {
 }
 
 /// Answers with one object in the form the client wants.
-pub(crate) fn object_answer(call: &Call, code: u16, object: &serde_json::Value) -> Result<Answer, Failure> {
+pub(crate) fn object_answer(
+    call: &Call,
+    code: u16,
+    object: &serde_json::Value,
+) -> Result<Answer, Failure> {
     let form = negotiate::form(&call.headers)?;
     Ok(body::json(code, &read::in_form(call, form, object)))
 }

@@ -13,8 +13,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    SanType,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
@@ -38,7 +39,9 @@ pub enum PkiError {
         source: io::Error,
     },
     /// A file is there but is not what it should be.
-    #[error("{path} is damaged: {what} (restore it, or remove the directory to make a new authority)")]
+    #[error(
+        "{path} is damaged: {what} (restore it, or remove the directory to make a new authority)"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -101,7 +104,10 @@ impl Pki {
     /// # Errors
     /// When the directory cannot be written or a file in it is damaged.
     pub fn open(dir: &Path) -> Result<Pki, PkiError> {
-        let at = |source, path: &Path| PkiError::File { path: path.to_owned(), source };
+        let at = |source, path: &Path| PkiError::File {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(dir).map_err(|e| at(e, dir))?;
         let (cert_path, key_path) = (dir.join("ca.crt"), dir.join("ca.key"));
         if !cert_path.exists() || !key_path.exists() {
@@ -134,8 +140,10 @@ impl Pki {
     pub fn in_memory() -> Result<Pki, PkiError> {
         let (cert, key) = new_authority()?;
         let sa = new_key("service accounts")?.serialize_pem();
-        Self::from_pem(&cert, &key, &sa)
-            .map_err(|(_, what)| PkiError::Damaged { path: "memory".into(), what })
+        Self::from_pem(&cert, &key, &sa).map_err(|(_, what)| PkiError::Damaged {
+            path: "memory".into(),
+            what,
+        })
     }
 
     fn from_pem(ca_pem: &str, key_pem: &str, sa_pem: &str) -> Result<Pki, (usize, String)> {
@@ -185,15 +193,25 @@ impl Pki {
     ///
     /// # Errors
     /// When a name is not a valid DNS name or the certificate cannot be made.
-    pub fn server(&self, common_name: &str, groups: &[&str], names: &[String]) -> Result<Pair, PkiError> {
+    pub fn server(
+        &self,
+        common_name: &str,
+        groups: &[&str],
+        names: &[String],
+    ) -> Result<Pair, PkiError> {
         let mut params = leaf(common_name, groups);
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         for name in names {
             let san = match name.parse::<IpAddr>() {
                 Ok(ip) => SanType::IpAddress(ip),
                 Err(_) => SanType::DnsName(name.as_str().try_into().map_err(|source| {
-                    PkiError::Issue { subject: name.clone(), source }
+                    PkiError::Issue {
+                        subject: name.clone(),
+                        source,
+                    }
                 })?),
             };
             if !params.subject_alt_names.contains(&san) {
@@ -207,8 +225,14 @@ impl Pki {
         let key = new_key(subject)?;
         let cert = params
             .signed_by(&key, &self.issuer)
-            .map_err(|source| PkiError::Issue { subject: subject.to_owned(), source })?;
-        Ok(Pair { cert_pem: cert.pem(), key_pem: key.serialize_pem() })
+            .map_err(|source| PkiError::Issue {
+                subject: subject.to_owned(),
+                source,
+            })?;
+        Ok(Pair {
+            cert_pem: cert.pem(),
+            key_pem: key.serialize_pem(),
+        })
     }
 }
 
@@ -227,8 +251,10 @@ pub fn kubeconfig(server: &str, ca_pem: &str, user: &str, pair: &Pair) -> String
 }
 
 fn new_key(subject: &str) -> Result<KeyPair, PkiError> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
-        .map_err(|source| PkiError::Issue { subject: subject.to_owned(), source })
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| PkiError::Issue {
+        subject: subject.to_owned(),
+        source,
+    })
 }
 
 fn new_authority() -> Result<(String, String), PkiError> {
@@ -241,17 +267,24 @@ fn new_authority() -> Result<(String, String), PkiError> {
         KeyUsagePurpose::DigitalSignature,
     ];
     params.not_after = (SystemTime::now() + CA_LIFETIME).into();
-    let cert = params
-        .self_signed(&key)
-        .map_err(|source| PkiError::Issue { subject: "the cluster CA".to_owned(), source })?;
+    let cert = params.self_signed(&key).map_err(|source| PkiError::Issue {
+        subject: "the cluster CA".to_owned(),
+        source,
+    })?;
     Ok((cert.pem(), key.serialize_pem()))
 }
 
 fn leaf(common_name: &str, organizations: &[&str]) -> CertificateParams {
     let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, DnValue::Utf8String(common_name.to_owned()));
+    name.push(
+        DnType::CommonName,
+        DnValue::Utf8String(common_name.to_owned()),
+    );
     // rcgen's name is a map, so a second organization rides in as a custom type of the same OID.
-    let kinds = [DnType::OrganizationName, DnType::CustomDnType(vec![2, 5, 4, 10])];
+    let kinds = [
+        DnType::OrganizationName,
+        DnType::CustomDnType(vec![2, 5, 4, 10]),
+    ];
     for (kind, group) in kinds.into_iter().zip(organizations) {
         name.push(kind, DnValue::Utf8String((*group).to_owned()));
     }
@@ -260,14 +293,20 @@ fn leaf(common_name: &str, organizations: &[&str]) -> CertificateParams {
     params.distinguished_name = name;
     params.not_before = (now - BACKDATE).into();
     params.not_after = (now + LEAF_LIFETIME).into();
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
     params
 }
 
 /// Writes a file that only its owner may read, through a temporary name so that a crash leaves
 /// the old file or the new one.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), PkiError> {
-    let at = |source| PkiError::File { path: path.to_owned(), source };
+    let at = |source| PkiError::File {
+        path: path.to_owned(),
+        source,
+    };
     let temporary = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -277,6 +316,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), PkiError> {
         options.mode(0o600);
     }
     let mut file = options.open(&temporary).map_err(at)?;
-    io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(at)?;
+    io::Write::write_all(&mut file, bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(at)?;
     fs::rename(&temporary, path).map_err(at)
 }

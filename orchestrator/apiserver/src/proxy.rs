@@ -42,13 +42,16 @@ impl NodeClient {
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone()).map_err(|e| e.to_string())?;
         let (certs, key) = pair.to_rustls().map_err(|e| format!("{e:?}"))?;
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(certs, key)
-            .map_err(|e| e.to_string())?;
-        Ok(NodeClient { tls: TlsConnector::from(Arc::new(config)) })
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|e| e.to_string())?
+                .with_root_certificates(roots)
+                .with_client_auth_cert(certs, key)
+                .map_err(|e| e.to_string())?;
+        Ok(NodeClient {
+            tls: TlsConnector::from(Arc::new(config)),
+        })
     }
 }
 
@@ -62,8 +65,13 @@ struct Place {
 
 /// Answers a request on one of the streaming subresources.
 pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
-    let place = match (call.resource.plural.as_str(), call.target.subresource.as_str()) {
-        ("nodes", "proxy") => node_place(&call, &call.target.name, format!("/{}", call.target.rest)).await?,
+    let place = match (
+        call.resource.plural.as_str(),
+        call.target.subresource.as_str(),
+    ) {
+        ("nodes", "proxy") => {
+            node_place(&call, &call.target.name, format!("/{}", call.target.rest)).await?
+        }
         ("pods", "proxy") => pod_place(&call).await?,
         ("services", "proxy") => service_place(&call).await?,
         ("pods", name) => stream_place(&call, name).await?,
@@ -80,20 +88,29 @@ async fn stream_place(call: &Call, name: &str) -> Result<Place, Failure> {
     let node = str_at(&pod, &["spec", "nodeName"]).to_owned();
     if name == "portforward" {
         if node.is_empty() {
-            return Err(Failure::bad_request(format!("pod {pod_name} does not have a host assigned")));
+            return Err(Failure::bad_request(format!(
+                "pod {pod_name} does not have a host assigned"
+            )));
         }
         return node_place(call, &node, format!("/portForward/{namespace}/{pod_name}")).await;
     }
     let container = container_of(&pod, call.query.get("container"))?;
     if node.is_empty() {
-        return Err(Failure::bad_request(format!("pod {pod_name} does not have a host assigned")));
+        return Err(Failure::bad_request(format!(
+            "pod {pod_name} does not have a host assigned"
+        )));
     }
     let root = match name {
         "log" => "containerLogs",
         "exec" => "exec",
         _ => "attach",
     };
-    node_place(call, &node, format!("/{root}/{namespace}/{pod_name}/{container}")).await
+    node_place(
+        call,
+        &node,
+        format!("/{root}/{namespace}/{pod_name}/{container}"),
+    )
+    .await
 }
 
 /// Returns the container that is meant: the one that is named, or the only one.
@@ -101,15 +118,27 @@ fn container_of(pod: &Value, asked: &str) -> Result<String, Failure> {
     let name = str_at(pod, &["metadata", "name"]);
     let lists = ["containers", "initContainers", "ephemeralContainers"];
     let all = lists.map(|list| {
-        list_at(pod, &["spec", list]).iter().map(|c| str_at(c, &["name"])).collect::<Vec<_>>()
+        list_at(pod, &["spec", list])
+            .iter()
+            .map(|c| str_at(c, &["name"]))
+            .collect::<Vec<_>>()
     });
     if !asked.is_empty() {
         if all.iter().flatten().any(|c| *c == asked) {
             return Ok(asked.to_owned());
         }
-        return Err(Failure::bad_request(format!("container {asked} is not valid for pod {name}")));
+        return Err(Failure::bad_request(format!(
+            "container {asked} is not valid for pod {name}"
+        )));
     }
-    let default = str_at(pod, &["metadata", "annotations", "kubectl.kubernetes.io/default-container"]);
+    let default = str_at(
+        pod,
+        &[
+            "metadata",
+            "annotations",
+            "kubectl.kubernetes.io/default-container",
+        ],
+    );
     match all[0].as_slice() {
         [one] => Ok((*one).to_owned()),
         many if many.contains(&default) => Ok(default.to_owned()),
@@ -129,16 +158,39 @@ fn container_of(pod: &Value, asked: &str) -> Result<String, Failure> {
 async fn node_place(call: &Call, node: &str, path: String) -> Result<Place, Failure> {
     let found = call.core.peek("", "nodes", "", node).await?;
     let found = found.ok_or_else(|| {
-        Failure::not_found(crate::status::Subject { group: "", plural: "nodes", name: node })
+        Failure::not_found(crate::status::Subject {
+            group: "",
+            plural: "nodes",
+            name: node,
+        })
     })?;
     let addresses = list_at(&found, &["status", "addresses"]);
-    let of = |kind: &str| addresses.iter().find(|a| str_at(a, &["type"]) == kind).map(|a| str_at(a, &["address"]));
+    let of = |kind: &str| {
+        addresses
+            .iter()
+            .find(|a| str_at(a, &["type"]) == kind)
+            .map(|a| str_at(a, &["address"]))
+    };
     // The first that is there, in the order of --kubelet-preferred-address-types, addresses first.
-    let host = ["InternalIP", "ExternalIP", "Hostname", "InternalDNS"].into_iter().find_map(of);
-    let host = host.ok_or_else(|| Failure::internal(format!("node {node:?} has no address")))?.to_owned();
-    let port = int_at(&found, &["status", "daemonEndpoints", "kubeletEndpoint", "Port"]);
-    let port = port.and_then(|p| u16::try_from(p).ok()).unwrap_or(DEFAULT_PORT);
-    Ok(Place { host, port, tls: true, path })
+    let host = ["InternalIP", "ExternalIP", "Hostname", "InternalDNS"]
+        .into_iter()
+        .find_map(of);
+    let host = host
+        .ok_or_else(|| Failure::internal(format!("node {node:?} has no address")))?
+        .to_owned();
+    let port = int_at(
+        &found,
+        &["status", "daemonEndpoints", "kubeletEndpoint", "Port"],
+    );
+    let port = port
+        .and_then(|p| u16::try_from(p).ok())
+        .unwrap_or(DEFAULT_PORT);
+    Ok(Place {
+        host,
+        port,
+        tls: true,
+        path,
+    })
 }
 
 /// Splits `scheme:name:port` as the proxy subresources take it.
@@ -153,18 +205,35 @@ fn proxy_name(text: &str) -> (bool, &str, &str) {
 
 async fn pod_place(call: &Call) -> Result<Place, Failure> {
     let (tls, name, port) = proxy_name(&call.target.name);
-    let entry = call.core.get(&call.resource, &call.target.namespace, name).await?;
+    let entry = call
+        .core
+        .get(&call.resource, &call.target.namespace, name)
+        .await?;
     let pod = read::load(&call.resource, &entry)?;
     let host = str_at(&pod, &["status", "podIP"]).to_owned();
     if host.is_empty() {
-        return Err(Failure::unavailable(format!("pod {name} has no address yet")));
+        return Err(Failure::unavailable(format!(
+            "pod {name} has no address yet"
+        )));
     }
-    let first = list_at(&pod, &["spec", "containers"]).iter().flat_map(|c| list_at(c, &["ports"])).next();
+    let first = list_at(&pod, &["spec", "containers"])
+        .iter()
+        .flat_map(|c| list_at(c, &["ports"]))
+        .next();
     let port = match port {
-        "" => first.and_then(|p| int_at(p, &["containerPort"])).unwrap_or(80),
-        text => text.parse().map_err(|_| Failure::bad_request(format!("{text:?} is not a port")))?,
+        "" => first
+            .and_then(|p| int_at(p, &["containerPort"]))
+            .unwrap_or(80),
+        text => text
+            .parse()
+            .map_err(|_| Failure::bad_request(format!("{text:?} is not a port")))?,
     };
-    Ok(Place { host, port: port_number(port)?, tls, path: format!("/{}", call.target.rest) })
+    Ok(Place {
+        host,
+        port: port_number(port)?,
+        tls,
+        path: format!("/{}", call.target.rest),
+    })
 }
 
 fn port_number(port: i64) -> Result<u16, Failure> {
@@ -174,31 +243,66 @@ fn port_number(port: i64) -> Result<u16, Failure> {
 async fn service_place(call: &Call) -> Result<Place, Failure> {
     let (tls, name, port) = proxy_name(&call.target.name);
     let namespace = &call.target.namespace;
-    let service = read::load(&call.resource, &*call.core.get(&call.resource, namespace, name).await?)?;
+    let service = read::load(
+        &call.resource,
+        &*call.core.get(&call.resource, namespace, name).await?,
+    )?;
     let wanted = list_at(&service, &["spec", "ports"]).iter().find(|p| {
-        port.is_empty() || str_at(p, &["name"]) == port || int_at(p, &["port"]).map(|n| n.to_string()).as_deref() == Some(port)
+        port.is_empty()
+            || str_at(p, &["name"]) == port
+            || int_at(p, &["port"]).map(|n| n.to_string()).as_deref() == Some(port)
     });
-    let wanted = wanted.ok_or_else(|| Failure::unavailable(format!("no service port {port:?} found for service {name:?}")))?;
+    let wanted = wanted.ok_or_else(|| {
+        Failure::unavailable(format!(
+            "no service port {port:?} found for service {name:?}"
+        ))
+    })?;
     let port_name = str_at(wanted, &["name"]).to_owned();
-    let slices = call.resources.stored("discovery.k8s.io", "endpointslices").ok_or_else(Failure::no_route)?;
+    let slices = call
+        .resources
+        .stored("discovery.k8s.io", "endpointslices")
+        .ok_or_else(Failure::no_route)?;
     let range = ordain_orchestrator_store::Range::prefix(slices.prefix_in(namespace));
-    let page = call.core.store.list(range).await.map_err(crate::core::store_failure)?;
+    let page = call
+        .core
+        .store
+        .list(range)
+        .await
+        .map_err(crate::core::store_failure)?;
     for entry in page.entries {
-        let Some(slice) = crate::object::decode(&entry.value, 0) else { continue };
-        if str_at(&slice, &["metadata", "labels", "kubernetes.io/service-name"]) != name {
+        let Some(slice) = crate::object::decode(&entry.value, 0) else {
+            continue;
+        };
+        if str_at(
+            &slice,
+            &["metadata", "labels", "kubernetes.io/service-name"],
+        ) != name
+        {
             continue;
         }
-        let port = list_at(&slice, &["ports"]).iter().find(|p| str_at(p, &["name"]) == port_name);
+        let port = list_at(&slice, &["ports"])
+            .iter()
+            .find(|p| str_at(p, &["name"]) == port_name);
         let port = port.and_then(|p| int_at(p, &["port"]));
-        let ready = |e: &&Value| !e["conditions"].is_object() || bool_at(e, &["conditions", "ready"]);
+        let ready =
+            |e: &&Value| !e["conditions"].is_object() || bool_at(e, &["conditions", "ready"]);
         let endpoint = list_at(&slice, &["endpoints"]).iter().find(ready);
-        let host = endpoint.and_then(|e| list_at(e, &["addresses"]).first()).and_then(Value::as_str);
+        let host = endpoint
+            .and_then(|e| list_at(e, &["addresses"]).first())
+            .and_then(Value::as_str);
         if let (Some(port), Some(host)) = (port, host) {
             let path = format!("/{}", call.target.rest);
-            return Ok(Place { host: host.to_owned(), port: port_number(port)?, tls, path });
+            return Ok(Place {
+                host: host.to_owned(),
+                port: port_number(port)?,
+                tls,
+                path,
+            });
         }
     }
-    Err(Failure::unavailable(format!("no endpoints available for service {name:?}")))
+    Err(Failure::unavailable(format!(
+        "no endpoints available for service {name:?}"
+    )))
 }
 
 /// Headers that are about one connection and not passed on, except for an upgrade's own.
@@ -214,8 +318,13 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 
 /// Who asks is told to nobody behind this server.
-const PRIVATE: [&str; 5] =
-    ["authorization", "cookie", "impersonate-user", "impersonate-group", "impersonate-uid"];
+const PRIVATE: [&str; 5] = [
+    "authorization",
+    "cookie",
+    "impersonate-user",
+    "impersonate-group",
+    "impersonate-uid",
+];
 
 fn forwarded(from: &HeaderMap, upgrade: bool) -> HeaderMap {
     let mut to = HeaderMap::new();
@@ -239,7 +348,11 @@ fn forwarded(from: &HeaderMap, upgrade: bool) -> HeaderMap {
 
 async fn send(mut call: Call, place: Place) -> Result<Answer, Failure> {
     let upgrade = call.headers.contains_key(header::UPGRADE);
-    let query = if call.raw_query.is_empty() { String::new() } else { format!("?{}", call.raw_query) };
+    let query = if call.raw_query.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", call.raw_query)
+    };
     let url = format!("{}{query}", escape_path(&place.path));
     let authority = match place.host.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) => format!("[{ip}]:{}", place.port),
@@ -286,11 +399,16 @@ async fn send(mut call: Call, place: Place) -> Result<Answer, Failure> {
             answer.headers_mut().insert(name.clone(), value.clone());
         }
     }
-    *answer.body_mut() = incoming.map_err(|e| -> body::BodyError { Box::new(e) }).boxed_unsync();
+    *answer.body_mut() = incoming
+        .map_err(|e| -> body::BodyError { Box::new(e) })
+        .boxed_unsync();
     Ok(answer)
 }
 
-async fn exchange<S>(io: TokioIo<S>, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error>
+async fn exchange<S>(
+    io: TokioIo<S>,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, hyper::Error>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -308,7 +426,10 @@ where
 
 /// Joins the two upgraded connections.
 fn tunnel(mut call: Call, response: Response<Incoming>) -> Result<Answer, Failure> {
-    let client = call.upgrade.take().ok_or_else(|| Failure::bad_request("Upgrade request required"))?;
+    let client = call
+        .upgrade
+        .take()
+        .ok_or_else(|| Failure::bad_request("Upgrade request required"))?;
     let mut answer = Response::new(body::full(Bytes::new()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *answer.headers_mut() = response.headers().clone();
@@ -357,7 +478,10 @@ mod tests {
         assert_eq!(container_of(&one, "").as_deref(), Ok("a"));
         assert_eq!(container_of(&two, "b").as_deref(), Ok("b"));
         let unclear = container_of(&two, "").expect_err("two containers");
-        assert_eq!(unclear.message, "a container name must be specified for pod p, choose one of: [a b]");
+        assert_eq!(
+            unclear.message,
+            "a container name must be specified for pod p, choose one of: [a b]"
+        );
         let unknown = container_of(&two, "../x").expect_err("no such container");
         assert_eq!(unknown.message, "container ../x is not valid for pod p");
     }
@@ -365,10 +489,19 @@ mod tests {
     #[test]
     fn nothing_secret_is_passed_on() {
         let mut headers = HeaderMap::new();
-        for name in ["authorization", "connection", "impersonate-user", "x-plain", "upgrade"] {
+        for name in [
+            "authorization",
+            "connection",
+            "impersonate-user",
+            "x-plain",
+            "upgrade",
+        ] {
             headers.insert(name, HeaderValue::from_static("v"));
         }
         let sent = forwarded(&headers, false);
-        assert_eq!(sent.keys().map(|k| k.as_str()).collect::<Vec<_>>(), ["x-plain"]);
+        assert_eq!(
+            sent.keys().map(|k| k.as_str()).collect::<Vec<_>>(),
+            ["x-plain"]
+        );
     }
 }

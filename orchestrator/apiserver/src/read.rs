@@ -40,7 +40,8 @@ impl Filter {
     /// # Errors
     /// 400 when one cannot be read or names a field that the kind does not offer.
     pub(crate) fn of(call: &Call) -> Result<Filter, Failure> {
-        let bad = |e: ordain_orchestrator_api::labels::SelectorError| Failure::bad_request(e.to_string());
+        let bad =
+            |e: ordain_orchestrator_api::labels::SelectorError| Failure::bad_request(e.to_string());
         let labels = LabelSelector::parse(call.query.get("labelSelector")).map_err(bad)?;
         let fields = FieldSelector::parse(call.query.get("fieldSelector")).map_err(bad)?;
         let mut known = vec!["metadata.name"];
@@ -63,7 +64,9 @@ impl Filter {
 
     /// Returns the one name that can match, so that a list becomes a get.
     pub(crate) fn only_name(&self) -> Option<&str> {
-        self.fields.exact("metadata.name").filter(|name| !name.is_empty())
+        self.fields
+            .exact("metadata.name")
+            .filter(|name| !name.is_empty())
     }
 }
 
@@ -71,11 +74,19 @@ impl Filter {
 pub(crate) async fn get(call: &Call) -> Result<Answer, Failure> {
     let (resource, target) = (&call.resource, &call.target);
     wait_for_revision(call).await?;
-    let entry = call.core.get(resource, &target.namespace, &target.name).await?;
+    let entry = call
+        .core
+        .get(resource, &target.namespace, &target.name)
+        .await?;
     let form = negotiate::form(&call.headers)?;
     if form == Form::Plain && !resource.converts() {
         let bytes = object::splice(&entry.value, entry.mod_revision.0);
-        return Ok(body::maybe_gzip(200, "application/json", bytes.to_vec(), &call.headers));
+        return Ok(body::maybe_gzip(
+            200,
+            "application/json",
+            bytes.to_vec(),
+            &call.headers,
+        ));
     }
     let object = load(resource, &entry)?;
     Ok(body::json(200, &in_form(call, form, &object)))
@@ -102,7 +113,9 @@ pub(crate) async fn wait_for_revision(call: &Call) -> Result<(), Failure> {
 
 pub(crate) fn parse_revision(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| {
-        Failure::bad_request(format!("resourceVersion: Invalid value: {text:?}: invalid resource version"))
+        Failure::bad_request(format!(
+            "resourceVersion: Invalid value: {text:?}: invalid resource version"
+        ))
     })
 }
 
@@ -121,7 +134,13 @@ pub(crate) fn in_form(call: &Call, form: Form, object: &Value) -> Value {
         Form::Table { beta } => {
             let rows = vec![table::row(&call.resource, object, include(call))];
             let revision = object::revision_of(object);
-            table::wrap(&call.resource, rows, json!({"resourceVersion": revision}), beta, true)
+            table::wrap(
+                &call.resource,
+                rows,
+                json!({"resourceVersion": revision}),
+                beta,
+                true,
+            )
         }
     }
 }
@@ -153,7 +172,9 @@ struct Continue {
 impl Continue {
     fn parse(token: &str, prefix: &str) -> Result<Continue, Failure> {
         let bad = || Failure::bad_request("continue key is not valid");
-        let text = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| bad())?;
+        let text = URL_SAFE_NO_PAD
+            .decode(token.trim_end_matches('='))
+            .map_err(|_| bad())?;
         let value: Value = serde_json::from_slice(&text).map_err(|_| bad())?;
         let after = format!("{prefix}{}", str_at(&value, &["start"]));
         let revision = value["rv"].as_u64().ok_or_else(bad)?;
@@ -165,7 +186,8 @@ impl Continue {
 
     fn token(revision: u64, key: &str, prefix: &str) -> String {
         let start = key.strip_prefix(prefix).unwrap_or(key);
-        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
+        URL_SAFE_NO_PAD
+            .encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
     }
 }
 
@@ -216,15 +238,32 @@ pub(crate) async fn find(call: &Call, filter: &Filter) -> Result<Listed, Failure
     let store = &call.core.store;
     if filter.is_everything() {
         range.limit = limit;
-        let page = store.list(range).await.map_err(|e| list_failure(e, !token.is_empty()))?;
+        let page = store
+            .list(range)
+            .await
+            .map_err(|e| list_failure(e, !token.is_empty()))?;
         let next = (page.remaining > 0)
-            .then(|| page.entries.last().map(|e| Continue::token(page.revision.0, &e.key, &prefix)))
+            .then(|| {
+                page.entries
+                    .last()
+                    .map(|e| Continue::token(page.revision.0, &e.key, &prefix))
+            })
             .flatten();
         let remaining = next.is_some().then_some(page.remaining);
-        return Ok(Listed { entries: page.entries, revision: page.revision, next, remaining });
+        return Ok(Listed {
+            entries: page.entries,
+            revision: page.revision,
+            next,
+            remaining,
+        });
     }
-    let page = store.list(range).await.map_err(|e| list_failure(e, !token.is_empty()))?;
-    let Page { entries, revision, .. } = page;
+    let page = store
+        .list(range)
+        .await
+        .map_err(|e| list_failure(e, !token.is_empty()))?;
+    let Page {
+        entries, revision, ..
+    } = page;
     let mut chosen = Vec::new();
     let mut next = None;
     for entry in entries {
@@ -244,7 +283,12 @@ pub(crate) async fn find(call: &Call, filter: &Filter) -> Result<Listed, Failure
         }
         chosen.push(entry);
     }
-    Ok(Listed { entries: chosen, revision, next, remaining: None })
+    Ok(Listed {
+        entries: chosen,
+        revision,
+        next,
+        remaining: None,
+    })
 }
 
 fn list_failure(error: StoreError, continued: bool) -> Failure {
@@ -284,7 +328,8 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Failure> {
                     out.push(b',');
                 }
                 if resource.converts() {
-                    serde_json::to_writer(&mut out, &load(resource, entry)?).map_err(Failure::internal)?;
+                    serde_json::to_writer(&mut out, &load(resource, entry)?)
+                        .map_err(Failure::internal)?;
                 } else {
                     object::splice_into(&mut out, &entry.value, entry.mod_revision.0);
                 }
@@ -293,21 +338,36 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Failure> {
             out
         }
         Form::Metadata { beta } => {
-            let objects = listed.entries.iter().map(|e| Ok(partial(&load(resource, e)?, beta)));
+            let objects = listed
+                .entries
+                .iter()
+                .map(|e| Ok(partial(&load(resource, e)?, beta)));
             let items: Vec<Value> = objects.collect::<Result<_, Failure>>()?;
-            let version = if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
+            let version = if beta {
+                "meta.k8s.io/v1beta1"
+            } else {
+                "meta.k8s.io/v1"
+            };
             let value = json!({"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items});
             serde_json::to_vec(&value).map_err(Failure::internal)?
         }
         Form::Table { beta } => {
             let include = include(call);
-            let rows = listed.entries.iter().map(|e| Ok(table::row(resource, &load(resource, e)?, include)));
+            let rows = listed
+                .entries
+                .iter()
+                .map(|e| Ok(table::row(resource, &load(resource, e)?, include)));
             let rows: Vec<Value> = rows.collect::<Result<_, Failure>>()?;
             let value = table::wrap(resource, rows, metadata, beta, true);
             serde_json::to_vec(&value).map_err(Failure::internal)?
         }
     };
-    Ok(body::maybe_gzip(200, "application/json", data, &call.headers))
+    Ok(body::maybe_gzip(
+        200,
+        "application/json",
+        data,
+        &call.headers,
+    ))
 }
 
 /// Answers for the deprecated ComponentStatus: in one process, what answers is healthy.
@@ -330,8 +390,14 @@ pub(crate) fn component_statuses(call: &Call) -> Result<Answer, Failure> {
     }
     let items: Vec<Value> = names.into_iter().map(item).collect();
     if let Form::Table { beta } = form {
-        let rows = items.iter().map(|i| table::row(&call.resource, i, include(call))).collect();
-        return Ok(body::json(200, &table::wrap(&call.resource, rows, json!({}), beta, true)));
+        let rows = items
+            .iter()
+            .map(|i| table::row(&call.resource, i, include(call)))
+            .collect();
+        return Ok(body::json(
+            200,
+            &table::wrap(&call.resource, rows, json!({}), beta, true),
+        ));
     }
     Ok(body::json(
         200,

@@ -82,7 +82,11 @@ impl Resource {
     }
 
     pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: &self.group, plural: &self.plural, name }
+        Subject {
+            group: &self.group,
+            plural: &self.plural,
+            name,
+        }
     }
 
     pub(crate) fn subresource(&self, name: &str) -> Option<&Sub> {
@@ -96,7 +100,11 @@ impl Resource {
 
 /// Returns `apps/v1`, or `v1` for the core group.
 pub(crate) fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// All resources of a moment.
@@ -112,8 +120,16 @@ pub(crate) struct Resources {
 impl Resources {
     fn new(all: Vec<Arc<Resource>>, generation: u64) -> Resources {
         let name = |r: &Resource| format!("{}/{}/{}", r.group, r.version, r.plural);
-        let by_name = all.iter().enumerate().map(|(at, r)| (name(r), at)).collect();
-        Resources { all, by_name, generation }
+        let by_name = all
+            .iter()
+            .enumerate()
+            .map(|(at, r)| (name(r), at))
+            .collect();
+        Resources {
+            all,
+            by_name,
+            generation,
+        }
     }
 
     pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
@@ -122,12 +138,16 @@ impl Resources {
 
     /// Returns the resource that stores objects of a kind.
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.all.iter().find(|r| r.kind == kind && r.api_version() == api_version)
+        self.all
+            .iter()
+            .find(|r| r.kind == kind && r.api_version() == api_version)
     }
 
     /// Returns the resource in the version that is stored.
     pub(crate) fn stored(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.all.iter().find(|r| r.is(group, plural) && !r.converts())
+        self.all
+            .iter()
+            .find(|r| r.is(group, plural) && !r.converts())
     }
 }
 
@@ -145,7 +165,10 @@ impl Registry {
     }
 
     pub(crate) fn now(&self) -> Arc<Resources> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Replaces the custom resources.
@@ -161,7 +184,9 @@ impl Registry {
 fn storage_version(group: &str, kind: &str, versions: &[&str]) -> String {
     match (group, kind) {
         ("events.k8s.io", "Event") => "v1".to_owned(),
-        ("autoscaling", "HorizontalPodAutoscaler") if versions.contains(&"v2") => "autoscaling/v2".to_owned(),
+        ("autoscaling", "HorizontalPodAutoscaler") if versions.contains(&"v2") => {
+            "autoscaling/v2".to_owned()
+        }
         _ => api_version(group, versions.first().copied().unwrap_or("v1")),
     }
 }
@@ -177,7 +202,12 @@ fn builtin(table: &'static Table) -> Vec<Arc<Resource>> {
         })
         .collect();
     all.sort_by_key(|r| {
-        (group_rank(&r.group), r.group.clone(), version_rank(&r.version), r.plural.clone())
+        (
+            group_rank(&r.group),
+            r.group.clone(),
+            version_rank(&r.version),
+            r.plural.clone(),
+        )
     });
     all.into_iter().map(Arc::new).collect()
 }
@@ -233,7 +263,9 @@ fn group_rank(group: &str) -> u8 {
 pub(crate) fn version_rank(version: &str) -> (u8, i64, i64) {
     let parse = || -> Option<(u8, i64, i64)> {
         let rest = version.strip_prefix('v')?;
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let major: i64 = rest[..digits].parse().ok()?;
         let (stage, minor) = match &rest[digits..] {
             "" => (0, 0),
@@ -255,7 +287,10 @@ mod tests {
     fn versions_order_as_kubernetes_orders_them() {
         let mut versions = ["foo", "v1alpha1", "v1beta2", "v1", "v2", "v1beta10", "v10"];
         versions.sort_by_key(|v| version_rank(v));
-        assert_eq!(versions, ["v10", "v2", "v1", "v1beta10", "v1beta2", "v1alpha1", "foo"]);
+        assert_eq!(
+            versions,
+            ["v10", "v2", "v1", "v1beta10", "v1beta2", "v1alpha1", "foo"]
+        );
     }
 
     #[test]
@@ -264,14 +299,23 @@ mod tests {
         let now = registry.now();
         let pods = now.get("", "v1", "pods").expect("pods");
         assert_eq!(pods.key("a", "b"), "/registry/core/pods/a/b");
-        let (core, events) = (now.get("", "v1", "events"), now.get("events.k8s.io", "v1", "events"));
+        let (core, events) = (
+            now.get("", "v1", "events"),
+            now.get("events.k8s.io", "v1", "events"),
+        );
         let (core, events) = (core.expect("core events"), events.expect("events"));
         assert_eq!(core.prefix, events.prefix);
         assert!(events.converts() && !core.converts());
-        let hpa = now.get("autoscaling", "v1", "horizontalpodautoscalers").expect("HPA v1");
+        let hpa = now
+            .get("autoscaling", "v1", "horizontalpodautoscalers")
+            .expect("HPA v1");
         assert_eq!(hpa.storage_version, "autoscaling/v2");
         for resource in &now.all {
-            assert!(!resource.verbs.is_empty(), "{} has no verbs", resource.plural);
+            assert!(
+                !resource.verbs.is_empty(),
+                "{} has no verbs",
+                resource.plural
+            );
         }
     }
 }

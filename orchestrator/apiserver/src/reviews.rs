@@ -3,11 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    auth::{
-        rbac::Attributes,
-        token::ISSUER,
-        user::User,
-    },
+    auth::{rbac::Attributes, token::ISSUER, user::User},
     body::{self, Answer},
     decode,
     json::{at, list_at, map_at, str_at},
@@ -44,7 +40,11 @@ pub(crate) async fn handle(call: &Call) -> Result<Answer, Failure> {
         kind => {
             let user = subject(&spec);
             if user.name.is_empty() && user.groups.is_empty() {
-                let cause = Cause::invalid("spec.user", &"".into(), "at least one of user or group must be specified");
+                let cause = Cause::invalid(
+                    "spec.user",
+                    &"".into(),
+                    "at least one of user or group must be specified",
+                );
                 return Err(Failure::invalid(&resource.group, kind, "", &[cause]));
             }
             let namespace = str_at(&spec, &["resourceAttributes", "namespace"]);
@@ -61,7 +61,10 @@ pub(crate) async fn handle(call: &Call) -> Result<Answer, Failure> {
 }
 
 fn subject(spec: &Value) -> User {
-    let groups = list_at(spec, &["groups"]).iter().filter_map(Value::as_str).map(str::to_owned);
+    let groups = list_at(spec, &["groups"])
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned);
     User {
         name: str_at(spec, &["user"]).to_owned(),
         uid: str_at(spec, &["uid"]).to_owned(),
@@ -92,9 +95,15 @@ fn access(call: &Call, user: &User, spec: &Value) -> Result<Value, Failure> {
             ..Attributes::default()
         },
         _ => {
-            let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let why =
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified";
             let cause = Cause::invalid("spec.resourceAttributes", &Value::Null, why);
-            return Err(Failure::invalid(&call.resource.group, &call.resource.kind, "", &[cause]));
+            return Err(Failure::invalid(
+                &call.resource.group,
+                &call.resource.kind,
+                "",
+                &[cause],
+            ));
         }
     };
     Ok(match call.core.rbac().allows(user, &wanted) {
@@ -111,7 +120,11 @@ fn rules(call: &Call, spec: &Value) -> Result<Value, Failure> {
     }
     let rules = call.core.rbac().rules_for(&call.user, namespace);
     let of = |urls: bool| -> Vec<Value> {
-        rules.iter().filter(|r| r.urls.is_empty() != urls).map(|r| r.to_json()).collect()
+        rules
+            .iter()
+            .filter(|r| r.urls.is_empty() != urls)
+            .map(|r| r.to_json())
+            .collect()
     };
     Ok(json!({"resourceRules": of(false), "nonResourceRules": of(true), "incomplete": false}))
 }
@@ -125,7 +138,11 @@ async fn token(call: &Call, spec: &Value) -> Value {
     if audiences.is_empty() {
         audiences.push(ISSUER.to_owned());
     }
-    match call.core.user_of_token(str_at(spec, &["token"]), &audiences).await {
+    match call
+        .core
+        .user_of_token(str_at(spec, &["token"]), &audiences)
+        .await
+    {
         Some((user, audiences)) => {
             json!({"authenticated": true, "user": user.to_json(), "audiences": audiences})
         }

@@ -13,10 +13,14 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: Option<&str>) -> Query {
-        let pairs = text.unwrap_or("").split('&').filter(|p| !p.is_empty()).map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (unescape(key), unescape(value))
-        });
+        let pairs = text
+            .unwrap_or("")
+            .split('&')
+            .filter(|p| !p.is_empty())
+            .map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (unescape(key), unescape(value))
+            });
         Query(pairs.collect())
     }
 
@@ -28,7 +32,10 @@ impl Query {
     /// Returns a boolean parameter, read as Go's conversion does: `0` and `false` are false,
     /// every other value (also an empty one) is true.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.0.iter().find(|(k, _)| k == key).is_some_and(|(_, v)| v != "false" && v != "0")
+        self.0
+            .iter()
+            .find(|(k, _)| k == key)
+            .is_some_and(|(_, v)| v != "false" && v != "0")
     }
 
     /// Returns a number parameter.
@@ -39,7 +46,9 @@ impl Query {
         match self.get(key) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                Failure::bad_request(format!("invalid value {text:?} for the parameter {key}: not a number"))
+                Failure::bad_request(format!(
+                    "invalid value {text:?} for the parameter {key}: not a number"
+                ))
             }),
         }
     }
@@ -115,17 +124,6 @@ pub(crate) struct Target {
     pub(crate) verb: Verb,
 }
 
-impl Target {
-    /// Returns `apps/v1`, or `v1` for the core group.
-    pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
-    }
-}
-
 /// Returns the resource a request is about; `None` for paths such as `/healthz` and discovery.
 pub(crate) fn target(method: &Method, path: &str, query: &Query) -> Option<Target> {
     let mut parts = path.split('/').filter(|p| !p.is_empty()).map(unescape);
@@ -147,7 +145,8 @@ pub(crate) fn target(method: &Method, path: &str, query: &Query) -> Option<Targe
     if rest[0] == "namespaces" && rest.len() > 1 {
         namespace = rest[1].clone();
         // `namespaces/x`, `namespaces/x/status` and `namespaces/x/finalize` are about the namespace.
-        if rest.len() > 2 && !(rest.len() == 3 && matches!(rest[2].as_str(), "status" | "finalize")) {
+        if rest.len() > 2 && !(rest.len() == 3 && matches!(rest[2].as_str(), "status" | "finalize"))
+        {
             rest.drain(..2);
         }
     }
@@ -169,7 +168,16 @@ pub(crate) fn target(method: &Method, path: &str, query: &Query) -> Option<Targe
         Method::DELETE => Verb::DeleteCollection,
         _ => return None,
     };
-    Some(Target { group, version, namespace, plural, name, subresource, rest: rest.join("/"), verb })
+    Some(Target {
+        group,
+        version,
+        namespace,
+        plural,
+        name,
+        subresource,
+        rest: rest.join("/"),
+        verb,
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +191,7 @@ mod tests {
             Some(t) => format!(
                 "{} {} ns={} {}/{}/{}/{}",
                 t.verb.as_str(),
-                t.api_version(),
+                crate::registry::api_version(&t.group, &t.version),
                 t.namespace,
                 t.plural,
                 t.name,
@@ -200,16 +208,52 @@ mod tests {
         check(Method::GET, "/api/v1", "-");
         check(Method::GET, "/apis/apps/v1", "-");
         check(Method::GET, "/api/v1/pods", "list v1 ns= pods///");
-        check(Method::GET, "/api/v1/pods?watch=true", "watch v1 ns= pods///");
+        check(
+            Method::GET,
+            "/api/v1/pods?watch=true",
+            "watch v1 ns= pods///",
+        );
         check(Method::GET, "/api/v1/watch/pods", "watch v1 ns= pods///");
-        check(Method::GET, "/api/v1/namespaces", "list v1 ns= namespaces///");
-        check(Method::GET, "/api/v1/namespaces/a", "get v1 ns=a namespaces/a//");
-        check(Method::PUT, "/api/v1/namespaces/a/finalize", "update v1 ns=a namespaces/a/finalize/");
-        check(Method::GET, "/api/v1/namespaces/a/pods/b/log", "get v1 ns=a pods/b/log/");
-        check(Method::POST, "/apis/apps/v1/namespaces/a/deployments", "create apps/v1 ns=a deployments///");
-        check(Method::DELETE, "/apis/apps/v1/namespaces/a/deployments", "deletecollection apps/v1 ns=a deployments///");
-        check(Method::GET, "/api/v1/nodes/n/proxy/a/b", "get v1 ns= nodes/n/proxy/a/b");
-        check(Method::GET, "/api/v1/namespaces/a/configmaps/x%2Fy", "get v1 ns=a configmaps/x/y//");
+        check(
+            Method::GET,
+            "/api/v1/namespaces",
+            "list v1 ns= namespaces///",
+        );
+        check(
+            Method::GET,
+            "/api/v1/namespaces/a",
+            "get v1 ns=a namespaces/a//",
+        );
+        check(
+            Method::PUT,
+            "/api/v1/namespaces/a/finalize",
+            "update v1 ns=a namespaces/a/finalize/",
+        );
+        check(
+            Method::GET,
+            "/api/v1/namespaces/a/pods/b/log",
+            "get v1 ns=a pods/b/log/",
+        );
+        check(
+            Method::POST,
+            "/apis/apps/v1/namespaces/a/deployments",
+            "create apps/v1 ns=a deployments///",
+        );
+        check(
+            Method::DELETE,
+            "/apis/apps/v1/namespaces/a/deployments",
+            "deletecollection apps/v1 ns=a deployments///",
+        );
+        check(
+            Method::GET,
+            "/api/v1/nodes/n/proxy/a/b",
+            "get v1 ns= nodes/n/proxy/a/b",
+        );
+        check(
+            Method::GET,
+            "/api/v1/namespaces/a/configmaps/x%2Fy",
+            "get v1 ns=a configmaps/x/y//",
+        );
         check(Method::OPTIONS, "/api/v1/pods", "-");
     }
 

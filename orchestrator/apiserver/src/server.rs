@@ -78,7 +78,9 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} (is another server running there? choose another port, or 0 for a free one)")]
+    #[error(
+        "cannot listen on {address} (is another server running there? choose another port, or 0 for a free one)"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -117,10 +119,18 @@ impl Server {
     /// # Errors
     /// When the address is in use, the store fails or a certificate cannot be made.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        let cidr: Cidr = config.service_cidr.parse().map_err(|why: String| {
-            StartError::ServiceCidr { given: config.service_cidr.clone(), why }
-        })?;
-        let listen = |source| StartError::Listen { address: config.listen, source };
+        let cidr: Cidr =
+            config
+                .service_cidr
+                .parse()
+                .map_err(|why: String| StartError::ServiceCidr {
+                    given: config.service_cidr.clone(),
+                    why,
+                })?;
+        let listen = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let admin = config.pki.client("kubernetes-admin", &["system:masters"])?;
@@ -140,12 +150,24 @@ impl Server {
             shutdown: shutdown.clone(),
         })
         .await?;
-        let kubeconfig_ip = if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
+        let kubeconfig_ip = if addr.ip().is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            addr.ip()
+        };
         let url = format!("https://{}", SocketAddr::new(kubeconfig_ip, addr.port()));
         let kubeconfig = pki::kubeconfig(&url, config.pki.ca_pem(), "admin", &admin);
         let task = tokio::spawn(accept(listener, tls, core.clone(), shutdown.clone()));
         tracing::info!(%addr, "api server is ready");
-        Ok(Running { addr, url, kubeconfig, admin, core, shutdown, task })
+        Ok(Running {
+            addr,
+            url,
+            kubeconfig,
+            admin,
+            core,
+            shutdown,
+            task,
+        })
     }
 }
 
@@ -184,7 +206,10 @@ impl Running {
     /// Returns a way in for code in this process, as this user: the same pipeline as over HTTPS,
     /// without the network. Usable with `kube::Client::new(server.in_process(user), "default")`.
     pub fn in_process(&self, user: User) -> InProcess {
-        InProcess { core: self.core.clone(), user: Arc::new(user) }
+        InProcess {
+            core: self.core.clone(),
+            user: Arc::new(user),
+        }
     }
 
     /// Stops listening and ends all watches and open connections.
@@ -224,9 +249,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (core, user) = (self.core.clone(), self.user.clone());
-        Box::pin(async move {
-            Ok(pipeline::serve(core, Credentials::Known(user), request).await)
-        })
+        Box::pin(async move { Ok(pipeline::serve(core, Credentials::Known(user), request).await) })
     }
 }
 
@@ -250,9 +273,13 @@ fn tls(config: &Config, reachable: IpAddr, cidr: &Cidr) -> Result<TlsAcceptor, S
     names.extend(config.names.iter().cloned());
     let pair = config.pki.server("kube-apiserver", &[], &names)?;
     let why = |e: &dyn std::fmt::Display| StartError::Tls { why: e.to_string() };
-    let (certs, key) = pair.to_rustls().map_err(|e| StartError::Tls { why: format!("{e:?}") })?;
+    let (certs, key) = pair.to_rustls().map_err(|e| StartError::Tls {
+        why: format!("{e:?}"),
+    })?;
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(config.pki.ca_der().clone()).map_err(|e| why(&e))?;
+    roots
+        .add(config.pki.ca_der().clone())
+        .map_err(|e| why(&e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     // A client without a certificate may have a token, or ask what anybody may know.
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
@@ -269,7 +296,12 @@ fn tls(config: &Config, reachable: IpAddr, cidr: &Cidr) -> Result<TlsAcceptor, S
     Ok(TlsAcceptor::from(Arc::new(tls)))
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, core: Arc<Core>, shutdown: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    core: Arc<Core>,
+    shutdown: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -277,7 +309,12 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, core: Arc<Core>, shutdo
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, tls.clone(), core.clone(), shutdown.clone()));
+                tokio::spawn(connection(
+                    stream,
+                    tls.clone(),
+                    core.clone(),
+                    shutdown.clone(),
+                ));
             }
             Err(error) => {
                 // Out of file descriptors: waiting is all that helps.
@@ -288,7 +325,12 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, core: Arc<Core>, shutdo
     }
 }
 
-async fn connection(stream: TcpStream, tls: TlsAcceptor, core: Arc<Core>, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    core: Arc<Core>,
+    shutdown: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
     let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await;
     let stream = match handshake {
@@ -296,7 +338,11 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, core: Arc<Core>, shutdo
         Ok(Err(error)) => return tracing::debug!(%error, "tls handshake failed"),
         Err(_) => return tracing::debug!("tls handshake took too long"),
     };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     let user = certificate.and_then(|der| user_of(der)).map(Arc::new);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let credentials = match &user {
@@ -307,8 +353,14 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, core: Arc<Core>, shutdo
         async move { Ok::<_, Infallible>(pipeline::serve(core, credentials, request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_LIMIT);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE_LIMIT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(1000);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -327,7 +379,9 @@ fn user_of(der: &[u8]) -> Option<User> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let subject = certificate.subject();
     let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups: Vec<&str> = subject.iter_organization().filter_map(|o| o.as_str().ok()).collect();
+    let groups: Vec<&str> = subject
+        .iter_organization()
+        .filter_map(|o| o.as_str().ok())
+        .collect();
     Some(User::new(name, &groups))
 }
-

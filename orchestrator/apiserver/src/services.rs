@@ -29,8 +29,12 @@ impl FromStr for Cidr {
 
     fn from_str(text: &str) -> Result<Cidr, String> {
         let (ip, bits) = text.split_once('/').ok_or("it has no `/` with a length")?;
-        let ip: Ipv4Addr = ip.parse().map_err(|_| format!("`{ip}` is not an IPv4 address"))?;
-        let bits: u32 = bits.parse().map_err(|_| format!("`{bits}` is not a length"))?;
+        let ip: Ipv4Addr = ip
+            .parse()
+            .map_err(|_| format!("`{ip}` is not an IPv4 address"))?;
+        let bits: u32 = bits
+            .parse()
+            .map_err(|_| format!("`{bits}` is not a length"))?;
         if !(8..=28).contains(&bits) {
             return Err("its length must be from 8 to 28".to_owned());
         }
@@ -81,7 +85,8 @@ impl Taken {
         for port in list_at(service, &["spec", "ports"]) {
             let number = int_at(port, &["nodePort"]).and_then(|n| u16::try_from(n).ok());
             if let Some(number) = number.filter(|n| *n != 0) {
-                self.node_ports.insert((str_at(port, &["protocol"]).to_owned(), number));
+                self.node_ports
+                    .insert((str_at(port, &["protocol"]).to_owned(), number));
             }
         }
     }
@@ -96,29 +101,53 @@ pub(crate) struct Ranges {
 
 /// Gives a Service its addresses and node ports; `old` is what it was before, `salt` spreads the
 /// choice over the ranges.
-pub(crate) fn assign(service: &mut Value, old: Option<&Value>, taken: &Taken, ranges: &Ranges, salt: u32) -> Vec<Cause> {
+pub(crate) fn assign(
+    service: &mut Value,
+    old: Option<&Value>,
+    taken: &Taken,
+    ranges: &Ranges,
+    salt: u32,
+) -> Vec<Cause> {
     let mut causes = Vec::new();
     let kind = str_at(service, &["spec", "type"]).to_owned();
     let spec = entry_map(as_map(service), "spec");
     if kind == "ExternalName" {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+        for field in [
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "internalTrafficPolicy",
+        ] {
             spec.shift_remove(field);
         }
         return causes;
     }
     // An update that leaves the address out keeps it.
     if let Some(old) = old.filter(|o| !str_at(o, &["spec", "clusterIP"]).is_empty())
-        && spec.get("clusterIP").and_then(Value::as_str).unwrap_or("").is_empty()
+        && spec
+            .get("clusterIP")
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .is_empty()
     {
         spec.insert("clusterIP".into(), old["spec"]["clusterIP"].clone());
     }
-    let asked = spec.get("clusterIP").and_then(Value::as_str).unwrap_or("").to_owned();
+    let asked = spec
+        .get("clusterIP")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     let kept = old.is_some_and(|o| str_at(o, &["spec", "clusterIP"]) == asked && !asked.is_empty());
     let mut chosen = asked.clone();
     if asked.is_empty() {
         match free_address(taken, ranges.cidr, salt) {
             Some(ip) => chosen = ip.to_string(),
-            None => causes.push(Cause::invalid("spec.clusterIPs", &Value::Null, "failed to allocate IP: range is full")),
+            None => causes.push(Cause::invalid(
+                "spec.clusterIPs",
+                &Value::Null,
+                "failed to allocate IP: range is full",
+            )),
         }
     } else if asked != "None" && !kept {
         match asked.parse::<IpAddr>() {
@@ -136,14 +165,20 @@ pub(crate) fn assign(service: &mut Value, old: Option<&Value>, taken: &Taken, ra
             Ok(IpAddr::V4(_)) => {}
             _ => {
                 let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-                causes.push(Cause::invalid("spec.clusterIPs[0]", &asked.as_str().into(), why));
+                causes.push(Cause::invalid(
+                    "spec.clusterIPs[0]",
+                    &asked.as_str().into(),
+                    why,
+                ));
             }
         }
     }
     spec.insert("clusterIPs".into(), json!([chosen]));
     spec.insert("clusterIP".into(), chosen.into());
     spec.insert("ipFamilies".into(), json!(["IPv4"]));
-    let policy = spec.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
+    let policy = spec
+        .entry("ipFamilyPolicy")
+        .or_insert_with(|| "SingleStack".into());
     if policy.as_str() != Some("PreferDualStack") {
         *policy = "SingleStack".into();
     }
@@ -168,13 +203,24 @@ fn node_ports(
     each_map(entry_map(as_map(service), "spec"), "ports", |port| {
         let path = format!("spec.ports[{index}].nodePort");
         index += 1;
-        let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or("TCP").to_owned();
+        let protocol = port
+            .get("protocol")
+            .and_then(Value::as_str)
+            .unwrap_or("TCP")
+            .to_owned();
         let same = |o: &&Value| {
             o.get("protocol").and_then(Value::as_str) == Some(protocol.as_str())
                 && o.get("port") == port.get("port")
         };
-        let before = old_ports.iter().find(same).and_then(|o| int_at(o, &["nodePort"])).filter(|n| *n != 0);
-        let asked = port.get("nodePort").and_then(Value::as_i64).filter(|n| *n != 0);
+        let before = old_ports
+            .iter()
+            .find(same)
+            .and_then(|o| int_at(o, &["nodePort"]))
+            .filter(|n| *n != 0);
+        let asked = port
+            .get("nodePort")
+            .and_then(Value::as_i64)
+            .filter(|n| *n != 0);
         if !wants {
             // A Service that becomes ClusterIP gives its ports back.
             if asked.is_none() || asked == before {
@@ -192,17 +238,27 @@ fn node_ports(
             }
             return;
         };
-        let valid = u16::try_from(number).ok().filter(|n| ranges.node_ports.contains(n));
+        let valid = u16::try_from(number)
+            .ok()
+            .filter(|n| ranges.node_ports.contains(n));
         let Some(valid) = valid else {
             let (first, last) = (ranges.node_ports.start(), ranges.node_ports.end());
-            let why = format!("provided port is not in the valid range. The range of valid ports is {first}-{last}");
+            let why = format!(
+                "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+            );
             causes.push(Cause::invalid(path, &number.into(), &why));
             return;
         };
         let key = (protocol, valid);
-        let was_mine = old_ports.iter().any(|o| int_at(o, &["nodePort"]) == Some(number));
+        let was_mine = old_ports
+            .iter()
+            .any(|o| int_at(o, &["nodePort"]) == Some(number));
         if !was_mine && taken.node_ports.contains(&key) {
-            causes.push(Cause::invalid(path, &number.into(), "provided port is already allocated"));
+            causes.push(Cause::invalid(
+                path,
+                &number.into(),
+                "provided port is already allocated",
+            ));
         }
         mine.insert(key);
         port.insert("nodePort".into(), number.into());
@@ -241,7 +297,10 @@ mod tests {
     use super::*;
 
     fn ranges() -> Ranges {
-        Ranges { cidr: "10.43.0.0/28".parse().expect("a range"), node_ports: 30_000..=30_001 }
+        Ranges {
+            cidr: "10.43.0.0/28".parse().expect("a range"),
+            node_ports: 30_000..=30_001,
+        }
     }
 
     fn service(spec: Value) -> Value {
@@ -269,7 +328,8 @@ mod tests {
             "ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]}));
         let mut taken = Taken::default();
         taken.add(&old);
-        let mut new = service(json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}));
+        let mut new =
+            service(json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}));
         assert_eq!(assign(&mut new, Some(&old), &taken, &ranges(), 1), []);
         assert_eq!(new["spec"]["clusterIP"], "10.43.0.5");
         assert_eq!(new["spec"]["ports"][0]["nodePort"], 30000);
@@ -282,16 +342,36 @@ mod tests {
     #[test]
     fn what_others_have_is_refused() {
         let mut taken = Taken::default();
-        taken.add(&service(json!({"clusterIP": "10.43.0.5", "ports": [{"protocol": "TCP", "nodePort": 30001}]})));
+        taken.add(&service(
+            json!({"clusterIP": "10.43.0.5", "ports": [{"protocol": "TCP", "nodePort": 30001}]}),
+        ));
         for (spec, fault) in [
-            (json!({"type": "ClusterIP", "clusterIP": "10.43.0.5"}), "already allocated"),
-            (json!({"type": "ClusterIP", "clusterIP": "10.9.0.5"}), "not in the valid range"),
-            (json!({"type": "ClusterIP", "clusterIP": "x"}), "must be a valid IP address"),
-            (json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": 30001}]}), "already allocated"),
-            (json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": 80}]}), "not in the valid range"),
+            (
+                json!({"type": "ClusterIP", "clusterIP": "10.43.0.5"}),
+                "already allocated",
+            ),
+            (
+                json!({"type": "ClusterIP", "clusterIP": "10.9.0.5"}),
+                "not in the valid range",
+            ),
+            (
+                json!({"type": "ClusterIP", "clusterIP": "x"}),
+                "must be a valid IP address",
+            ),
+            (
+                json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": 30001}]}),
+                "already allocated",
+            ),
+            (
+                json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": 80}]}),
+                "not in the valid range",
+            ),
         ] {
             let causes = assign(&mut service(spec), None, &taken, &ranges(), 0);
-            assert!(causes.len() == 1 && causes[0].message.contains(fault), "{causes:?}");
+            assert!(
+                causes.len() == 1 && causes[0].message.contains(fault),
+                "{causes:?}"
+            );
         }
         let mut headless = service(json!({"type": "ClusterIP", "clusterIP": "None"}));
         assert_eq!(assign(&mut headless, None, &taken, &ranges(), 0), []);

@@ -62,36 +62,64 @@ impl Cause {
         } else {
             format!("Required value: {detail}")
         };
-        Cause { reason: "FieldValueRequired", message, field: field.into() }
+        Cause {
+            reason: "FieldValueRequired",
+            message,
+            field: field.into(),
+        }
     }
 
     /// A field has a value that its rules refuse.
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Cause {
         let message = format!("Invalid value: {}: {detail}", shown(value));
-        Cause { reason: "FieldValueInvalid", message, field: field.into() }
+        Cause {
+            reason: "FieldValueInvalid",
+            message,
+            field: field.into(),
+        }
     }
 
     /// A field may not be set, or not here.
     pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Cause {
-        Cause { reason: "FieldValueForbidden", message: format!("Forbidden: {detail}"), field: field.into() }
+        Cause {
+            reason: "FieldValueForbidden",
+            message: format!("Forbidden: {detail}"),
+            field: field.into(),
+        }
     }
 
     /// A list holds the same thing twice.
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Cause {
         let message = format!("Duplicate value: {}", shown(value));
-        Cause { reason: "FieldValueDuplicate", message, field: field.into() }
+        Cause {
+            reason: "FieldValueDuplicate",
+            message,
+            field: field.into(),
+        }
     }
 
     /// A value is none of the allowed ones.
     pub(crate) fn unsupported(field: impl Into<String>, value: &Value, allowed: &[&str]) -> Cause {
         let list: Vec<String> = allowed.iter().map(|v| format!("\"{v}\"")).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", shown(value), list.join(", "));
-        Cause { reason: "FieldValueNotSupported", message, field: field.into() }
+        let message = format!(
+            "Unsupported value: {}: supported values: {}",
+            shown(value),
+            list.join(", ")
+        );
+        Cause {
+            reason: "FieldValueNotSupported",
+            message,
+            field: field.into(),
+        }
     }
 
     /// A reference to something that is not there.
     pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Cause {
-        Cause { reason: "FieldValueNotFound", message: format!("Not found: {}", shown(value)), field: field.into() }
+        Cause {
+            reason: "FieldValueNotFound",
+            message: format!("Not found: {}", shown(value)),
+            field: field.into(),
+        }
     }
 }
 
@@ -111,7 +139,12 @@ fn shown(value: &Value) -> String {
 
 impl Failure {
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Failure {
-        Failure { code, reason, message: message.into(), details: None }
+        Failure {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
     }
 
     fn about(mut self, subject: Subject<'_>) -> Failure {
@@ -131,7 +164,11 @@ impl Failure {
         let message = if subject.name.is_empty() {
             format!("{} is forbidden: {why}", subject.qualified())
         } else {
-            format!("{} {:?} is forbidden: {why}", subject.qualified(), subject.name)
+            format!(
+                "{} {:?} is forbidden: {why}",
+                subject.qualified(),
+                subject.name
+            )
         };
         Failure::new(403, "Forbidden", message).about(subject)
     }
@@ -143,8 +180,11 @@ impl Failure {
 
     /// No such path at all.
     pub(crate) fn no_route() -> Failure {
-        let mut failure =
-            Failure::new(404, "NotFound", "the server could not find the requested resource");
+        let mut failure = Failure::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        );
         failure.details = Some(json!({}));
         failure
     }
@@ -169,7 +209,9 @@ impl Failure {
         Failure::new(
             415,
             "UnsupportedMediaType",
-            format!("the body of the request was in an unknown format - accepted media types include: {offered}"),
+            format!(
+                "the body of the request was in an unknown format - accepted media types include: {offered}"
+            ),
         )
     }
 
@@ -209,21 +251,35 @@ impl Failure {
 
     /// The object does not satisfy the rules of its kind. `kind` is the kind, as upstream words it.
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Failure {
-        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let texts: Vec<String> =
-            causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let qualified = if group.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{group}")
+        };
+        let texts: Vec<String> = causes
+            .iter()
+            .map(|c| format!("{}: {}", c.field, c.message))
+            .collect();
         let list = match texts.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut details = Subject { group, plural: kind, name }.details();
+        let mut details = Subject {
+            group,
+            plural: kind,
+            name,
+        }
+        .details();
         let causes = causes
             .iter()
             .map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}))
             .collect();
         details.insert("causes".into(), Value::Array(causes));
-        let mut failure =
-            Failure::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}"));
+        let mut failure = Failure::new(
+            422,
+            "Invalid",
+            format!("{qualified} {name:?} is invalid: {list}"),
+        );
         failure.details = Some(Value::Object(details));
         failure
     }
@@ -233,7 +289,11 @@ impl Failure {
     }
 
     pub(crate) fn internal(message: impl std::fmt::Display) -> Failure {
-        Failure::new(500, "InternalError", format!("Internal error occurred: {message}"))
+        Failure::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {message}"),
+        )
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Failure {
@@ -288,6 +348,11 @@ impl From<ordain_orchestrator_api::Status> for Failure {
     fn from(status: ordain_orchestrator_api::Status) -> Failure {
         let mut value = status.to_value();
         let details = value.get_mut("details").map(Value::take);
-        Failure { code: status.code, reason: status.reason, message: status.message, details }
+        Failure {
+            code: status.code,
+            reason: status.reason,
+            message: status.message,
+            details,
+        }
     }
 }

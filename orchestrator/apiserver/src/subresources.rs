@@ -32,7 +32,10 @@ pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
     match (name.as_str(), verb) {
         ("log" | "exec" | "attach" | "portforward" | "proxy", _) => proxy::handle(call).await,
         ("scale", Verb::Get) => {
-            let entry = call.core.get(&resource, &call.target.namespace, &call.target.name).await?;
+            let entry = call
+                .core
+                .get(&resource, &call.target.namespace, &call.target.name)
+                .await?;
             let live = read::load(&resource, &entry)?;
             Ok(body::json(200, &scale_of(&call, &live)))
         }
@@ -45,14 +48,25 @@ pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
         ("status", Verb::Patch) => write::patch_part(&call, Part::Status).await,
         ("finalize", _) => part(&call, "finalize", &["spec", "finalizers"]).await,
         ("approval", _) => part(&call, "approval", &["status", "conditions"]).await,
-        ("ephemeralcontainers", _) => part(&call, "ephemeralcontainers", &["spec", "ephemeralContainers"]).await,
+        ("ephemeralcontainers", _) => {
+            part(
+                &call,
+                "ephemeralcontainers",
+                &["spec", "ephemeralContainers"],
+            )
+            .await
+        }
         ("resize", _) => resize(&call).await,
         _ => Err(Failure::no_route()),
     }
 }
 
 /// Changes the value at one path of the object and nothing else.
-async fn part(call: &Call, name: &'static str, path: &'static [&'static str]) -> Result<Answer, Failure> {
+async fn part(
+    call: &Call,
+    name: &'static str,
+    path: &'static [&'static str],
+) -> Result<Answer, Failure> {
     let managing = Managing::Track(call.field_manager()?);
     let wanted = Wanted::of(call)?;
     let object = write::change(call, Part::Sub(name), &managing, |live, new| {
@@ -117,8 +131,15 @@ async fn resize(call: &Call) -> Result<Answer, Failure> {
         for list in ["containers", "initContainers"] {
             let asked = list_at(&asked, &["spec", list]).to_vec();
             let spec = make_map(new, &["spec"]);
-            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                let same = asked.iter().find(|c| c.get("name") == container.get("name"));
+            for container in spec
+                .get_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                let same = asked
+                    .iter()
+                    .find(|c| c.get("name") == container.get("name"));
                 if let Some(resources) = same.and_then(|c| c.get("resources")) {
                     container["resources"] = resources.clone();
                 }
@@ -133,11 +154,18 @@ async fn resize(call: &Call) -> Result<Answer, Failure> {
 
 /// Returns the paths of the replicas in the specification and the status, and of the selector.
 fn scale_paths(call: &Call) -> (Vec<String>, Vec<String>, Option<Vec<String>>) {
-    let split = |path: &str| path.trim_start_matches('.').split('.').map(str::to_owned).collect();
+    let split = |path: &str| {
+        path.trim_start_matches('.')
+            .split('.')
+            .map(str::to_owned)
+            .collect()
+    };
     match call.resource.custom.as_ref().and_then(|c| c.scale.as_ref()) {
-        Some((spec, status, selector)) => {
-            (split(spec), split(status), (!selector.is_empty()).then(|| split(selector)))
-        }
+        Some((spec, status, selector)) => (
+            split(spec),
+            split(status),
+            (!selector.is_empty()).then(|| split(selector)),
+        ),
         None => (split(".spec.replicas"), split(".status.replicas"), None),
     }
 }
@@ -151,7 +179,10 @@ fn scale_of(call: &Call, live: &Value) -> Value {
     let (spec, status, selector_path) = scale_paths(call);
     let number = |path: &[String]| lookup(live, path).and_then(Value::as_i64).unwrap_or(0);
     let selector = match selector_path {
-        Some(path) => lookup(live, &path).and_then(Value::as_str).unwrap_or("").to_owned(),
+        Some(path) => lookup(live, &path)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned(),
         None => selector_text(at(live, &["spec", "selector"]).unwrap_or(&Value::Null)),
     };
     let meta = |field: &str| str_at(live, &["metadata", field]).to_owned();
@@ -175,7 +206,11 @@ fn scale_of(call: &Call, live: &Value) -> Value {
 fn selector_text(selector: &Value) -> String {
     let labels: Option<&Map<String, Value>> = at(selector, &["matchLabels"])
         .and_then(Value::as_object)
-        .or_else(|| selector.as_object().filter(|m| m.values().all(Value::is_string)));
+        .or_else(|| {
+            selector
+                .as_object()
+                .filter(|m| m.values().all(Value::is_string))
+        });
     let mut parts: Vec<String> = labels
         .into_iter()
         .flatten()
@@ -183,8 +218,10 @@ fn selector_text(selector: &Value) -> String {
         .collect();
     for expression in list_at(selector, &["matchExpressions"]) {
         let key = str_at(expression, &["key"]);
-        let values: Vec<&str> =
-            list_at(expression, &["values"]).iter().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = list_at(expression, &["values"])
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         parts.push(match str_at(expression, &["operator"]) {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),
@@ -202,7 +239,11 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
     let patch = match call.target.verb {
         Verb::Patch => {
             let content_type = call.content_type();
-            let known = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+            let known = [
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/strategic-merge-patch+json",
+            ];
             if !known.contains(&content_type.as_str()) {
                 return Err(Failure::unsupported_media_type(&known.join(", ")));
             }
@@ -233,12 +274,21 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
             (None, None) => return Err(Failure::internal("a scale without a body")),
         };
         let replicas = at(&asked, &["spec", "replicas"]).map_or(Some(0), Value::as_i64);
-        let replicas = replicas.filter(|n| i32::try_from(*n).is_ok()).ok_or_else(|| {
-            Failure::bad_request("Scale: spec.replicas must be a number")
-        })?;
+        let replicas = replicas
+            .filter(|n| i32::try_from(*n).is_ok())
+            .ok_or_else(|| Failure::bad_request("Scale: spec.replicas must be a number"))?;
         if replicas < 0 {
-            let cause = crate::status::Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
-            return Err(Failure::invalid("autoscaling", "Scale", &call.target.name, &[cause]));
+            let cause = crate::status::Cause::invalid(
+                "spec.replicas",
+                &replicas.into(),
+                "must be greater than or equal to 0",
+            );
+            return Err(Failure::invalid(
+                "autoscaling",
+                "Scale",
+                &call.target.name,
+                &[cause],
+            ));
         }
         let (spec, _, _) = scale_paths(call);
         let (field, parents) = spec.split_last().expect("a path has a last part");
@@ -260,7 +310,11 @@ pub(crate) async fn bind(mut call: Call) -> Result<Answer, Failure> {
         // The old way: POST on `bindings`, where the body names the pod.
         call.target.name = str_at(&binding, &["metadata", "name"]).to_owned();
         call.target.plural = "pods".to_owned();
-        call.resource = call.resources.stored("", "pods").ok_or_else(Failure::no_route)?.clone();
+        call.resource = call
+            .resources
+            .stored("", "pods")
+            .ok_or_else(Failure::no_route)?
+            .clone();
     }
     let node = str_at(&binding, &["target", "name"]).to_owned();
     if node.is_empty() {
@@ -299,7 +353,10 @@ pub(crate) async fn bind(mut call: Call) -> Result<Answer, Failure> {
         Ok(())
     })
     .await?;
-    Ok(body::json(201, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+    Ok(body::json(
+        201,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
 }
 
 /// Answers a POST of an Eviction: a delete that respects disruption budgets.
@@ -311,26 +368,45 @@ async fn evict(call: &Call) -> Result<Answer, Failure> {
     let ready = list_at(&pod, &["status", "conditions"])
         .iter()
         .any(|c| str_at(c, &["type"]) == "Ready" && str_at(c, &["status"]) == "True");
-    let over = matches!(str_at(&pod, &["status", "phase"]), "Succeeded" | "Failed" | "Pending");
+    let over = matches!(
+        str_at(&pod, &["status", "phase"]),
+        "Succeeded" | "Failed" | "Pending"
+    );
     if !over && at(&pod, &["metadata", "deletionTimestamp"]).is_none() && ready {
         budgets(call, &pod).await?;
     }
     let grace = int_at(&eviction, &["deleteOptions", "gracePeriodSeconds"]);
-    let dry = call.dry_run()? || list_at(&eviction, &["deleteOptions", "dryRun"]).iter().any(|v| v == "All");
+    let dry = call.dry_run()?
+        || list_at(&eviction, &["deleteOptions", "dryRun"])
+            .iter()
+            .any(|v| v == "All");
     let outcome = delete::remove(call, name, namespace, &Options::with_grace(grace, dry)).await?;
     let (Outcome::Gone(_) | Outcome::Marked(_)) = outcome;
-    Ok(body::json(201, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+    Ok(body::json(
+        201,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
 }
 
 /// Refuses an eviction that a budget does not allow, and counts one that it does.
 async fn budgets(call: &Call, pod: &Value) -> Result<(), Failure> {
-    let Some(resource) = call.resources.stored("policy", "poddisruptionbudgets") else { return Ok(()) };
-    let range = ordain_orchestrator_store::Range::prefix(resource.prefix_in(&call.target.namespace));
-    let page = call.core.store.list(range).await.map_err(crate::core::store_failure)?;
+    let Some(resource) = call.resources.stored("policy", "poddisruptionbudgets") else {
+        return Ok(());
+    };
+    let range =
+        ordain_orchestrator_store::Range::prefix(resource.prefix_in(&call.target.namespace));
+    let page = call
+        .core
+        .store
+        .list(range)
+        .await
+        .map_err(crate::core::store_failure)?;
     let labels = at(pod, &["metadata", "labels"]).unwrap_or(&Value::Null);
     let mut matching = Vec::new();
     for entry in page.entries {
-        let Some(budget) = object::decode(&entry.value, entry.mod_revision.0) else { continue };
+        let Some(budget) = object::decode(&entry.value, entry.mod_revision.0) else {
+            continue;
+        };
         if at(&budget, &["spec", "selector"]).is_some_and(|s| kinds::selects(s, labels)) {
             matching.push((entry, budget));
         }
@@ -339,9 +415,13 @@ async fn budgets(call: &Call, pod: &Value) -> Result<(), Failure> {
         [] => Ok(()),
         [(entry, budget)] => {
             let refuse = || {
-                let mut failure = Failure::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.");
+                let mut failure = Failure::too_many_requests(
+                    "Cannot evict pod as it would violate the pod's disruption budget.",
+                );
                 let name = str_at(budget, &["metadata", "name"]);
-                failure.details = Some(json!({"causes": [{"reason": "DisruptionBudget", "message": format!("The disruption budget {name} does not allow it now")}]}));
+                failure.details = Some(
+                    json!({"causes": [{"reason": "DisruptionBudget", "message": format!("The disruption budget {name} does not allow it now")}]}),
+                );
                 failure
             };
             let allowed = int_at(budget, &["status", "disruptionsAllowed"]).unwrap_or(0);
@@ -353,13 +433,20 @@ async fn budgets(call: &Call, pod: &Value) -> Result<(), Failure> {
             let mut counted = budget.clone();
             let status = make_map(&mut counted, &["status"]);
             status.insert("disruptionsAllowed".into(), (allowed - 1).into());
-            entry_map(status, "disruptedPods").insert(call.target.name.clone(), object::now().into());
+            entry_map(status, "disruptedPods")
+                .insert(call.target.name.clone(), object::now().into());
             let expect = ordain_orchestrator_store::Expect::Exactly(entry.mod_revision);
-            let put = call.core.store.put(&entry.key, object::encode(&counted).into(), expect).await;
+            let put = call
+                .core
+                .store
+                .put(&entry.key, object::encode(&counted).into(), expect)
+                .await;
             // Somebody else took the last disruption.
             put.map(drop).map_err(|_| refuse())
         }
-        _ => Err(Failure::internal("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")),
+        _ => Err(Failure::internal(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+        )),
     }
 }
 
@@ -371,8 +458,17 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
     let account = read::load(&call.resource, &entry)?;
     let asked = int_at(&request, &["spec", "expirationSeconds"]).unwrap_or(3600);
     if asked < *TOKEN_SECONDS.start() {
-        let cause = crate::status::Cause::invalid("spec.expirationSeconds", &asked.into(), "may not specify a duration less than 10 minutes");
-        return Err(Failure::invalid("authentication.k8s.io", "TokenRequest", "", &[cause]));
+        let cause = crate::status::Cause::invalid(
+            "spec.expirationSeconds",
+            &asked.into(),
+            "may not specify a duration less than 10 minutes",
+        );
+        return Err(Failure::invalid(
+            "authentication.k8s.io",
+            "TokenRequest",
+            "",
+            &[cause],
+        ));
     }
     let seconds = asked.min(*TOKEN_SECONDS.end());
     let mut audiences: Vec<String> = list_at(&request, &["spec", "audiences"])
@@ -390,28 +486,57 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
             "Pod" => "pods",
             "Secret" => "secrets",
             "Node" => "nodes",
-            other => return Err(Failure::bad_request(format!("cannot bind token for serviceaccount {name:?} to an object of kind {other:?}"))),
+            other => {
+                return Err(Failure::bad_request(format!(
+                    "cannot bind token for serviceaccount {name:?} to an object of kind {other:?}"
+                )));
+            }
         };
         let place = if plural == "nodes" { "" } else { namespace };
         let found = call.core.peek("", plural, place, object_name).await?;
         let found = found.ok_or_else(|| {
-            Failure::not_found(crate::status::Subject { group: "", plural, name: object_name })
+            Failure::not_found(crate::status::Subject {
+                group: "",
+                plural,
+                name: object_name,
+            })
         })?;
         let uid = str_at(&found, &["metadata", "uid"]);
         let wanted = str_at(reference, &["uid"]);
         if !wanted.is_empty() && wanted != uid {
-            let why = format!("the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated");
-            return Err(Failure::conflict(crate::status::Subject { group: "", plural, name: object_name }, &why));
+            let why = format!(
+                "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
+            );
+            return Err(Failure::conflict(
+                crate::status::Subject {
+                    group: "",
+                    plural,
+                    name: object_name,
+                },
+                &why,
+            ));
         }
         if plural == "pods" && str_at(&found, &["spec", "serviceAccountName"]) != name {
-            return Err(Failure::bad_request(format!("cannot bind token for serviceaccount {name:?} to pod running with different serviceaccount name.")));
+            return Err(Failure::bad_request(format!(
+                "cannot bind token for serviceaccount {name:?} to pod running with different serviceaccount name."
+            )));
         }
-        bound.push(Bound { kind: kind.to_lowercase(), name: object_name.to_owned(), uid: uid.to_owned() });
+        bound.push(Bound {
+            kind: kind.to_lowercase(),
+            name: object_name.to_owned(),
+            uid: uid.to_owned(),
+        });
         let node = str_at(&found, &["spec", "nodeName"]);
         if plural == "pods" && !node.is_empty() {
             let node_object = call.core.peek("", "nodes", "", node).await?;
-            let uid = node_object.map(|n| str_at(&n, &["metadata", "uid"]).to_owned()).unwrap_or_default();
-            bound.push(Bound { kind: "node".into(), name: node.to_owned(), uid });
+            let uid = node_object
+                .map(|n| str_at(&n, &["metadata", "uid"]).to_owned())
+                .unwrap_or_default();
+            bound.push(Bound {
+                kind: "node".into(),
+                name: node.to_owned(),
+                uid,
+            });
         }
     }
     let now = jiff::Timestamp::now();
@@ -425,12 +550,17 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
         expires: now.as_second() + seconds,
         id: uuid::Uuid::new_v4().to_string(),
     };
-    let token = call.core.tokens.sign(&claims).ok_or_else(|| Failure::internal("cannot sign a token"))?;
+    let token = call
+        .core
+        .tokens
+        .sign(&claims)
+        .ok_or_else(|| Failure::internal("cannot sign a token"))?;
     let expires = jiff::Timestamp::from_second(claims.expires).unwrap_or(now);
     let spec = make_map(&mut request, &["spec"]);
     spec.insert("expirationSeconds".into(), seconds.into());
     spec.insert("audiences".into(), audiences.into());
-    request["metadata"] = json!({"name": name, "namespace": namespace, "creationTimestamp": object::now()});
+    request["metadata"] =
+        json!({"name": name, "namespace": namespace, "creationTimestamp": object::now()});
     request["status"] = json!({"token": token, "expirationTimestamp": object::time_text(expires)});
     Ok(body::json(201, &request))
 }

@@ -35,14 +35,17 @@ struct Counted(Arc<crate::core::Core>);
 
 impl Counted {
     fn new(core: Arc<crate::core::Core>) -> Counted {
-        core.watches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        core.watches
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Counted(core)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.watches.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.0
+            .watches
+            .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -122,7 +125,8 @@ pub(crate) async fn start(call: Call) -> Result<Answer, Failure> {
         Err(error) => open.ready.push_back(error_frame(error)),
     }
     if bookmarks {
-        let mut interval = tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+        let mut interval =
+            tokio::time::interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         open.bookmarks = Some(interval);
     }
@@ -197,13 +201,15 @@ impl Open {
 
     /// Turns an event of the store into a frame, if this watch wants it.
     fn push(&mut self, event: &Event) {
-        if self.filter.is_everything() && self.form == Form::Plain && !self.call.resource.converts() {
+        if self.filter.is_everything() && self.form == Form::Plain && !self.call.resource.converts()
+        {
             self.ready.push_back(event.encoded_once(|| encode(event)));
             return;
         }
         let revision = event.revision.0;
         let load = |entry: &ordain_orchestrator_store::Entry| {
-            object::decode(&entry.value, revision).map(|o| convert::to_version(&self.call.resource, o))
+            object::decode(&entry.value, revision)
+                .map(|o| convert::to_version(&self.call.resource, o))
         };
         let new = event.new.as_deref().and_then(load);
         let old = event.old.as_deref().and_then(load);
@@ -239,7 +245,8 @@ impl Open {
 
     fn bookmark(&mut self, revision: u64, end_of_initial: bool) -> Bytes {
         let resource = &self.call.resource;
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata =
+            json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
         if end_of_initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

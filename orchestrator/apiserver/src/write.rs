@@ -72,22 +72,47 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Failure> {
 }
 
 /// Creates an object from what a client sent, in the version of the resource, and returns it.
-pub(crate) async fn insert(call: &Call, mut object: Value, managing: &Managing) -> Result<Value, Failure> {
+pub(crate) async fn insert(
+    call: &Call,
+    mut object: Value,
+    managing: &Managing,
+) -> Result<Value, Failure> {
     let resource = &call.resource;
     let dry_run = call.dry_run()?;
-    let namespace = if resource.namespaced { call.target.namespace.as_str() } else { "" };
+    let namespace = if resource.namespaced {
+        call.target.namespace.as_str()
+    } else {
+        ""
+    };
     place(call, &mut object, namespace)?;
     if !object::revision_of(&object).is_empty() {
-        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+        return Err(Failure::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
     }
     let metadata = entry_map(as_map(&mut object), "metadata");
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "resourceVersion",
+        "generation",
+    ] {
         metadata.shift_remove(field);
     }
-    let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("").to_owned();
-    let named = metadata.get("name").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
+    let prefix = metadata
+        .get("generateName")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    let named = metadata
+        .get("name")
+        .and_then(Value::as_str)
+        .is_some_and(|n| !n.is_empty());
     if !named && !prefix.is_empty() {
-        metadata.insert("name".into(), meta::generated_name(&prefix, admission::random()).into());
+        metadata.insert(
+            "name".into(),
+            meta::generated_name(&prefix, admission::random()).into(),
+        );
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
     metadata.insert("creationTimestamp".into(), object::now().into());
@@ -119,7 +144,14 @@ pub(crate) async fn insert(call: &Call, mut object: Value, managing: &Managing) 
     };
     refuse(call, &name, &causes)?;
     if dry_run {
-        if call.core.store.get(&resource.key(namespace, &name)).await.map_err(store_failure)?.is_some() {
+        if call
+            .core
+            .store
+            .get(&resource.key(namespace, &name))
+            .await
+            .map_err(store_failure)?
+            .is_some()
+        {
             return Err(Failure::already_exists(resource.subject(&name)));
         }
         return Ok(convert::to_version(resource, stored));
@@ -128,7 +160,10 @@ pub(crate) async fn insert(call: &Call, mut object: Value, managing: &Managing) 
         // A generated name that is taken is bad luck, not a mistake of the client.
         Err(failure) if failure.reason == "AlreadyExists" && !named => {
             let mut failure = failure;
-            failure.message = format!("{}; the server was not able to generate a unique name for the object", failure.message);
+            failure.message = format!(
+                "{}; the server was not able to generate a unique name for the object",
+                failure.message
+            );
             return Err(failure);
         }
         other => other?,
@@ -147,7 +182,11 @@ pub(crate) async fn insert(call: &Call, mut object: Value, managing: &Managing) 
 /// Puts an object where the request's path says, and refuses one that says otherwise.
 fn place(call: &Call, object: &mut Value, namespace: &str) -> Result<(), Failure> {
     let metadata = entry_map(as_map(object), "metadata");
-    let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or("").to_owned();
+    let given = metadata
+        .get("namespace")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     if call.resource.namespaced {
         if !given.is_empty() && given != namespace {
             return Err(Failure::bad_request(format!(
@@ -158,7 +197,11 @@ fn place(call: &Call, object: &mut Value, namespace: &str) -> Result<(), Failure
     } else {
         metadata.shift_remove("namespace");
     }
-    let name = metadata.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let name = metadata
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     let wanted = &call.target.name;
     if !wanted.is_empty() {
         if !name.is_empty() && name != *wanted {
@@ -193,22 +236,41 @@ fn refuse(call: &Call, name: &str, causes: &[Cause]) -> Result<(), Failure> {
     if causes.is_empty() {
         return Ok(());
     }
-    Err(Failure::invalid(&call.resource.group, &call.resource.kind, name, causes))
+    Err(Failure::invalid(
+        &call.resource.group,
+        &call.resource.kind,
+        name,
+        causes,
+    ))
 }
 
 /// Gives a Service its addresses; the caller holds the lock.
-async fn allocate(call: &Call, stored: &mut Value, old: Option<&Value>) -> Result<Vec<Cause>, Failure> {
+async fn allocate(
+    call: &Call,
+    stored: &mut Value,
+    old: Option<&Value>,
+) -> Result<Vec<Cause>, Failure> {
     let core = &call.core;
     let range = ordain_orchestrator_store::Range::prefix(&call.resource.prefix);
     let page = core.store.list(range).await.map_err(store_failure)?;
     let mut taken = Taken::default();
     let own = old.map_or("", |o| str_at(o, &["metadata", "uid"]));
-    for service in page.entries.iter().filter_map(|e| object::decode(&e.value, 0)) {
+    for service in page
+        .entries
+        .iter()
+        .filter_map(|e| object::decode(&e.value, 0))
+    {
         if own.is_empty() || str_at(&service, &["metadata", "uid"]) != own {
             taken.add(&service);
         }
     }
-    Ok(services::assign(stored, old, &taken, &core.ranges, core.salt()))
+    Ok(services::assign(
+        stored,
+        old,
+        &taken,
+        &core.ranges,
+        core.salt(),
+    ))
 }
 
 /// Writes what every namespace starts with. A failure is no reason to refuse the namespace: the
@@ -218,10 +280,17 @@ async fn companions(call: &Call, namespace: &str) {
         one["metadata"]["uid"] = uuid::Uuid::new_v4().to_string().into();
         one["metadata"]["creationTimestamp"] = object::now().into();
         let kind = str_at(&one, &["kind"]).to_owned();
-        let Some(resource) = call.resources.of_kind("v1", &kind) else { continue };
+        let Some(resource) = call.resources.of_kind("v1", &kind) else {
+            continue;
+        };
         let name = str_at(&one, &["metadata", "name"]).to_owned();
         if let Err(failure) = call.core.insert(resource, namespace, &name, &one).await {
-            tracing::warn!(namespace, kind, failure = failure.message, "cannot complete a namespace");
+            tracing::warn!(
+                namespace,
+                kind,
+                failure = failure.message,
+                "cannot complete a namespace"
+            );
         }
     }
 }
@@ -239,9 +308,19 @@ pub(crate) async fn update_part(call: &Call, part: Part) -> Result<Answer, Failu
     let managing = Managing::Track(call.field_manager()?);
     let may_create = part == Part::Whole && call.resource.strategy.create_on_update();
     let revision = object::revision_of(&received.object).to_owned();
-    if revision.is_empty() && call.resource.strategy.needs_resource_version() && part == Part::Whole {
-        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
-        return Err(Failure::invalid(&call.resource.group, &call.resource.kind, &call.target.name, &[cause]));
+    if revision.is_empty() && call.resource.strategy.needs_resource_version() && part == Part::Whole
+    {
+        let cause = Cause::invalid(
+            "metadata.resourceVersion",
+            &0.into(),
+            "must be specified for an update",
+        );
+        return Err(Failure::invalid(
+            &call.resource.group,
+            &call.resource.kind,
+            &call.target.name,
+            &[cause],
+        ));
     }
     let done = change(call, part, &managing, |_, new| {
         *new = received.object.clone();
@@ -286,9 +365,16 @@ pub(crate) async fn patch_part(call: &Call, part: Part) -> Result<Answer, Failur
 }
 
 /// Reads a patch; the second part lists repeated keys.
-pub(crate) fn parse_patch(call: &Call, content_type: &str) -> Result<(Value, Vec<String>), Failure> {
-    let mut accepted =
-        vec![patches::JSON_PATCH, patches::MERGE_PATCH, patches::STRATEGIC_MERGE_PATCH, patches::APPLY_PATCH];
+pub(crate) fn parse_patch(
+    call: &Call,
+    content_type: &str,
+) -> Result<(Value, Vec<String>), Failure> {
+    let mut accepted = vec![
+        patches::JSON_PATCH,
+        patches::MERGE_PATCH,
+        patches::STRATEGIC_MERGE_PATCH,
+        patches::APPLY_PATCH,
+    ];
     if call.resource.custom.is_some() {
         accepted.retain(|t| *t != patches::STRATEGIC_MERGE_PATCH);
     }
@@ -301,7 +387,12 @@ pub(crate) fn parse_patch(call: &Call, content_type: &str) -> Result<(Value, Vec
 }
 
 /// Applies a patch of one of the three simple kinds to an object.
-pub(crate) fn apply_patch(call: &Call, content_type: &str, patch: &Value, new: &mut Value) -> Result<(), Failure> {
+pub(crate) fn apply_patch(
+    call: &Call,
+    content_type: &str,
+    patch: &Value,
+    new: &mut Value,
+) -> Result<(), Failure> {
     let fault = |e: patches::PatchError| {
         let mut failure = Failure::from(ordain_orchestrator_api::Status::from(e));
         if let Some(details) = failure.details.as_mut().and_then(Value::as_object_mut) {
@@ -313,13 +404,18 @@ pub(crate) fn apply_patch(call: &Call, content_type: &str, patch: &Value, new: &
         patches::JSON_PATCH => patches::json_patch(new, patch).map_err(fault),
         patches::MERGE_PATCH => {
             if !patch.is_object() {
-                return Err(Failure::bad_request("a merge patch of an object must be an object"));
+                return Err(Failure::bad_request(
+                    "a merge patch of an object must be an object",
+                ));
             }
             patches::merge_patch(new, patch);
             Ok(())
         }
         _ => {
-            let ty = call.resource.ty.ok_or_else(|| Failure::unsupported_media_type(patches::MERGE_PATCH))?;
+            let ty = call
+                .resource
+                .ty
+                .ok_or_else(|| Failure::unsupported_media_type(patches::MERGE_PATCH))?;
             patches::strategic_merge(call.core.table, ty, new, patch.clone()).map_err(fault)
         }
     }
@@ -348,7 +444,9 @@ pub(crate) async fn change(
         let uid = str_at(&new, &["metadata", "uid"]);
         let live_uid = str_at(&live, &["metadata", "uid"]);
         if !uid.is_empty() && uid != live_uid {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}"
+            );
             return Err(Failure::conflict(resource.subject(name), &why));
         }
         match store(call, part, managing, &entry, new).await? {
@@ -375,7 +473,12 @@ async fn store(
     let old = object::decode(&entry.value, entry.mod_revision.0)
         .ok_or_else(|| Failure::internal(format!("the stored object {} is damaged", entry.key)))?;
     let mut new = decode::stored(resource, new);
-    keep_metadata(&mut new, &old, part, resource.is("", "pods") || resource.is("", "nodes"));
+    keep_metadata(
+        &mut new,
+        &old,
+        part,
+        resource.is("", "pods") || resource.is("", "nodes"),
+    );
     let strategy = resource.strategy;
     let has_status = resource.subresource("status").is_some();
     match part {
@@ -496,7 +599,10 @@ fn keep_metadata(new: &mut Value, old: &Value, part: Part, agent: bool) {
             }
         }
     }
-    metadata.insert("resourceVersion".into(), str_at(&old, &["resourceVersion"]).into());
+    metadata.insert(
+        "resourceVersion".into(),
+        str_at(&old, &["resourceVersion"]).into(),
+    );
 }
 
 /// An object on its way out takes no new finalizers.
@@ -505,8 +611,10 @@ fn late_finalizers(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
         return;
     }
     let before = list_at(old, &["metadata", "finalizers"]);
-    let added: Vec<&Value> =
-        list_at(new, &["metadata", "finalizers"]).iter().filter(|f| !before.contains(f)).collect();
+    let added: Vec<&Value> = list_at(new, &["metadata", "finalizers"])
+        .iter()
+        .filter(|f| !before.contains(f))
+        .collect();
     if !added.is_empty() {
         let names: Vec<&str> = added.iter().filter_map(|f| f.as_str()).collect();
         let why = format!(
@@ -518,8 +626,11 @@ fn late_finalizers(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
 
 /// Tells whether nothing holds a deleted object any more.
 pub(crate) fn is_finished(object: &Value) -> bool {
+    let grace = at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
+    let full = str_at(object, &["kind"]) == "Namespace"
+        && !list_at(object, &["spec", "finalizers"]).is_empty();
     meta::is_deleting(object)
         && meta::finalizers(object).next().is_none()
-        && at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
-        && !(str_at(object, &["kind"]) == "Namespace" && !list_at(object, &["spec", "finalizers"]).is_empty())
+        && grace.unwrap_or(0) == 0
+        && !full
 }

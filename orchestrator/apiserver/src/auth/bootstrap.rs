@@ -12,7 +12,10 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 pub(crate) fn roles() -> Vec<Value> {
     let mut objects: Vec<Value> = Vec::new();
     for line in TEXT.lines() {
-        let line = line.split_once('#').map_or(line, |(text, _)| text).trim_end();
+        let line = line
+            .split_once('#')
+            .map_or(line, |(text, _)| text)
+            .trim_end();
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             [] => {}
@@ -20,7 +23,9 @@ pub(crate) fn roles() -> Vec<Value> {
             ["bind", name, role, subjects @ ..] => objects.push(binding(name, role, subjects)),
             _ => {
                 let rules = objects.last_mut().and_then(|o| o["rules"].as_array_mut());
-                rules.expect("roles.txt has a role before each rule").push(rule(line));
+                rules
+                    .expect("roles.txt has a role before each rule")
+                    .push(rule(line));
             }
         }
     }
@@ -59,7 +64,9 @@ fn role(name: &str, options: &[&str]) -> Value {
 fn rule(line: &str) -> Value {
     let mut parts = line.split('|').map(|part| {
         let words = part.split_whitespace().filter(|w| *w != "url");
-        words.map(|w| if w == "core" { "" } else { w }).collect::<Vec<&str>>()
+        words
+            .map(|w| if w == "core" { "" } else { w })
+            .collect::<Vec<&str>>()
     });
     let mut next = || parts.next().unwrap_or_default();
     if line.trim_start().starts_with("url ") {
@@ -114,19 +121,36 @@ mod tests {
             ..Attributes::default()
         };
         let found = Rbac::build(objects.iter()).allows(user, &wanted);
-        assert_eq!(found.is_some(), allowed, "{} {verb} {group} {resource}", user.name);
+        assert_eq!(
+            found.is_some(),
+            allowed,
+            "{} {verb} {group} {resource}",
+            user.name
+        );
     }
 
     #[test]
     fn the_bootstrap_roles_say_what_upstream_says() {
         check(&User::node("n"), "patch", "", "pods/status", true);
-        check(&User::node("n"), "create", "coordination.k8s.io", "leases", true);
+        check(
+            &User::node("n"),
+            "create",
+            "coordination.k8s.io",
+            "leases",
+            true,
+        );
         check(&User::node("n"), "delete", "apps", "deployments", false);
         let scheduler = User::new("system:kube-scheduler", &[]);
         check(&scheduler, "create", "", "pods/binding", true);
         check(&scheduler, "create", "", "pods", false);
         let nobody = User::new("nobody", &[]);
-        check(&nobody, "create", "authorization.k8s.io", "selfsubjectaccessreviews", true);
+        check(
+            &nobody,
+            "create",
+            "authorization.k8s.io",
+            "selfsubjectaccessreviews",
+            true,
+        );
         check(&nobody, "get", "", "pods", false);
     }
 
@@ -134,7 +158,11 @@ mod tests {
     fn admin_edit_and_view_build_on_each_other() {
         let mut objects = roles();
         for role in ["admin", "edit", "view"] {
-            objects.push(binding(&format!("test-{role}"), role, &[&format!("user:{role}")]));
+            objects.push(binding(
+                &format!("test-{role}"),
+                role,
+                &[&format!("user:{role}")],
+            ));
         }
         let index = Rbac::build(objects.iter());
         let may = |user: &str, verb: &str, group: &str, resource: &str| {

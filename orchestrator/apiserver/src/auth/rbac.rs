@@ -41,7 +41,11 @@ fn has(list: &[String], wanted: &str) -> bool {
 impl Rule {
     pub(crate) fn from_json(rule: &Value) -> Rule {
         let strings = |field| {
-            list_at(rule, &[field]).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            list_at(rule, &[field])
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
         };
         Rule {
             verbs: strings("verbs"),
@@ -55,8 +59,11 @@ impl Rule {
     /// Returns the rule as the rules review shows it.
     pub(crate) fn to_json(&self) -> Value {
         let mut rule = json!({"verbs": self.verbs});
-        let fields =
-            [("apiGroups", &self.groups), ("resources", &self.resources), ("resourceNames", &self.names)];
+        let fields = [
+            ("apiGroups", &self.groups),
+            ("resources", &self.resources),
+            ("resourceNames", &self.names),
+        ];
         for (field, list) in fields {
             if !list.is_empty() {
                 rule[field] = list.clone().into();
@@ -87,12 +94,18 @@ impl Rule {
         };
         has(&self.groups, &wanted.group)
             && self.resources.iter().any(resource)
-            && (self.names.is_empty() || self.names.iter().any(|n| *n == wanted.name))
+            && (self.names.is_empty() || self.names.contains(&wanted.name))
     }
 
     /// Tells whether every request that `other` allows is allowed by one of `rules`.
     fn covered(other: &Rule, rules: &[Rule]) -> bool {
-        let each = |list: &[String]| if list.is_empty() { vec![String::new()] } else { list.to_vec() };
+        let each = |list: &[String]| {
+            if list.is_empty() {
+                vec![String::new()]
+            } else {
+                list.to_vec()
+            }
+        };
         for verb in &other.verbs {
             for url in &other.urls {
                 let covers = |r: &Rule| {
@@ -115,7 +128,8 @@ impl Rule {
                                 && has(&r.groups, group)
                                 && (has(&r.resources, resource)
                                     || sub.is_some_and(|s| r.resources.contains(&s)))
-                                && (r.names.is_empty() || (!name.is_empty() && r.names.contains(&name)))
+                                && (r.names.is_empty()
+                                    || (!name.is_empty() && r.names.contains(&name)))
                         };
                         if !rules.iter().any(covers) {
                             return false;
@@ -145,7 +159,9 @@ impl Binding {
         self.users.iter().any(|u| *u == user.name || u == "*")
             || self.groups.iter().any(|g| user.in_group(g))
             || user.as_service_account().is_some_and(|(namespace, name)| {
-                self.accounts.iter().any(|(ns, n)| ns == namespace && n == name)
+                self.accounts
+                    .iter()
+                    .any(|(ns, n)| ns == namespace && n == name)
             })
     }
 }
@@ -162,7 +178,12 @@ impl Rbac {
     /// Builds the index from objects of the four RBAC kinds; others are passed over.
     pub(crate) fn build<'a>(objects: impl Iterator<Item = &'a Value> + Clone) -> Rbac {
         let mut index = Rbac::default();
-        let rules = |o: &Value| list_at(o, &["rules"]).iter().map(Rule::from_json).collect::<Vec<_>>();
+        let rules = |o: &Value| {
+            list_at(o, &["rules"])
+                .iter()
+                .map(Rule::from_json)
+                .collect::<Vec<_>>()
+        };
         for object in objects.clone() {
             let name = str_at(object, &["metadata", "name"]).to_owned();
             let namespace = str_at(object, &["metadata", "namespace"]).to_owned();
@@ -213,18 +234,24 @@ impl Rbac {
             for role in objects.clone().filter(is_role) {
                 let mut extra = Vec::new();
                 for selector in list_at(role, &["aggregationRule", "clusterRoleSelectors"]) {
-                    let Some(wanted) = map_at(selector, &["matchLabels"]) else { continue };
+                    let Some(wanted) = map_at(selector, &["matchLabels"]) else {
+                        continue;
+                    };
                     let selected = |o: &&Value| {
                         let labels = map_at(o, &["metadata", "labels"]);
                         !wanted.is_empty()
-                            && labels.is_some_and(|l| wanted.iter().all(|(k, v)| l.get(k) == Some(v)))
+                            && labels
+                                .is_some_and(|l| wanted.iter().all(|(k, v)| l.get(k) == Some(v)))
                     };
                     for other in objects.clone().filter(is_role).filter(selected) {
                         let rules = self.cluster_roles.get(str_at(other, &["metadata", "name"]));
                         extra.extend(rules.into_iter().flatten().cloned());
                     }
                 }
-                if let Some(rules) = self.cluster_roles.get_mut(str_at(role, &["metadata", "name"])) {
+                if let Some(rules) = self
+                    .cluster_roles
+                    .get_mut(str_at(role, &["metadata", "name"]))
+                {
                     for rule in extra {
                         if !rules.contains(&rule) {
                             rules.push(rule);
@@ -242,8 +269,16 @@ impl Rbac {
         }
         for (binding, rules) in self.rules_with_bindings(user, &wanted.namespace) {
             if rules.iter().any(|rule| rule.allows(wanted)) {
-                let kind = if binding.namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
-                let role = if binding.cluster_role { "ClusterRole" } else { "Role" };
+                let kind = if binding.namespace.is_empty() {
+                    "ClusterRoleBinding"
+                } else {
+                    "RoleBinding"
+                };
+                let role = if binding.cluster_role {
+                    "ClusterRole"
+                } else {
+                    "Role"
+                };
                 return Some(format!(
                     "RBAC: allowed by {kind} {:?} of {role} {:?} to {}",
                     binding.name, binding.role, user.name
@@ -270,7 +305,9 @@ impl Rbac {
         if cluster {
             self.cluster_roles.get(name).map(Vec::as_slice)
         } else {
-            self.roles.get(&(namespace.to_owned(), name.to_owned())).map(Vec::as_slice)
+            self.roles
+                .get(&(namespace.to_owned(), name.to_owned()))
+                .map(Vec::as_slice)
         }
     }
 
@@ -279,8 +316,17 @@ impl Rbac {
         let mut rules: Vec<Rule> = Vec::new();
         if user.in_group(MASTERS) {
             let all = || vec!["*".to_owned()];
-            rules.push(Rule { verbs: all(), groups: all(), resources: all(), ..Rule::default() });
-            rules.push(Rule { verbs: all(), urls: all(), ..Rule::default() });
+            rules.push(Rule {
+                verbs: all(),
+                groups: all(),
+                resources: all(),
+                ..Rule::default()
+            });
+            rules.push(Rule {
+                verbs: all(),
+                urls: all(),
+                ..Rule::default()
+            });
         }
         for (_, more) in self.rules_with_bindings(user, namespace) {
             for rule in more {
@@ -330,7 +376,11 @@ mod tests {
     fn check(user: &User, wanted: &str, allowed: bool) {
         let words: Vec<&str> = wanted.split(' ').collect();
         let wanted = match words.as_slice() {
-            [verb, path] => Attributes { verb: (*verb).into(), path: (*path).into(), ..Attributes::default() },
+            [verb, path] => Attributes {
+                verb: (*verb).into(),
+                path: (*path).into(),
+                ..Attributes::default()
+            },
             [verb, namespace, group, resource, name] => {
                 let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
                 Attributes {
@@ -345,7 +395,11 @@ mod tests {
             }
             _ => panic!("two or five words: {wanted}"),
         };
-        assert_eq!(index().allows(user, &wanted).is_some(), allowed, "{wanted:?}");
+        assert_eq!(
+            index().allows(user, &wanted).is_some(),
+            allowed,
+            "{wanted:?}"
+        );
     }
 
     #[test]

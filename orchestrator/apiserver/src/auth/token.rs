@@ -56,9 +56,14 @@ impl Tokens {
     /// Takes a PKCS#8 P-256 key; `None` when it is something else.
     pub(crate) fn new(pkcs8: &[u8]) -> Option<Tokens> {
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random).ok()?;
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random).ok()?;
         let key_id = URL_SAFE_NO_PAD.encode(Sha256::digest(key.public_key().as_ref()));
-        Some(Tokens { key, key_id, random })
+        Some(Tokens {
+            key,
+            key_id,
+            random,
+        })
     }
 
     /// Returns the signed token; `None` when the system has no random numbers.
@@ -84,7 +89,10 @@ impl Tokens {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&payload));
         let signature = self.key.sign(&self.random, signed.as_bytes()).ok()?;
-        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
+        Some(format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(signature.as_ref())
+        ))
     }
 
     /// Returns what a token says when this server signed it and it is valid at `now` (seconds
@@ -156,7 +164,11 @@ mod tests {
             namespace: "a".into(),
             account: "bot".into(),
             account_uid: "u1".into(),
-            bound: vec![Bound { kind: "pod".into(), name: "p".into(), uid: "u2".into() }],
+            bound: vec![Bound {
+                kind: "pod".into(),
+                name: "p".into(),
+                uid: "u2".into(),
+            }],
             audiences: vec![ISSUER.into()],
             issued: 1_000,
             expires: 4_600,
@@ -173,7 +185,11 @@ mod tests {
         assert_eq!(tokens.verify(&token, 4_600), None, "expired");
         assert_eq!(tokens.verify(&token, 0), None, "not yet valid");
         let other = Tokens::new(crate::Pki::in_memory().expect("keys").service_account_key());
-        assert_eq!(other.expect("a key").verify(&token, 1_000), None, "signed by another");
+        assert_eq!(
+            other.expect("a key").verify(&token, 1_000),
+            None,
+            "signed by another"
+        );
         for at in (0..token.len()).step_by(7) {
             let mut bytes = token.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };

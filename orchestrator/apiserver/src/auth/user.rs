@@ -27,7 +27,11 @@ impl User {
     pub fn new(name: impl Into<String>, groups: &[&str]) -> User {
         let mut groups: Vec<String> = groups.iter().map(|g| (*g).to_owned()).collect();
         groups.push(AUTHENTICATED.to_owned());
-        User { name: name.into(), groups, ..User::default() }
+        User {
+            name: name.into(),
+            groups,
+            ..User::default()
+        }
     }
 
     /// Returns a member of `system:masters`, who may do everything.
@@ -44,7 +48,10 @@ impl User {
     pub fn service_account(namespace: &str, name: &str) -> User {
         User::new(
             format!("system:serviceaccount:{namespace}:{name}"),
-            &["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}")],
+            &[
+                "system:serviceaccounts",
+                &format!("system:serviceaccounts:{namespace}"),
+            ],
         )
     }
 
@@ -63,7 +70,9 @@ impl User {
 
     /// Returns the namespace and name of the ServiceAccount this is.
     pub(crate) fn as_service_account(&self) -> Option<(&str, &str)> {
-        self.name.strip_prefix("system:serviceaccount:")?.split_once(':')
+        self.name
+            .strip_prefix("system:serviceaccount:")?
+            .split_once(':')
     }
 
     /// Returns the `userInfo` of a review.
@@ -73,8 +82,11 @@ impl User {
             info["uid"] = self.uid.as_str().into();
         }
         if !self.extra.is_empty() {
-            let extra: Map<String, Value> =
-                self.extra.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+            let extra: Map<String, Value> = self
+                .extra
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone().into()))
+                .collect();
             info["extra"] = extra.into();
         }
         info

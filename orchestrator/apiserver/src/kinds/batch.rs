@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Strategy, pod_defaults, pod_validate, validate as rules};
 use crate::{
-    json::{as_map, at, default, default_str, each_map, entry_map, int_at, map_at, str_at, with_map},
+    json::{
+        as_map, at, default, default_str, each_map, entry_map, int_at, map_at, str_at, with_map,
+    },
     status::Cause,
 };
 
@@ -34,11 +36,17 @@ impl Strategy for Job {
         default_str(spec, "completionMode", "NonIndexed");
         default(spec, "suspend", false);
         default(spec, "manualSelector", false);
-        let replace = if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
+        let replace = if spec.contains_key("podFailurePolicy") {
+            "Failed"
+        } else {
+            "TerminatingOrFailed"
+        };
         default_str(spec, "podReplacementPolicy", replace);
         with_map(spec, "podFailurePolicy", |policy| {
             each_map(policy, "rules", |rule| {
-                each_map(rule, "onPodConditions", |c| default_str(c, "status", "True"));
+                each_map(rule, "onPodConditions", |c| {
+                    default_str(c, "status", "True")
+                });
             });
         });
         pod_defaults::template(entry_map(spec, "template"));
@@ -70,7 +78,8 @@ impl Strategy for Job {
     fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
         job_spec(&object["spec"], "spec", causes);
         let selector = at(object, &["spec", "selector"]).unwrap_or(&Value::Null);
-        let labels = at(object, &["spec", "template", "metadata", "labels"]).unwrap_or(&Value::Null);
+        let labels =
+            at(object, &["spec", "template", "metadata", "labels"]).unwrap_or(&Value::Null);
         if !rules::selects(selector, labels) {
             let why = "`selector` does not match template `labels`";
             causes.push(Cause::invalid("spec.template.metadata.labels", labels, why));
@@ -78,14 +87,22 @@ impl Strategy for Job {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
-        for field in ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+        for field in [
+            "selector",
+            "completionMode",
+            "podFailurePolicy",
+            "backoffLimitPerIndex",
+            "managedBy",
+            "successPolicy",
+        ] {
             rules::immutable(new, old, &["spec", field], causes);
         }
         if str_at(old, &["spec", "completionMode"]) != "Indexed" {
             rules::immutable(new, old, &["spec", "completions"], causes);
         }
         // A suspended Job that never started may still be placed elsewhere.
-        let waiting = old["spec"]["suspend"] == Value::Bool(true) && old["status"]["startTime"].is_null();
+        let waiting =
+            old["spec"]["suspend"] == Value::Bool(true) && old["status"]["startTime"].is_null();
         if !waiting {
             rules::immutable(new, old, &["spec", "template"], causes);
         }
@@ -108,7 +125,11 @@ fn job_spec(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
             && number < 0
         {
             let why = "must be greater than or equal to 0";
-            causes.push(Cause::invalid(format!("{path}.{field}"), &number.into(), why));
+            causes.push(Cause::invalid(
+                format!("{path}.{field}"),
+                &number.into(),
+                why,
+            ));
         }
     }
     let mode = str_at(spec, &["completionMode"]);
@@ -155,20 +176,35 @@ impl Strategy for CronJob {
         if schedule.is_empty() {
             causes.push(Cause::required("spec.schedule", ""));
         } else if !schedule.starts_with('@') && schedule.split_whitespace().count() != 5 {
-            let why = format!("expected exactly 5 fields, found {}: [{schedule}]", schedule.split_whitespace().count());
+            let why = format!(
+                "expected exactly 5 fields, found {}: [{schedule}]",
+                schedule.split_whitespace().count()
+            );
             causes.push(Cause::invalid("spec.schedule", &schedule.into(), &why));
         }
         let policy = str_at(object, &["spec", "concurrencyPolicy"]);
         let allowed = ["Allow", "Forbid", "Replace"];
         if !allowed.contains(&policy) {
-            causes.push(Cause::unsupported("spec.concurrencyPolicy", &policy.into(), &allowed));
+            causes.push(Cause::unsupported(
+                "spec.concurrencyPolicy",
+                &policy.into(),
+                &allowed,
+            ));
         }
         // Eleven characters are left for the time that becomes part of a Job's name.
         let name = str_at(object, &["metadata", "name"]);
         if name.len() > 52 {
-            causes.push(Cause::invalid("metadata.name", &name.into(), "must be no more than 52 characters"));
+            causes.push(Cause::invalid(
+                "metadata.name",
+                &name.into(),
+                "must be no more than 52 characters",
+            ));
         }
-        job_spec(&object["spec"]["jobTemplate"]["spec"], "spec.jobTemplate.spec", causes);
+        job_spec(
+            &object["spec"]["jobTemplate"]["spec"],
+            "spec.jobTemplate.spec",
+            causes,
+        );
     }
 
     fn has_generation(&self) -> bool {

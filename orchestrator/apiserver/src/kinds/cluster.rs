@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Strategy, validate as rules};
 use crate::{
-    json::{as_map, at, default, default_str, each_map, entry_map, int_at, list_at, str_at, with_map},
+    json::{
+        as_map, at, default, default_str, each_map, entry_map, int_at, list_at, str_at, with_map,
+    },
     status::Cause,
 };
 
@@ -28,7 +30,8 @@ impl Strategy for PriorityClass {
         let value = int_at(object, &["value"]).unwrap_or(0);
         let system = str_at(object, &["metadata", "name"]).starts_with("system-");
         if value > USER_PRIORITY_MAX && !system {
-            let why = format!("maximum allowed value of a user defined priority is {USER_PRIORITY_MAX}");
+            let why =
+                format!("maximum allowed value of a user defined priority is {USER_PRIORITY_MAX}");
             causes.push(Cause::forbidden("value", &why));
         }
     }
@@ -57,7 +60,12 @@ impl Strategy for StorageClass {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
-        for field in ["provisioner", "reclaimPolicy", "volumeBindingMode", "parameters"] {
+        for field in [
+            "provisioner",
+            "reclaimPolicy",
+            "volumeBindingMode",
+            "parameters",
+        ] {
             rules::immutable(new, old, &[field], causes);
         }
     }
@@ -67,7 +75,11 @@ impl Strategy for HorizontalPodAutoscaler {
     fn default(&self, object: &mut Value) {
         let spec = entry_map(as_map(object), "spec");
         default(spec, "minReplicas", 1);
-        if spec.get("metrics").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        if spec
+            .get("metrics")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
             let target = json!({"type": "Utilization", "averageUtilization": 80});
             spec.insert(
                 "metrics".into(),
@@ -75,9 +87,13 @@ impl Strategy for HorizontalPodAutoscaler {
             );
         }
         with_map(spec, "behavior", |behavior| {
-            let policy = |kind: &str, value: i64| json!({"type": kind, "value": value, "periodSeconds": 15});
+            let policy =
+                |kind: &str, value: i64| json!({"type": kind, "value": value, "periodSeconds": 15});
             for (direction, policies) in [
-                ("scaleUp", json!([policy("Pods", 4), policy("Percent", 100)])),
+                (
+                    "scaleUp",
+                    json!([policy("Pods", 4), policy("Percent", 100)]),
+                ),
                 ("scaleDown", json!([policy("Percent", 100)])),
             ] {
                 let rules = entry_map(behavior, direction);
@@ -94,10 +110,18 @@ impl Strategy for HorizontalPodAutoscaler {
         let min = int_at(object, &["spec", "minReplicas"]).unwrap_or(1);
         let max = int_at(object, &["spec", "maxReplicas"]).unwrap_or(0);
         if min < 1 {
-            causes.push(Cause::invalid("spec.minReplicas", &min.into(), "must be greater than or equal to 1"));
+            causes.push(Cause::invalid(
+                "spec.minReplicas",
+                &min.into(),
+                "must be greater than or equal to 1",
+            ));
         }
         if max < 1 {
-            causes.push(Cause::invalid("spec.maxReplicas", &max.into(), "must be greater than 0"));
+            causes.push(Cause::invalid(
+                "spec.maxReplicas",
+                &max.into(),
+                "must be greater than 0",
+            ));
         } else if max < min {
             let why = "must be greater than or equal to `minReplicas`";
             causes.push(Cause::invalid("spec.maxReplicas", &max.into(), why));
@@ -129,7 +153,11 @@ impl Strategy for CustomResourceDefinition {
         let spec = entry_map(as_map(object), "spec");
         default(entry_map(spec, "conversion"), "strategy", "None");
         with_map(spec, "names", |names| {
-            let kind = names.get("kind").and_then(Value::as_str).unwrap_or("").to_owned();
+            let kind = names
+                .get("kind")
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned();
             if !kind.is_empty() {
                 default_str(names, "singular", &kind.to_lowercase());
                 default_str(names, "listKind", &format!("{kind}List"));
@@ -140,13 +168,20 @@ impl Strategy for CustomResourceDefinition {
     fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         let name = str_at(object, &["metadata", "name"]);
-        let wanted = format!("{}.{}", str_at(spec, &["names", "plural"]), str_at(spec, &["group"]));
+        let wanted = format!(
+            "{}.{}",
+            str_at(spec, &["names", "plural"]),
+            str_at(spec, &["group"])
+        );
         if name != wanted {
             let why = "must be spec.names.plural+\".\"+spec.group";
             causes.push(Cause::invalid("metadata.name", &name.into(), why));
         }
         let versions = list_at(spec, &["versions"]);
-        let storage = versions.iter().filter(|v| v["storage"] == Value::Bool(true)).count();
+        let storage = versions
+            .iter()
+            .filter(|v| v["storage"] == Value::Bool(true))
+            .count();
         if storage != 1 {
             let why = "must have exactly one version marked as storage version";
             let shown = spec.get("versions").unwrap_or(&Value::Null);

@@ -35,7 +35,10 @@ impl Strategy for Namespace {
         let spec = spec_of(object);
         // The namespace controller takes it away when nothing is left inside.
         let list = spec.entry("finalizers").or_insert_with(|| json!([]));
-        if !list.as_array().is_some_and(|l| l.iter().any(|f| f == "kubernetes")) {
+        if !list
+            .as_array()
+            .is_some_and(|l| l.iter().any(|f| f == "kubernetes"))
+        {
             *list = json!(["kubernetes"]);
         }
     }
@@ -80,10 +83,16 @@ fn data(object: &Value, fields: &[&str], causes: &mut Vec<Cause>) {
     let mut size = 0;
     for field in fields {
         for (key, value) in map_at(object, &[field]).into_iter().flatten() {
-            let good = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+            let good = key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
             if !good || key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") {
                 let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                causes.push(Cause::invalid(format!("{field}[{key}]"), &key.as_str().into(), why));
+                causes.push(Cause::invalid(
+                    format!("{field}[{key}]"),
+                    &key.as_str().into(),
+                    why,
+                ));
             }
             size += value.as_str().map_or(0, str::len);
         }
@@ -118,7 +127,11 @@ impl Strategy for ConfigMap {
         for key in map_at(object, &["data"]).into_iter().flat_map(|m| m.keys()) {
             if binary.is_some_and(|b| b.contains_key(key)) {
                 let why = "duplicate of key present in data";
-                causes.push(Cause::invalid(format!("binaryData[{key}]"), &key.as_str().into(), why));
+                causes.push(Cause::invalid(
+                    format!("binaryData[{key}]"),
+                    &key.as_str().into(),
+                    why,
+                ));
             }
         }
     }
@@ -195,7 +208,10 @@ impl Strategy for PersistentVolumeClaim {
 
     fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
         if list_at(object, &["spec", "accessModes"]).is_empty() {
-            causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
+            causes.push(Cause::required(
+                "spec.accessModes",
+                "at least 1 access mode is required",
+            ));
         }
         if at(object, &["spec", "resources", "requests", "storage"]).is_none() {
             causes.push(Cause::required("spec.resources[storage]", ""));
@@ -221,7 +237,11 @@ impl Strategy for Event {
         let fits = about == namespace || (about.is_empty() && matches!(namespace, "" | "default"));
         if !fits && namespace != "kube-system" {
             let why = "does not match event.namespace";
-            causes.push(Cause::invalid("involvedObject.namespace", &about.into(), why));
+            causes.push(Cause::invalid(
+                "involvedObject.namespace",
+                &about.into(),
+                why,
+            ));
         }
     }
 
@@ -240,7 +260,11 @@ impl Strategy for Lease {
             && seconds <= 0
         {
             let why = "must be greater than 0";
-            causes.push(Cause::invalid("spec.leaseDurationSeconds", &seconds.into(), why));
+            causes.push(Cause::invalid(
+                "spec.leaseDurationSeconds",
+                &seconds.into(),
+                why,
+            ));
         }
     }
 

@@ -32,8 +32,16 @@ impl Strategy for Pod {
             status.insert("qosClass".into(), class.into());
         }
         // `podIP` and `podIPs` are one fact under two names.
-        let ip = status.get("podIP").and_then(Value::as_str).unwrap_or("").to_owned();
-        let first = status.get("podIPs").and_then(|l| l[0]["ip"].as_str()).unwrap_or("").to_owned();
+        let ip = status
+            .get("podIP")
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned();
+        let first = status
+            .get("podIPs")
+            .and_then(|l| l[0]["ip"].as_str())
+            .unwrap_or("")
+            .to_owned();
         if !ip.is_empty() && first != ip {
             status.insert("podIPs".into(), json!([{"ip": ip}]));
         } else if ip.is_empty() && !first.is_empty() {
@@ -70,7 +78,12 @@ impl Strategy for PodTemplate {
     }
 
     fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
-        pod_validate::template(&object["template"], "template", &["Always", "OnFailure", "Never"], causes);
+        pod_validate::template(
+            &object["template"],
+            "template",
+            &["Always", "OnFailure", "Never"],
+            causes,
+        );
     }
 }
 
@@ -78,10 +91,15 @@ impl Strategy for PodTemplate {
 fn qos_class(object: &Value) -> &'static str {
     let containers = || {
         let lists = ["containers", "initContainers"];
-        lists.into_iter().flat_map(|list| list_at(object, &["spec", list]))
+        lists
+            .into_iter()
+            .flat_map(|list| list_at(object, &["spec", list]))
     };
     let counts = |map: Option<&Map<String, Value>>| -> Vec<(String, f64)> {
-        let entries = map.into_iter().flatten().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory"));
+        let entries = map
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory"));
         let amounts = entries.filter_map(|(name, v)| Some((name.clone(), quantity::parse(v)?)));
         amounts.filter(|(_, amount)| *amount > 0.0).collect()
     };
@@ -119,9 +137,15 @@ mod tests {
     fn the_quality_of_service_follows_the_resources() {
         let pod = |resources: Value| json!({"spec": {"containers": [{"resources": resources}]}});
         assert_eq!(qos_class(&pod(json!({}))), "BestEffort");
-        assert_eq!(qos_class(&pod(json!({"requests": {"cpu": "1"}}))), "Burstable");
+        assert_eq!(
+            qos_class(&pod(json!({"requests": {"cpu": "1"}}))),
+            "Burstable"
+        );
         let full = json!({"cpu": "1", "memory": "1Gi"});
-        assert_eq!(qos_class(&pod(json!({"requests": full, "limits": full}))), "Guaranteed");
+        assert_eq!(
+            qos_class(&pod(json!({"requests": full, "limits": full}))),
+            "Guaranteed"
+        );
     }
 
     #[test]

@@ -35,13 +35,19 @@ fn pod_spec(spec: &mut Object) {
     default_str(spec, "schedulerName", "default-scheduler");
     default(spec, "terminationGracePeriodSeconds", 30);
     default(spec, "securityContext", json!({}));
-    let host_network = spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false);
+    let host_network = spec
+        .get("hostNetwork")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     for field in ["containers", "initContainers", "ephemeralContainers"] {
         each_map(spec, field, |c| container(c, host_network));
     }
     each_map(spec, "volumes", volume);
     // The old name of the field is kept in step, for clients that read it.
-    let account = spec.get("serviceAccountName").or(spec.get("serviceAccount")).cloned();
+    let account = spec
+        .get("serviceAccountName")
+        .or(spec.get("serviceAccount"))
+        .cloned();
     if let Some(account) = account.filter(|a| a.as_str().is_some_and(|a| !a.is_empty())) {
         spec.insert("serviceAccountName".into(), account.clone());
         spec.insert("serviceAccount".into(), account);
@@ -52,15 +58,18 @@ fn container(container: &mut Object, host_network: bool) {
     default_str(container, "terminationMessagePath", "/dev/termination-log");
     default_str(container, "terminationMessagePolicy", "File");
     let image = container.get("image").and_then(Value::as_str).unwrap_or("");
-    let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
+    let policy = if is_latest(image) {
+        "Always"
+    } else {
+        "IfNotPresent"
+    };
     default_str(container, "imagePullPolicy", policy);
     default(container, "resources", json!({}));
     each_map(container, "ports", |port| {
         default_str(port, "protocol", "TCP");
-        if host_network && let Some(number) = port.get("containerPort").cloned() {
-            if let Some(number) = number.as_i64() {
-                default_number(port, "hostPort", number);
-            }
+        let number = port.get("containerPort").and_then(Value::as_i64);
+        if let Some(number) = number.filter(|_| host_network) {
+            default_number(port, "hostPort", number);
         }
     });
     each_map(container, "env", |env| {
@@ -107,7 +116,9 @@ fn volume(volume: &mut Object) {
         volume.insert("emptyDir".into(), json!({}));
     }
     for field in ["secret", "configMap", "downwardAPI", "projected"] {
-        with_map(volume, field, |source| default(source, "defaultMode", FILE_MODE));
+        with_map(volume, field, |source| {
+            default(source, "defaultMode", FILE_MODE)
+        });
     }
     with_map(volume, "hostPath", |path| default(path, "type", ""));
     with_map(volume, "downwardAPI", downward_items);
@@ -119,7 +130,9 @@ fn volume(volume: &mut Object) {
             });
         });
     });
-    with_map(volume, "iscsi", |iscsi| default_str(iscsi, "iscsiInterface", "default"));
+    with_map(volume, "iscsi", |iscsi| {
+        default_str(iscsi, "iscsiInterface", "default")
+    });
     with_map(volume, "rbd", |rbd| {
         default_str(rbd, "pool", "rbd");
         default_str(rbd, "user", "admin");
@@ -151,10 +164,15 @@ fn downward_items(source: &mut Object) {
 
 /// A limit without a request is also the request.
 fn requests_from_limits(container: &mut Object) {
-    let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) else {
+    let Some(resources) = container
+        .get_mut("resources")
+        .and_then(Value::as_object_mut)
+    else {
         return;
     };
-    let Some(limits) = resources.get("limits").and_then(Value::as_object).cloned() else { return };
+    let Some(limits) = resources.get("limits").and_then(Value::as_object).cloned() else {
+        return;
+    };
     let requests = entry_map(resources, "requests");
     for (name, limit) in limits {
         default(requests, &name, limit);

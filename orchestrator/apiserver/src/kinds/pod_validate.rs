@@ -24,7 +24,11 @@ pub(crate) fn template(template: &Value, path: &str, restart: &[&str], causes: &
     self::spec(spec, &path, causes);
     let policy = str_at(spec, &["restartPolicy"]);
     if !restart.contains(&policy) && !policy.is_empty() {
-        causes.push(Cause::unsupported(format!("{path}.restartPolicy"), &policy.into(), restart));
+        causes.push(Cause::unsupported(
+            format!("{path}.restartPolicy"),
+            &policy.into(),
+            restart,
+        ));
     }
 }
 
@@ -45,19 +49,39 @@ pub(crate) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
         }
     }
     host_ports(spec, path, causes);
-    one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"], causes);
-    one_of(spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"], causes);
+    one_of(
+        spec,
+        path,
+        "restartPolicy",
+        &["Always", "OnFailure", "Never"],
+        causes,
+    );
+    one_of(
+        spec,
+        path,
+        "dnsPolicy",
+        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+        causes,
+    );
     if let Some(grace) = int_at(spec, &["terminationGracePeriodSeconds"])
         && grace < 0
     {
         let why = "must be greater than or equal to 0";
-        causes.push(Cause::invalid(format!("{path}.terminationGracePeriodSeconds"), &grace.into(), why));
+        causes.push(Cause::invalid(
+            format!("{path}.terminationGracePeriodSeconds"),
+            &grace.into(),
+            why,
+        ));
     }
     if let Some(deadline) = int_at(spec, &["activeDeadlineSeconds"])
         && !(1..=i64::from(i32::MAX)).contains(&deadline)
     {
         let why = "must be between 1 and 2147483647, inclusive";
-        causes.push(Cause::invalid(format!("{path}.activeDeadlineSeconds"), &deadline.into(), why));
+        causes.push(Cause::invalid(
+            format!("{path}.activeDeadlineSeconds"),
+            &deadline.into(),
+            why,
+        ));
     }
     if let Some(selector) = map_at(spec, &["nodeSelector"]) {
         rules::labels(selector, &format!("{path}.nodeSelector"), causes);
@@ -65,13 +89,21 @@ pub(crate) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
     for field in ["serviceAccountName", "nodeName", "priorityClassName"] {
         let name = str_at(spec, &[field]);
         if let Some(fault) = name_fault(NameRule::Subdomain, name).filter(|_| !name.is_empty()) {
-            causes.push(Cause::invalid(format!("{path}.{field}"), &name.into(), &fault));
+            causes.push(Cause::invalid(
+                format!("{path}.{field}"),
+                &name.into(),
+                &fault,
+            ));
         }
     }
     for field in ["hostname", "subdomain"] {
         let name = str_at(spec, &[field]);
         if let Some(fault) = name_fault(NameRule::Label, name).filter(|_| !name.is_empty()) {
-            causes.push(Cause::invalid(format!("{path}.{field}"), &name.into(), &fault));
+            causes.push(Cause::invalid(
+                format!("{path}.{field}"),
+                &name.into(),
+                &fault,
+            ));
         }
     }
     tolerations(spec, path, causes);
@@ -81,7 +113,11 @@ pub(crate) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
 fn one_of(parent: &Value, path: &str, field: &str, allowed: &[&str], causes: &mut Causes) {
     let value = str_at(parent, &[field]);
     if !value.is_empty() && !allowed.contains(&value) {
-        causes.push(Cause::unsupported(format!("{path}.{field}"), &value.into(), allowed));
+        causes.push(Cause::unsupported(
+            format!("{path}.{field}"),
+            &value.into(),
+            allowed,
+        ));
     }
 }
 
@@ -97,8 +133,12 @@ fn volumes<'a>(spec: &'a Value, path: &str, causes: &mut Causes) -> HashSet<&'a 
         } else if !names.insert(name) {
             causes.push(Cause::duplicate(format!("{path}.name"), &name.into()));
         }
-        let sources: Vec<&String> =
-            volume.as_object().into_iter().flat_map(Map::keys).filter(|k| *k != "name").collect();
+        let sources: Vec<&String> = volume
+            .as_object()
+            .into_iter()
+            .flat_map(Map::keys)
+            .filter(|k| *k != "name")
+            .collect();
         if let [_, extra, ..] = sources.as_slice() {
             let why = "may not specify more than 1 volume type";
             causes.push(Cause::forbidden(format!("{path}.{extra}"), why));
@@ -115,15 +155,28 @@ fn volumes<'a>(spec: &'a Value, path: &str, causes: &mut Causes) -> HashSet<&'a 
                 causes.push(Cause::required(format!("{path}.{source}.{field}"), ""));
             }
         }
-        if str_at(volume, &["hostPath", "path"]).split('/').any(|part| part == "..") {
+        if str_at(volume, &["hostPath", "path"])
+            .split('/')
+            .any(|part| part == "..")
+        {
             let value = &volume["hostPath"]["path"];
-            causes.push(Cause::invalid(format!("{path}.hostPath.path"), value, "must not contain '..'"));
+            causes.push(Cause::invalid(
+                format!("{path}.hostPath.path"),
+                value,
+                "must not contain '..'",
+            ));
         }
     }
     names
 }
 
-fn container(container: &Value, path: &str, list: &str, volumes: &HashSet<&str>, causes: &mut Causes) {
+fn container(
+    container: &Value,
+    path: &str,
+    list: &str,
+    volumes: &HashSet<&str>,
+    causes: &mut Causes,
+) {
     let name = str_at(container, &["name"]);
     if name.is_empty() {
         causes.push(Cause::required(format!("{path}.name"), ""));
@@ -137,18 +190,35 @@ fn container(container: &Value, path: &str, list: &str, volumes: &HashSet<&str>,
         let why = "must not have leading or trailing whitespace";
         causes.push(Cause::invalid(format!("{path}.image"), &image.into(), why));
     }
-    one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"], causes);
-    one_of(container, path, "terminationMessagePolicy", &["File", "FallbackToLogsOnError"], causes);
+    one_of(
+        container,
+        path,
+        "imagePullPolicy",
+        &["Always", "IfNotPresent", "Never"],
+        causes,
+    );
+    one_of(
+        container,
+        path,
+        "terminationMessagePolicy",
+        &["File", "FallbackToLogsOnError"],
+        causes,
+    );
     ports(container, path, causes);
     env(container, path, causes);
     mounts(container, path, volumes, causes);
     resources(container, path, causes);
     let sidecar = list == "initContainers" && str_at(container, &["restartPolicy"]) == "Always";
     for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let Some(probe) = container.get(field) else { continue };
+        let Some(probe) = container.get(field) else {
+            continue;
+        };
         let path = format!("{path}.{field}");
         if list == "initContainers" && !sidecar {
-            causes.push(Cause::forbidden(path, "may not be set for init containers without restartPolicy=Always"));
+            causes.push(Cause::forbidden(
+                path,
+                "may not be set for init containers without restartPolicy=Always",
+            ));
             continue;
         }
         self::probe(probe, &path, field, causes);
@@ -156,30 +226,57 @@ fn container(container: &Value, path: &str, list: &str, volumes: &HashSet<&str>,
     if let Some(lifecycle) = container.get("lifecycle") {
         for field in ["postStart", "preStop"] {
             if let Some(action) = lifecycle.get(field) {
-                handler(action, &format!("{path}.lifecycle.{field}"), &["exec", "httpGet", "tcpSocket", "sleep"], causes);
+                handler(
+                    action,
+                    &format!("{path}.lifecycle.{field}"),
+                    &["exec", "httpGet", "tcpSocket", "sleep"],
+                    causes,
+                );
             }
         }
     }
 }
 
 fn probe(probe: &Value, path: &str, field: &str, causes: &mut Causes) {
-    handler(probe, path, &["exec", "httpGet", "tcpSocket", "grpc"], causes);
-    for number in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
+    handler(
+        probe,
+        path,
+        &["exec", "httpGet", "tcpSocket", "grpc"],
+        causes,
+    );
+    for number in [
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ] {
         if let Some(value) = int_at(probe, &[number])
             && value < 0
         {
             let why = "must be greater than or equal to 0";
-            causes.push(Cause::invalid(format!("{path}.{number}"), &value.into(), why));
+            causes.push(Cause::invalid(
+                format!("{path}.{number}"),
+                &value.into(),
+                why,
+            ));
         }
     }
     let successes = int_at(probe, &["successThreshold"]).unwrap_or(1);
     if field != "readinessProbe" && successes != 1 {
-        causes.push(Cause::invalid(format!("{path}.successThreshold"), &successes.into(), "must be 1"));
+        causes.push(Cause::invalid(
+            format!("{path}.successThreshold"),
+            &successes.into(),
+            "must be 1",
+        ));
     }
 }
 
 fn handler(handler: &Value, path: &str, kinds: &[&str], causes: &mut Causes) {
-    let set: Vec<&&str> = kinds.iter().filter(|k| handler.get(**k).is_some()).collect();
+    let set: Vec<&&str> = kinds
+        .iter()
+        .filter(|k| handler.get(**k).is_some())
+        .collect();
     match set.as_slice() {
         [] => causes.push(Cause::required(path, "must specify a handler type")),
         [_] => {}
@@ -231,11 +328,20 @@ fn host_ports(spec: &Value, path: &str, causes: &mut Causes) {
     let mut seen = HashSet::new();
     for (index, container) in list_at(spec, &["containers"]).iter().enumerate() {
         for (port_index, port) in list_at(container, &["ports"]).iter().enumerate() {
-            let Some(number) = int_at(port, &["hostPort"]).filter(|n| *n != 0) else { continue };
-            let key = (str_at(port, &["protocol"]), str_at(port, &["hostIP"]), number);
+            let Some(number) = int_at(port, &["hostPort"]).filter(|n| *n != 0) else {
+                continue;
+            };
+            let key = (
+                str_at(port, &["protocol"]),
+                str_at(port, &["hostIP"]),
+                number,
+            );
             if !seen.insert(key) {
                 let path = format!("{path}.containers[{index}].ports[{port_index}].hostPort");
-                causes.push(Cause::duplicate(path, &format!("{}/{}/{number}", key.0, key.1).into()));
+                causes.push(Cause::duplicate(
+                    path,
+                    &format!("{}/{}/{number}", key.0, key.1).into(),
+                ));
             }
         }
     }
@@ -251,24 +357,45 @@ fn env(container: &Value, path: &str, causes: &mut Causes) {
             let why = "a valid environment variable name must consist only of printable ASCII characters other than '='";
             causes.push(Cause::invalid(format!("{path}.name"), &name.into(), why));
         }
-        let Some(from) = env.get("valueFrom") else { continue };
+        let Some(from) = env.get("valueFrom") else {
+            continue;
+        };
         if !str_at(env, &["value"]).is_empty() {
             let why = "may not be specified when `value` is not empty";
             causes.push(Cause::invalid(format!("{path}.valueFrom"), &"".into(), why));
         }
-        let sources = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
+        let sources = [
+            "fieldRef",
+            "resourceFieldRef",
+            "configMapKeyRef",
+            "secretKeyRef",
+            "fileKeyRef",
+        ];
         let count = sources.iter().filter(|s| from.get(**s).is_some()).count();
         let why = match count {
-            0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+            0 => {
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+            }
             1 => "",
             _ => "may not have more than one field specified at a time",
         };
         if !why.is_empty() {
             causes.push(Cause::invalid(format!("{path}.valueFrom"), &"".into(), why));
         }
-        for (source, field) in [("configMapKeyRef", "key"), ("secretKeyRef", "key"), ("fieldRef", "fieldPath"), ("resourceFieldRef", "resource")] {
-            if from.get(source).is_some_and(|s| str_at(s, &[field]).is_empty()) {
-                causes.push(Cause::required(format!("{path}.valueFrom.{source}.{field}"), ""));
+        for (source, field) in [
+            ("configMapKeyRef", "key"),
+            ("secretKeyRef", "key"),
+            ("fieldRef", "fieldPath"),
+            ("resourceFieldRef", "resource"),
+        ] {
+            if from
+                .get(source)
+                .is_some_and(|s| str_at(s, &[field]).is_empty())
+            {
+                causes.push(Cause::required(
+                    format!("{path}.valueFrom.{source}.{field}"),
+                    "",
+                ));
             }
         }
     }
@@ -289,13 +416,25 @@ fn mounts(container: &Value, path: &str, volumes: &HashSet<&str>, causes: &mut C
             causes.push(Cause::required(format!("{path}.mountPath"), ""));
         } else if !paths.insert(mount_path) {
             let why = "must be unique";
-            causes.push(Cause::invalid(format!("{path}.mountPath"), &mount_path.into(), why));
+            causes.push(Cause::invalid(
+                format!("{path}.mountPath"),
+                &mount_path.into(),
+                why,
+            ));
         }
         let sub = str_at(mount, &["subPath"]);
         if sub.starts_with('/') {
-            causes.push(Cause::invalid(format!("{path}.subPath"), &sub.into(), "must be a relative path"));
+            causes.push(Cause::invalid(
+                format!("{path}.subPath"),
+                &sub.into(),
+                "must be a relative path",
+            ));
         } else if sub.split('/').any(|part| part == "..") {
-            causes.push(Cause::invalid(format!("{path}.subPath"), &sub.into(), "must not contain '..'"));
+            causes.push(Cause::invalid(
+                format!("{path}.subPath"),
+                &sub.into(),
+                "must not contain '..'",
+            ));
         }
     }
 }
@@ -305,7 +444,10 @@ fn resources(container: &Value, path: &str, causes: &mut Causes) {
         at(container, &["resources", kind, name]).and_then(super::quantity::parse)
     };
     for kind in ["limits", "requests"] {
-        for (name, value) in map_at(container, &["resources", kind]).into_iter().flatten() {
+        for (name, value) in map_at(container, &["resources", kind])
+            .into_iter()
+            .flatten()
+        {
             let path = format!("{path}.resources.{kind}[{name}]");
             match super::quantity::parse(value) {
                 None => {
@@ -313,17 +455,29 @@ fn resources(container: &Value, path: &str, causes: &mut Causes) {
                     causes.push(Cause::invalid(path.clone(), value, why));
                 }
                 Some(amount) if amount < 0.0 => {
-                    causes.push(Cause::invalid(path.clone(), value, "must be greater than or equal to 0"));
+                    causes.push(Cause::invalid(
+                        path.clone(),
+                        value,
+                        "must be greater than or equal to 0",
+                    ));
                 }
                 Some(_) => {}
             }
             if kind == "requests"
-                && let (Some(request), Some(limit)) = (amount("requests", name), amount("limits", name))
+                && let (Some(request), Some(limit)) =
+                    (amount("requests", name), amount("limits", name))
                 && request > limit
             {
                 let shown = at(container, &["resources", "limits", name]).and_then(Value::as_str);
-                let why = format!("must be less than or equal to {name} limit of {}", shown.unwrap_or(""));
-                causes.push(Cause::invalid(path.replace(&format!("[{name}]"), ""), value, &why));
+                let why = format!(
+                    "must be less than or equal to {name} limit of {}",
+                    shown.unwrap_or("")
+                );
+                causes.push(Cause::invalid(
+                    path.replace(&format!("[{name}]"), ""),
+                    value,
+                    &why,
+                ));
             }
         }
     }
@@ -339,31 +493,65 @@ fn tolerations(spec: &Value, path: &str, causes: &mut Causes) {
         }
         if key.is_empty() && operator != "Exists" {
             let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            causes.push(Cause::invalid(format!("{path}.operator"), &operator.into(), why));
+            causes.push(Cause::invalid(
+                format!("{path}.operator"),
+                &operator.into(),
+                why,
+            ));
         }
         if operator == "Exists" && !str_at(toleration, &["value"]).is_empty() {
             let why = "value must be empty when `operator` is 'Exists'";
-            causes.push(Cause::invalid(format!("{path}.operator"), &toleration["value"], why));
+            causes.push(Cause::invalid(
+                format!("{path}.operator"),
+                &toleration["value"],
+                why,
+            ));
         }
-        one_of(toleration, &path, "operator", &["Equal", "Exists", "Lt", "Gt"], causes);
-        one_of(toleration, &path, "effect", &["NoSchedule", "PreferNoSchedule", "NoExecute"], causes);
+        one_of(
+            toleration,
+            &path,
+            "operator",
+            &["Equal", "Exists", "Lt", "Gt"],
+            causes,
+        );
+        one_of(
+            toleration,
+            &path,
+            "effect",
+            &["NoSchedule", "PreferNoSchedule", "NoExecute"],
+            causes,
+        );
     }
 }
 
 fn spread(spec: &Value, path: &str, causes: &mut Causes) {
-    for (index, constraint) in list_at(spec, &["topologySpreadConstraints"]).iter().enumerate() {
+    for (index, constraint) in list_at(spec, &["topologySpreadConstraints"])
+        .iter()
+        .enumerate()
+    {
         let path = format!("{path}.topologySpreadConstraints[{index}]");
         let skew = int_at(constraint, &["maxSkew"]).unwrap_or(0);
         if skew <= 0 {
-            causes.push(Cause::invalid(format!("{path}.maxSkew"), &skew.into(), "must be greater than zero"));
+            causes.push(Cause::invalid(
+                format!("{path}.maxSkew"),
+                &skew.into(),
+                "must be greater than zero",
+            ));
         }
         if str_at(constraint, &["topologyKey"]).is_empty() {
-            causes.push(Cause::required(format!("{path}.topologyKey"), "can not be empty"));
+            causes.push(Cause::required(
+                format!("{path}.topologyKey"),
+                "can not be empty",
+            ));
         }
         let allowed = ["DoNotSchedule", "ScheduleAnyway"];
         let action = str_at(constraint, &["whenUnsatisfiable"]);
         if !allowed.contains(&action) {
-            causes.push(Cause::unsupported(format!("{path}.whenUnsatisfiable"), &action.into(), &allowed));
+            causes.push(Cause::unsupported(
+                format!("{path}.whenUnsatisfiable"),
+                &action.into(),
+                &allowed,
+            ));
         }
     }
 }
@@ -375,7 +563,12 @@ pub(crate) fn pod_update(new: &Value, old: &Value, causes: &mut Causes) {
         let mut spec = at(object, &["spec"]).cloned().unwrap_or(Value::Null);
         let gated = !list_at(old, &["spec", "schedulingGates"]).is_empty();
         if let Some(map) = spec.as_object_mut() {
-            for field in ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"] {
+            for field in [
+                "activeDeadlineSeconds",
+                "terminationGracePeriodSeconds",
+                "tolerations",
+                "schedulingGates",
+            ] {
                 map.shift_remove(field);
             }
             if gated {
@@ -400,14 +593,21 @@ pub(crate) fn pod_update(new: &Value, old: &Value, causes: &mut Causes) {
              existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         ));
     }
-    let (new_tolerations, old_tolerations) =
-        (list_at(new, &["spec", "tolerations"]), list_at(old, &["spec", "tolerations"]));
+    let (new_tolerations, old_tolerations) = (
+        list_at(new, &["spec", "tolerations"]),
+        list_at(old, &["spec", "tolerations"]),
+    );
     if !old_tolerations.iter().all(|t| new_tolerations.contains(t)) {
         let why = "existing toleration can not be modified except its tolerationSeconds";
         let same_but_seconds = |a: &Value, b: &Value| {
-            ["key", "operator", "value", "effect"].iter().all(|f| a.get(*f) == b.get(*f))
+            ["key", "operator", "value", "effect"]
+                .iter()
+                .all(|f| a.get(*f) == b.get(*f))
         };
-        if !old_tolerations.iter().all(|t| new_tolerations.iter().any(|n| same_but_seconds(n, t))) {
+        if !old_tolerations
+            .iter()
+            .all(|t| new_tolerations.iter().any(|n| same_but_seconds(n, t)))
+        {
             causes.push(Cause::forbidden("spec.tolerations", why));
         }
     }

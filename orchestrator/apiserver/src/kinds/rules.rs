@@ -19,12 +19,19 @@ impl Strategy for Role {
         for (index, rule) in list_at(object, &["rules"]).iter().enumerate() {
             let path = format!("rules[{index}]");
             if list_at(rule, &["verbs"]).is_empty() {
-                causes.push(Cause::required(format!("{path}.verbs"), "verbs must contain at least one value"));
+                causes.push(Cause::required(
+                    format!("{path}.verbs"),
+                    "verbs must contain at least one value",
+                ));
             }
             if !list_at(rule, &["nonResourceURLs"]).is_empty() {
                 if !cluster {
                     let why = "namespaced rules cannot apply to non-resource URLs";
-                    causes.push(Cause::invalid(format!("{path}.nonResourceURLs"), &rule["nonResourceURLs"], why));
+                    causes.push(Cause::invalid(
+                        format!("{path}.nonResourceURLs"),
+                        &rule["nonResourceURLs"],
+                        why,
+                    ));
                 }
                 continue;
             }
@@ -53,7 +60,10 @@ impl Strategy for RoleBinding {
         let object = as_map(object);
         default_str(entry_map(object, "roleRef"), "apiGroup", GROUP);
         each_map(object, "subjects", |subject| {
-            if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
+            if matches!(
+                subject.get("kind").and_then(Value::as_str),
+                Some("User" | "Group")
+            ) {
                 default_str(subject, "apiGroup", GROUP);
             }
         });
@@ -86,7 +96,11 @@ impl Strategy for RoleBinding {
                 }
                 other => {
                     let allowed = &["Group", "ServiceAccount", "User"];
-                    causes.push(Cause::unsupported(format!("{path}.kind"), &other.into(), allowed));
+                    causes.push(Cause::unsupported(
+                        format!("{path}.kind"),
+                        &other.into(),
+                        allowed,
+                    ));
                 }
             }
         }
@@ -94,7 +108,11 @@ impl Strategy for RoleBinding {
 
     fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
         if new["roleRef"] != old["roleRef"] {
-            causes.push(Cause::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
+            causes.push(Cause::invalid(
+                "roleRef",
+                &new["roleRef"],
+                "cannot change roleRef",
+            ));
         }
     }
 

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::{NameRule, Strategy, validate as rules};
 use crate::{
-    json::{as_map, at, default, default_str, each_map, entry_map, int_at, list_at, map_at, str_at},
+    json::{
+        as_map, at, default, default_str, each_map, entry_map, int_at, list_at, map_at, str_at,
+    },
     status::Cause,
 };
 
@@ -33,7 +35,9 @@ impl Strategy for Service {
         each_map(spec, "ports", |port| {
             default_str(port, "protocol", "TCP");
             let number = port.get("port").cloned().unwrap_or(Value::Null);
-            let unset = port.get("targetPort").is_none_or(|t| t.is_null() || t == 0 || t == "");
+            let unset = port
+                .get("targetPort")
+                .is_none_or(|t| t.is_null() || t == 0 || t == "");
             if unset && !number.is_null() {
                 port.insert("targetPort".into(), number);
             }
@@ -48,7 +52,11 @@ impl Strategy for Service {
         if kind == "LoadBalancer" {
             default(spec, "allocateLoadBalancerNodePorts", true);
         }
-        default(entry_map(as_map(object), "status"), "loadBalancer", json!({}));
+        default(
+            entry_map(as_map(object), "status"),
+            "loadBalancer",
+            json!({}),
+        );
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -64,7 +72,11 @@ impl Strategy for Service {
         }
         let affinity = str_at(spec, &["sessionAffinity"]);
         if !["ClientIP", "None"].contains(&affinity) {
-            causes.push(Cause::unsupported("spec.sessionAffinity", &affinity.into(), &["ClientIP", "None"]));
+            causes.push(Cause::unsupported(
+                "spec.sessionAffinity",
+                &affinity.into(),
+                &["ClientIP", "None"],
+            ));
         }
         if let Some(selector) = map_at(spec, &["selector"]) {
             rules::labels(selector, "spec.selector", causes);
@@ -89,9 +101,17 @@ impl Strategy for Service {
     fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
         let external = |o: &Value| str_at(o, &["spec", "type"]) == "ExternalName";
         let ip = str_at(old, &["spec", "clusterIP"]);
-        if !external(new) && !external(old) && !ip.is_empty() && str_at(new, &["spec", "clusterIP"]) != ip {
+        if !external(new)
+            && !external(old)
+            && !ip.is_empty()
+            && str_at(new, &["spec", "clusterIP"]) != ip
+        {
             let value = &json!([str_at(new, &["spec", "clusterIP"])]);
-            causes.push(Cause::invalid("spec.clusterIPs[0]", value, "may not change once set"));
+            causes.push(Cause::invalid(
+                "spec.clusterIPs[0]",
+                value,
+                "may not change once set",
+            ));
         }
     }
 
@@ -123,7 +143,11 @@ fn service_ports(spec: &Value, headless: bool, causes: &mut Vec<Cause>) {
         let protocol = str_at(port, &["protocol"]);
         if !["SCTP", "TCP", "UDP"].contains(&protocol) {
             let allowed = &["SCTP", "TCP", "UDP"];
-            causes.push(Cause::unsupported(format!("{path}.protocol"), &protocol.into(), allowed));
+            causes.push(Cause::unsupported(
+                format!("{path}.protocol"),
+                &protocol.into(),
+                allowed,
+            ));
         }
         if !numbers.insert((protocol, number.as_i64())) {
             let value = json!({"port": number, "protocol": protocol});
@@ -137,7 +161,10 @@ fn service_ports(spec: &Value, headless: bool, causes: &mut Vec<Cause>) {
                 let why = "may not be used when `type` is 'ClusterIP'";
                 causes.push(Cause::forbidden(format!("{path}.nodePort"), why));
             } else if !node_ports.insert((protocol, node_port)) {
-                causes.push(Cause::duplicate(format!("{path}.nodePort"), &node_port.into()));
+                causes.push(Cause::duplicate(
+                    format!("{path}.nodePort"),
+                    &node_port.into(),
+                ));
             }
         }
     }
@@ -170,7 +197,10 @@ impl Strategy for EndpointSlice {
         for (index, endpoint) in list_at(object, &["endpoints"]).iter().enumerate() {
             if list_at(endpoint, &["addresses"]).is_empty() {
                 let why = "must contain at least 1 address";
-                causes.push(Cause::required(format!("endpoints[{index}].addresses"), why));
+                causes.push(Cause::required(
+                    format!("endpoints[{index}].addresses"),
+                    why,
+                ));
             }
         }
     }
@@ -202,12 +232,25 @@ impl Strategy for Ingress {
                 let kind = str_at(entry, &["pathType"]);
                 let allowed = ["Exact", "ImplementationSpecific", "Prefix"];
                 if kind.is_empty() {
-                    causes.push(Cause::required(format!("{path}.pathType"), "pathType must be specified"));
+                    causes.push(Cause::required(
+                        format!("{path}.pathType"),
+                        "pathType must be specified",
+                    ));
                 } else if !allowed.contains(&kind) {
-                    causes.push(Cause::unsupported(format!("{path}.pathType"), &kind.into(), &allowed));
-                } else if kind != "ImplementationSpecific" && !str_at(entry, &["path"]).starts_with('/') {
+                    causes.push(Cause::unsupported(
+                        format!("{path}.pathType"),
+                        &kind.into(),
+                        &allowed,
+                    ));
+                } else if kind != "ImplementationSpecific"
+                    && !str_at(entry, &["path"]).starts_with('/')
+                {
                     let value = entry.get("path").unwrap_or(&Value::Null);
-                    causes.push(Cause::invalid(format!("{path}.path"), value, "must be an absolute path"));
+                    causes.push(Cause::invalid(
+                        format!("{path}.path"),
+                        value,
+                        "must be an absolute path",
+                    ));
                 }
                 let service = at(entry, &["backend", "service"]);
                 if let Some(service) = service
@@ -237,10 +280,18 @@ impl Strategy for NetworkPolicy {
             });
         }
         let mut types = vec!["Ingress"];
-        if spec.get("egress").and_then(Value::as_array).is_some_and(|e| !e.is_empty()) {
+        if spec
+            .get("egress")
+            .and_then(Value::as_array)
+            .is_some_and(|e| !e.is_empty())
+        {
             types.push("Egress");
         }
-        if spec.get("policyTypes").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        if spec
+            .get("policyTypes")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
             spec.insert("policyTypes".into(), types.into());
         }
     }

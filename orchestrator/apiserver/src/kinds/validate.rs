@@ -43,10 +43,12 @@ fn is_label(text: &str) -> bool {
 
 /// Returns what is wrong with the name of an object, if anything is.
 pub(crate) fn name_fault(rule: NameRule, name: &str) -> Option<String> {
-    let longest = |max: usize| (name.len() > max).then(|| format!("must be no more than {max} characters"));
+    let longest =
+        |max: usize| (name.len() > max).then(|| format!("must be no more than {max} characters"));
     match rule {
-        NameRule::Subdomain => longest(253)
-            .or_else(|| (!name.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned())),
+        NameRule::Subdomain => {
+            longest(253).or_else(|| (!name.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned()))
+        }
         NameRule::Label => longest(63).or_else(|| (!is_label(name)).then(|| LABEL.to_owned())),
         NameRule::Label1035 => longest(63).or_else(|| {
             let good = is_label(name) && name.as_bytes()[0].is_ascii_lowercase();
@@ -72,7 +74,9 @@ pub(crate) fn label_value_fault(value: &str) -> Option<String> {
 fn is_name_part(text: &str) -> bool {
     let bytes = text.as_bytes();
     !bytes.is_empty()
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && bytes[0].is_ascii_alphanumeric()
         && bytes[bytes.len() - 1].is_ascii_alphanumeric()
 }
@@ -120,7 +124,10 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) 
     let meta = at(object, &["metadata"]).unwrap_or(&Value::Null);
     let name = str_at(meta, &["name"]);
     if name.is_empty() {
-        causes.push(Cause::required("metadata.name", "name or generateName is required"));
+        causes.push(Cause::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     } else if let Some(fault) = name_fault(rule, name) {
         causes.push(Cause::invalid("metadata.name", &name.into(), &fault));
     }
@@ -131,7 +138,11 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) 
         let mut size = 0;
         for (key, value) in map {
             if let Some(fault) = qualified_name_fault(&key.to_ascii_lowercase()) {
-                causes.push(Cause::invalid("metadata.annotations", &key.as_str().into(), &fault));
+                causes.push(Cause::invalid(
+                    "metadata.annotations",
+                    &key.as_str().into(),
+                    &fault,
+                ));
             }
             size += key.len() + value.as_str().map_or(0, str::len);
         }
@@ -148,7 +159,11 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) 
         for field in ["apiVersion", "kind", "name", "uid"] {
             if str_at(owner, &[field]).is_empty() {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
-                causes.push(Cause::invalid(path, &"".into(), &format!("{field} must not be empty")));
+                causes.push(Cause::invalid(
+                    path,
+                    &"".into(),
+                    &format!("{field} must not be empty"),
+                ));
             }
         }
         controllers += usize::from(owner["controller"] == Value::Bool(true));
@@ -198,11 +213,19 @@ pub(crate) fn label_selector(selector: &Value, path: &str, causes: &mut Vec<Caus
             }
             other => {
                 let why = "not a valid selector operator";
-                causes.push(Cause::invalid(format!("{path}.operator"), &other.into(), why));
+                causes.push(Cause::invalid(
+                    format!("{path}.operator"),
+                    &other.into(),
+                    why,
+                ));
             }
         }
         if let Some(fault) = qualified_name_fault(str_at(expression, &["key"])) {
-            causes.push(Cause::invalid(format!("{path}.key"), &expression["key"], &fault));
+            causes.push(Cause::invalid(
+                format!("{path}.key"),
+                &expression["key"],
+                &fault,
+            ));
         }
     }
 }
@@ -215,16 +238,25 @@ pub(crate) fn int_or_percent(
     capped: bool,
     causes: &mut Vec<Cause>,
 ) {
-    let Some(value) = parent.get(field) else { return };
+    let Some(value) = parent.get(field) else {
+        return;
+    };
     let path = format!("{path}.{field}");
     if let Some(number) = value.as_i64() {
         if number < 0 {
-            causes.push(Cause::invalid(path, value, "must be greater than or equal to 0"));
+            causes.push(Cause::invalid(
+                path,
+                value,
+                "must be greater than or equal to 0",
+            ));
         }
         return;
     }
     let text = value.as_str().unwrap_or("");
-    match text.strip_suffix('%').and_then(|digits| digits.parse::<u32>().ok()) {
+    match text
+        .strip_suffix('%')
+        .and_then(|digits| digits.parse::<u32>().ok())
+    {
         None => {
             let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
             causes.push(Cause::invalid(path, value, why));
@@ -239,7 +271,11 @@ pub(crate) fn int_or_percent(
 /// Checks a port number.
 pub(crate) fn port(value: &Value, path: &str, causes: &mut Vec<Cause>) {
     if !value.as_i64().is_some_and(|n| (1..=65_535).contains(&n)) {
-        causes.push(Cause::invalid(path, value, "must be between 1 and 65535, inclusive"));
+        causes.push(Cause::invalid(
+            path,
+            value,
+            "must be between 1 and 65535, inclusive",
+        ));
     }
 }
 
@@ -279,20 +315,22 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
     let matches = map_at(selector, &["matchLabels"])
         .is_none_or(|m| m.iter().all(|(key, value)| label(key) == value.as_str()));
     matches
-        && list_at(selector, &["matchExpressions"]).iter().all(|expression| {
-            let value = label(str_at(expression, &["key"]));
-            let listed = || {
-                let values = list_at(expression, &["values"]);
-                value.is_some_and(|v| values.iter().any(|w| w.as_str() == Some(v)))
-            };
-            match str_at(expression, &["operator"]) {
-                "In" => listed(),
-                "NotIn" => !listed(),
-                "Exists" => value.is_some(),
-                "DoesNotExist" => value.is_none(),
-                _ => false,
-            }
-        })
+        && list_at(selector, &["matchExpressions"])
+            .iter()
+            .all(|expression| {
+                let value = label(str_at(expression, &["key"]));
+                let listed = || {
+                    let values = list_at(expression, &["values"]);
+                    value.is_some_and(|v| values.iter().any(|w| w.as_str() == Some(v)))
+                };
+                match str_at(expression, &["operator"]) {
+                    "In" => listed(),
+                    "NotIn" => !listed(),
+                    "Exists" => value.is_some(),
+                    "DoesNotExist" => value.is_none(),
+                    _ => false,
+                }
+            })
 }
 
 #[cfg(test)]
@@ -323,7 +361,15 @@ mod tests {
 
     #[test]
     fn label_keys_and_values_follow_their_rules() {
-        for (key, good) in [("a", true), ("A_b.c", true), ("x.io/a", true), ("/a", false), ("a/", false), ("X/a", false), ("-a", false)] {
+        for (key, good) in [
+            ("a", true),
+            ("A_b.c", true),
+            ("x.io/a", true),
+            ("/a", false),
+            ("a/", false),
+            ("X/a", false),
+            ("-a", false),
+        ] {
             assert_eq!(qualified_name_fault(key).is_none(), good, "{key}");
         }
         for (value, good) in [("", true), ("a", true), ("a b", false), ("-", false)] {

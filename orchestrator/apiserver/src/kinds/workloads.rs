@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Strategy, pod_defaults, pod_validate, validate as rules};
 use crate::{
-    json::{as_map, at, default, default_str, entry_map, int_at, list_at, map_at, str_at, with_map},
+    json::{
+        as_map, at, default, default_str, entry_map, int_at, list_at, map_at, str_at, with_map,
+    },
     status::Cause,
 };
 
@@ -53,7 +55,9 @@ impl Strategy for Deployment {
                 rules::int_or_percent(rolling, path, "maxUnavailable", true, causes);
                 rules::int_or_percent(rolling, path, "maxSurge", false, causes);
                 let zero = |field| {
-                    rolling.get(field).is_some_and(|v| v.as_i64() == Some(0) || v.as_str() == Some("0%"))
+                    rolling
+                        .get(field)
+                        .is_some_and(|v| v.as_i64() == Some(0) || v.as_str() == Some("0%"))
                 };
                 if zero("maxUnavailable") && zero("maxSurge") {
                     let why = "may not be 0 when `maxSurge` is 0";
@@ -72,7 +76,11 @@ impl Strategy for Deployment {
             && deadline <= ready
         {
             let why = "must be greater than minReadySeconds";
-            causes.push(Cause::invalid("spec.progressDeadlineSeconds", &deadline.into(), why));
+            causes.push(Cause::invalid(
+                "spec.progressDeadlineSeconds",
+                &deadline.into(),
+                why,
+            ));
         }
     }
 
@@ -137,7 +145,11 @@ impl Strategy for StatefulSet {
         let policy = str_at(object, &["spec", "podManagementPolicy"]);
         if !matches!(policy, "OrderedReady" | "Parallel") {
             let allowed = &["OrderedReady", "Parallel"];
-            causes.push(Cause::unsupported("spec.podManagementPolicy", &policy.into(), allowed));
+            causes.push(Cause::unsupported(
+                "spec.podManagementPolicy",
+                &policy.into(),
+                allowed,
+            ));
         }
     }
 
@@ -203,7 +215,11 @@ impl Strategy for ReplicationController {
     fn default(&self, object: &mut Value) {
         let labels = map_at(object, &["spec", "template", "metadata", "labels"]).cloned();
         if let Some(labels) = labels {
-            default(entry_map(as_map(object), "spec"), "selector", labels.clone());
+            default(
+                entry_map(as_map(object), "spec"),
+                "selector",
+                labels.clone(),
+            );
             default(entry_map(as_map(object), "metadata"), "labels", labels);
         }
         let spec = entry_map(as_map(object), "spec");
@@ -219,7 +235,9 @@ impl Strategy for ReplicationController {
         }
         match at(object, &["spec", "template"]) {
             None => causes.push(Cause::required("spec.template", "")),
-            Some(template) => pod_validate::template(template, "spec.template", &["Always"], causes),
+            Some(template) => {
+                pod_validate::template(template, "spec.template", &["Always"], causes)
+            }
         }
     }
 }

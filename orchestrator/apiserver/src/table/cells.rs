@@ -70,7 +70,10 @@ pub(super) fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 pub(super) fn containers(spec: &Value) -> (String, String) {
     let join = |field| {
         let list = list_at(spec, &["containers"]);
-        list.iter().map(|c| str_at(c, &[field])).collect::<Vec<_>>().join(",")
+        list.iter()
+            .map(|c| str_at(c, &[field]))
+            .collect::<Vec<_>>()
+            .join(",")
     };
     (join("name"), join("image"))
 }
@@ -83,12 +86,18 @@ pub(super) fn pairs(map: Option<&Map<String, Value>>) -> String {
         .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("")))
         .collect();
     list.sort();
-    if list.is_empty() { NONE.to_owned() } else { list.join(",") }
+    if list.is_empty() {
+        NONE.to_owned()
+    } else {
+        list.join(",")
+    }
 }
 
 /// Returns a label selector as text.
 pub(super) fn selector(selector: Option<&Value>) -> String {
-    let Some(selector) = selector else { return NONE.to_owned() };
+    let Some(selector) = selector else {
+        return NONE.to_owned();
+    };
     let mut list: Vec<String> = map_at(selector, &["matchLabels"])
         .into_iter()
         .flatten()
@@ -96,8 +105,10 @@ pub(super) fn selector(selector: Option<&Value>) -> String {
         .collect();
     for expression in list_at(selector, &["matchExpressions"]) {
         let key = str_at(expression, &["key"]);
-        let values: Vec<&str> =
-            list_at(expression, &["values"]).iter().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = list_at(expression, &["values"])
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         list.push(match str_at(expression, &["operator"]) {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),
@@ -106,7 +117,11 @@ pub(super) fn selector(selector: Option<&Value>) -> String {
         });
     }
     list.sort();
-    if list.is_empty() { NONE.to_owned() } else { list.join(",") }
+    if list.is_empty() {
+        NONE.to_owned()
+    } else {
+        list.join(",")
+    }
 }
 
 #[cfg(test)]

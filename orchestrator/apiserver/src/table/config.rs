@@ -27,7 +27,10 @@ pub(super) const SERVICE: &[Column] = &[
 pub(super) fn service(object: &Value, now: Timestamp) -> Vec<Value> {
     let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
     let strings = |list: &[Value]| {
-        list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        list.iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let mut external = strings(list_at(spec, &["externalIPs"]));
     let kind = str_at(spec, &["type"]);
@@ -58,7 +61,12 @@ pub(super) fn service(object: &Value, now: Timestamp) -> Vec<Value> {
         kind.into(),
         cells::or(str_at(spec, &["clusterIP"]), cells::NONE).into(),
         external.into(),
-        if ports.is_empty() { cells::NONE.to_owned() } else { ports.join(",") }.into(),
+        if ports.is_empty() {
+            cells::NONE.to_owned()
+        } else {
+            ports.join(",")
+        }
+        .into(),
         cells::age(object, now),
         cells::pairs(map_at(spec, &["selector"])).into(),
     ]
@@ -89,11 +97,20 @@ pub(super) fn endpoints(object: &Value, now: Timestamp) -> Vec<Value> {
             }
         }
     }
-    vec![cells::name(object), first_three(&list).into(), cells::age(object, now)]
+    vec![
+        cells::name(object),
+        first_three(&list).into(),
+        cells::age(object, now),
+    ]
 }
 
-pub(super) const ENDPOINT_SLICE: &[Column] =
-    &[NAME, text("AddressType"), text("Ports"), text("Endpoints"), AGE];
+pub(super) const ENDPOINT_SLICE: &[Column] = &[
+    NAME,
+    text("AddressType"),
+    text("Ports"),
+    text("Endpoints"),
+    AGE,
+];
 
 pub(super) fn endpoint_slice(object: &Value, now: Timestamp) -> Vec<Value> {
     let ports: Vec<String> = list_at(object, &["ports"])
@@ -106,7 +123,13 @@ pub(super) fn endpoint_slice(object: &Value, now: Timestamp) -> Vec<Value> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    let unset = |shown: String| if shown == cells::NONE { "<unset>".to_owned() } else { shown };
+    let unset = |shown: String| {
+        if shown == cells::NONE {
+            "<unset>".to_owned()
+        } else {
+            shown
+        }
+    };
     vec![
         cells::name(object),
         str_at(object, &["addressType"]).into(),
@@ -116,8 +139,14 @@ pub(super) fn endpoint_slice(object: &Value, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-pub(super) const INGRESS: &[Column] =
-    &[NAME, text("Class"), text("Hosts"), text("Address"), text("Ports"), AGE];
+pub(super) const INGRESS: &[Column] = &[
+    NAME,
+    text("Class"),
+    text("Hosts"),
+    text("Address"),
+    text("Ports"),
+    AGE,
+];
 
 pub(super) fn ingress(object: &Value, now: Timestamp) -> Vec<Value> {
     let hosts: Vec<String> = list_at(object, &["spec", "rules"])
@@ -133,7 +162,12 @@ pub(super) fn ingress(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![
         cells::name(object),
         cells::or(str_at(object, &["spec", "ingressClassName"]), cells::NONE).into(),
-        if hosts.is_empty() { "*".to_owned() } else { first_three(&hosts) }.into(),
+        if hosts.is_empty() {
+            "*".to_owned()
+        } else {
+            first_three(&hosts)
+        }
+        .into(),
         addresses.join(",").into(),
         if tls { "80, 443" } else { "80" }.into(),
         cells::age(object, now),
@@ -148,7 +182,11 @@ pub(super) fn ingress_class(object: &Value, now: Timestamp) -> Vec<Value> {
         Some(p) => {
             let group = str_at(p, &["apiGroup"]);
             let dot = if group.is_empty() { "" } else { "." };
-            format!("{}{dot}{group}/{}", str_at(p, &["kind"]), str_at(p, &["name"]))
+            format!(
+                "{}{dot}{group}/{}",
+                str_at(p, &["kind"]),
+                str_at(p, &["name"])
+            )
         }
     };
     vec![
@@ -172,7 +210,11 @@ pub(super) fn network_policy(object: &Value, now: Timestamp) -> Vec<Value> {
 pub(super) const NAMESPACE: &[Column] = &[NAME, text("Status"), AGE];
 
 pub(super) fn namespace(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), str_at(object, &["status", "phase"]).into(), cells::age(object, now)]
+    vec![
+        cells::name(object),
+        str_at(object, &["status", "phase"]).into(),
+        cells::age(object, now),
+    ]
 }
 
 pub(super) const CONFIG_MAP: &[Column] = &[NAME, Column("Data", "integer", "", 0), AGE];
@@ -192,7 +234,9 @@ pub(super) fn secret(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![
         cells::name(object),
         str_at(object, &["type"]).into(),
-        map_at(object, &["data"]).map_or(0, serde_json::Map::len).into(),
+        map_at(object, &["data"])
+            .map_or(0, serde_json::Map::len)
+            .into(),
         cells::age(object, now),
     ]
 }
@@ -200,7 +244,11 @@ pub(super) fn secret(object: &Value, now: Timestamp) -> Vec<Value> {
 pub(super) const SERVICE_ACCOUNT: &[Column] = &[NAME, Column("Secrets", "integer", "", 0), AGE];
 
 pub(super) fn service_account(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), list_at(object, &["secrets"]).len().into(), cells::age(object, now)]
+    vec![
+        cells::name(object),
+        list_at(object, &["secrets"]).len().into(),
+        cells::age(object, now),
+    ]
 }
 
 /// Access modes by their abbreviations.
@@ -246,7 +294,11 @@ pub(super) fn volume(object: &Value, now: Timestamp) -> Vec<Value> {
         phase.into(),
         claim.into(),
         str_at(object, &["spec", "storageClassName"]).into(),
-        cells::or(str_at(object, &["spec", "volumeAttributesClassName"]), "<unset>").into(),
+        cells::or(
+            str_at(object, &["spec", "volumeAttributesClassName"]),
+            "<unset>",
+        )
+        .into(),
         str_at(object, &["status", "reason"]).into(),
         cells::age(object, now),
         cells::or(str_at(object, &["spec", "volumeMode"]), "<unset>").into(),
@@ -276,10 +328,24 @@ pub(super) fn claim(object: &Value, now: Timestamp) -> Vec<Value> {
         cells::name(object),
         phase.into(),
         str_at(object, &["spec", "volumeName"]).into(),
-        if bound { str_at(object, &["status", "capacity", "storage"]) } else { "" }.into(),
-        if bound { modes(list_at(object, &["status", "accessModes"])) } else { String::new() }.into(),
+        if bound {
+            str_at(object, &["status", "capacity", "storage"])
+        } else {
+            ""
+        }
+        .into(),
+        if bound {
+            modes(list_at(object, &["status", "accessModes"]))
+        } else {
+            String::new()
+        }
+        .into(),
         str_at(object, &["spec", "storageClassName"]).into(),
-        cells::or(str_at(object, &["spec", "volumeAttributesClassName"]), "<unset>").into(),
+        cells::or(
+            str_at(object, &["spec", "volumeAttributesClassName"]),
+            "<unset>",
+        )
+        .into(),
         cells::age(object, now),
         cells::or(str_at(object, &["spec", "volumeMode"]), "<unset>").into(),
     ]
@@ -295,10 +361,22 @@ pub(super) const STORAGE_CLASS: &[Column] = &[
 ];
 
 pub(super) fn storage_class(object: &Value, now: Timestamp) -> Vec<Value> {
-    let note = str_at(object, &["metadata", "annotations", "storageclass.kubernetes.io/is-default-class"]);
+    let note = str_at(
+        object,
+        &[
+            "metadata",
+            "annotations",
+            "storageclass.kubernetes.io/is-default-class",
+        ],
+    );
     let name = str_at(object, &["metadata", "name"]);
     vec![
-        if note == "true" { format!("{name} (default)") } else { name.to_owned() }.into(),
+        if note == "true" {
+            format!("{name} (default)")
+        } else {
+            name.to_owned()
+        }
+        .into(),
         str_at(object, &["provisioner"]).into(),
         cells::or(str_at(object, &["reclaimPolicy"]), "Delete").into(),
         cells::or(str_at(object, &["volumeBindingMode"]), "<unset>").into(),
@@ -322,7 +400,12 @@ pub(super) const EVENT: &[Column] = &[
 
 pub(super) fn event(object: &Value, now: Timestamp) -> Vec<Value> {
     // The same rows for both groups' names of the fields.
-    let either = |a: &str, b: &str| at(object, &[a]).or(at(object, &[b])).unwrap_or(&Value::Null).clone();
+    let either = |a: &str, b: &str| {
+        at(object, &[a])
+            .or(at(object, &[b]))
+            .unwrap_or(&Value::Null)
+            .clone()
+    };
     let about = either("involvedObject", "regarding");
     let first = either("firstTimestamp", "deprecatedFirstTimestamp");
     let event_time = str_at(object, &["eventTime"]);
@@ -332,9 +415,15 @@ pub(super) fn event(object: &Value, now: Timestamp) -> Vec<Value> {
     let last = cells::or(str_at(object, &["series", "lastObservedTime"]), &last).to_owned();
     let source = either("source", "deprecatedSource");
     let component = either("reportingComponent", "reportingController");
-    let component = cells::or(str_at(&source, &["component"]), component.as_str().unwrap_or("")).to_owned();
+    let component = cells::or(
+        str_at(&source, &["component"]),
+        component.as_str().unwrap_or(""),
+    )
+    .to_owned();
     let host = str_at(&source, &["host"]);
-    let count = either("count", "deprecatedCount").as_i64().filter(|n| *n > 0);
+    let count = either("count", "deprecatedCount")
+        .as_i64()
+        .filter(|n| *n > 0);
     let count = int_at(object, &["series", "count"]).or(count).unwrap_or(1);
     let kind = str_at(&about, &["kind"]).to_lowercase();
     vec![
@@ -343,8 +432,17 @@ pub(super) fn event(object: &Value, now: Timestamp) -> Vec<Value> {
         str_at(object, &["reason"]).into(),
         format!("{kind}/{}", str_at(&about, &["name"])).into(),
         str_at(&about, &["fieldPath"]).into(),
-        if host.is_empty() { component } else { format!("{component}, {host}") }.into(),
-        either("message", "note").as_str().unwrap_or("").trim().into(),
+        if host.is_empty() {
+            component
+        } else {
+            format!("{component}, {host}")
+        }
+        .into(),
+        either("message", "note")
+            .as_str()
+            .unwrap_or("")
+            .trim()
+            .into(),
         cells::since(&first, now).into(),
         count.into(),
         cells::name(object),
@@ -365,19 +463,30 @@ pub(super) const ROLE: &[Column] = &[NAME, Column("Created At", "date", "", 0)];
 pub(super) const CREATED: &[Column] = &[NAME, Column("Created At", "date", "", 0)];
 
 pub(super) fn role(object: &Value, _now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), str_at(object, &["metadata", "creationTimestamp"]).into()]
+    vec![
+        cells::name(object),
+        str_at(object, &["metadata", "creationTimestamp"]).into(),
+    ]
 }
 
 pub(super) fn created(object: &Value, now: Timestamp) -> Vec<Value> {
     role(object, now)
 }
 
-pub(super) const BINDING: &[Column] =
-    &[NAME, text("Role"), AGE, wide("Users"), wide("Groups"), wide("ServiceAccounts")];
+pub(super) const BINDING: &[Column] = &[
+    NAME,
+    text("Role"),
+    AGE,
+    wide("Users"),
+    wide("Groups"),
+    wide("ServiceAccounts"),
+];
 
 pub(super) fn binding(object: &Value, now: Timestamp) -> Vec<Value> {
     let of = |kind: &str| {
-        let subjects = list_at(object, &["subjects"]).iter().filter(|s| str_at(s, &["kind"]) == kind);
+        let subjects = list_at(object, &["subjects"])
+            .iter()
+            .filter(|s| str_at(s, &["kind"]) == kind);
         let names = subjects.map(|s| match str_at(s, &["namespace"]) {
             "" => str_at(s, &["name"]).to_owned(),
             namespace => format!("{namespace}/{}", str_at(s, &["name"])),
@@ -386,7 +495,12 @@ pub(super) fn binding(object: &Value, now: Timestamp) -> Vec<Value> {
     };
     vec![
         cells::name(object),
-        format!("{}/{}", str_at(object, &["roleRef", "kind"]), str_at(object, &["roleRef", "name"])).into(),
+        format!(
+            "{}/{}",
+            str_at(object, &["roleRef", "kind"]),
+            str_at(object, &["roleRef", "name"])
+        )
+        .into(),
         cells::age(object, now),
         of("User").into(),
         of("Group").into(),
@@ -394,8 +508,13 @@ pub(super) fn binding(object: &Value, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-pub(super) const PRIORITY_CLASS: &[Column] =
-    &[NAME, Column("Value", "integer", "", 0), Column("Global-Default", "boolean", "", 0), AGE, text("PreemptionPolicy")];
+pub(super) const PRIORITY_CLASS: &[Column] = &[
+    NAME,
+    Column("Value", "integer", "", 0),
+    Column("Global-Default", "boolean", "", 0),
+    AGE,
+    text("PreemptionPolicy"),
+];
 
 pub(super) fn priority_class(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![
@@ -407,12 +526,20 @@ pub(super) fn priority_class(object: &Value, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-pub(super) const SIGNING_REQUEST: &[Column] =
-    &[NAME, AGE, text("SignerName"), text("Requestor"), text("RequestedDuration"), text("Condition")];
+pub(super) const SIGNING_REQUEST: &[Column] = &[
+    NAME,
+    AGE,
+    text("SignerName"),
+    text("Requestor"),
+    text("RequestedDuration"),
+    text("Condition"),
+];
 
 pub(super) fn signing_request(object: &Value, now: Timestamp) -> Vec<Value> {
-    let conditions: Vec<&str> =
-        list_at(object, &["status", "conditions"]).iter().map(|c| str_at(c, &["type"])).collect();
+    let conditions: Vec<&str> = list_at(object, &["status", "conditions"])
+        .iter()
+        .map(|c| str_at(c, &["type"]))
+        .collect();
     let mut state = if conditions.contains(&"Denied") {
         "Denied"
     } else if conditions.contains(&"Approved") {
@@ -447,7 +574,9 @@ pub(super) fn definition(object: &Value, now: Timestamp) -> Vec<Value> {
 pub(super) const COMPONENT: &[Column] = &[NAME, text("Status"), text("Message"), text("Error")];
 
 pub(super) fn component(object: &Value, _now: Timestamp) -> Vec<Value> {
-    let condition = list_at(object, &["conditions"]).first().unwrap_or(&Value::Null);
+    let condition = list_at(object, &["conditions"])
+        .first()
+        .unwrap_or(&Value::Null);
     let healthy = str_at(condition, &["status"]) == "True";
     vec![
         cells::name(object),
@@ -460,7 +589,11 @@ pub(super) fn component(object: &Value, _now: Timestamp) -> Vec<Value> {
 pub(super) const RUNTIME_CLASS: &[Column] = &[NAME, text("Handler"), AGE];
 
 pub(super) fn runtime_class(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), str_at(object, &["handler"]).into(), cells::age(object, now)]
+    vec![
+        cells::name(object),
+        str_at(object, &["handler"]).into(),
+        cells::age(object, now),
+    ]
 }
 
 pub(super) const QUOTA: &[Column] = &[NAME, text("Request"), text("Limit"), AGE];
@@ -469,8 +602,17 @@ pub(super) fn quota(object: &Value, now: Timestamp) -> Vec<Value> {
     let (mut requests, mut limits) = (Vec::new(), Vec::new());
     for (name, hard) in map_at(object, &["status", "hard"]).into_iter().flatten() {
         let used = str_at(object, &["status", "used", name]);
-        let entry = format!("{name}: {}/{}", cells::or(used, "0"), hard.as_str().unwrap_or(""));
-        if name.starts_with("limits") { &mut limits } else { &mut requests }.push(entry);
+        let entry = format!(
+            "{name}: {}/{}",
+            cells::or(used, "0"),
+            hard.as_str().unwrap_or("")
+        );
+        if name.starts_with("limits") {
+            &mut limits
+        } else {
+            &mut requests
+        }
+        .push(entry);
     }
     requests.sort();
     limits.sort();
@@ -489,12 +631,22 @@ pub(super) fn api_service(object: &Value, now: Timestamp) -> Vec<Value> {
         None => "Local".to_owned(),
         Some(s) => format!("{}/{}", str_at(s, &["namespace"]), str_at(s, &["name"])),
     };
-    let available = super::condition(object, "Available").map_or("Unknown", |c| str_at(c, &["status"]));
-    vec![cells::name(object), service.into(), available.into(), cells::age(object, now)]
+    let available =
+        super::condition(object, "Available").map_or("Unknown", |c| str_at(c, &["status"]));
+    vec![
+        cells::name(object),
+        service.into(),
+        available.into(),
+        cells::age(object, now),
+    ]
 }
 
 pub(super) const WEBHOOKS: &[Column] = &[NAME, Column("Webhooks", "integer", "", 0), AGE];
 
 pub(super) fn webhooks(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![cells::name(object), list_at(object, &["webhooks"]).len().into(), cells::age(object, now)]
+    vec![
+        cells::name(object),
+        list_at(object, &["webhooks"]).len().into(),
+        cells::age(object, now),
+    ]
 }

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cells;
-use crate::{custom::Custom, json::{int_at, str_at}};
+use crate::{
+    custom::Custom,
+    json::{int_at, str_at},
+};
 
 /// Returns the column definitions.
 pub(super) fn columns(definition: &Custom) -> Vec<Value> {
@@ -109,7 +112,11 @@ mod tests {
             (".x.y", None),
             (".a[", None),
         ] {
-            assert_eq!(lookup(&object, path).and_then(Value::as_str), expected, "{path}");
+            assert_eq!(
+                lookup(&object, path).and_then(Value::as_str),
+                expected,
+                "{path}"
+            );
         }
     }
 }

@@ -28,17 +28,20 @@ pub(crate) enum Include {
     Object,
 }
 
+/// Returns the cells of an object at a time.
+type Cells = fn(&Value, Timestamp) -> Vec<Value>;
+
 /// What shows a kind.
 struct Printer {
     columns: &'static [Column],
-    cells: fn(&Value, Timestamp) -> Vec<Value>,
+    cells: Cells,
 }
 
 const NAME: Column = Column("Name", "string", "name", 0);
 const AGE: Column = Column("Age", "string", "", 0);
 
 fn printer(resource: &Resource) -> Printer {
-    let (columns, cells): (&'static [Column], fn(&Value, Timestamp) -> Vec<Value>) =
+    let (columns, cells): (&'static [Column], Cells) =
         match (resource.group.as_str(), resource.kind.as_str()) {
             ("", "Pod") => (pods::POD, pods::pod),
             ("", "Node") => (pods::NODE, pods::node),
@@ -50,14 +53,20 @@ fn printer(resource: &Resource) -> Printer {
             ("apps", "ControllerRevision") => (workloads::REVISION, workloads::revision),
             ("batch", "Job") => (workloads::JOB, workloads::job),
             ("batch", "CronJob") => (workloads::CRON_JOB, workloads::cron_job),
-            ("autoscaling", "HorizontalPodAutoscaler") => (workloads::AUTOSCALER, workloads::autoscaler),
+            ("autoscaling", "HorizontalPodAutoscaler") => {
+                (workloads::AUTOSCALER, workloads::autoscaler)
+            }
             ("policy", "PodDisruptionBudget") => (workloads::BUDGET, workloads::budget),
             ("", "Service") => (config::SERVICE, config::service),
             ("", "Endpoints") => (config::ENDPOINTS, config::endpoints),
-            ("discovery.k8s.io", "EndpointSlice") => (config::ENDPOINT_SLICE, config::endpoint_slice),
+            ("discovery.k8s.io", "EndpointSlice") => {
+                (config::ENDPOINT_SLICE, config::endpoint_slice)
+            }
             ("networking.k8s.io", "Ingress") => (config::INGRESS, config::ingress),
             ("networking.k8s.io", "IngressClass") => (config::INGRESS_CLASS, config::ingress_class),
-            ("networking.k8s.io", "NetworkPolicy") => (config::NETWORK_POLICY, config::network_policy),
+            ("networking.k8s.io", "NetworkPolicy") => {
+                (config::NETWORK_POLICY, config::network_policy)
+            }
             ("", "Namespace") => (config::NAMESPACE, config::namespace),
             ("", "ConfigMap") => (config::CONFIG_MAP, config::config_map),
             ("", "Secret") => (config::SECRET, config::secret),
@@ -68,19 +77,30 @@ fn printer(resource: &Resource) -> Printer {
             ("" | "events.k8s.io", "Event") => (config::EVENT, config::event),
             ("coordination.k8s.io", "Lease") => (config::LEASE, config::lease),
             ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => (config::ROLE, config::role),
-            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => (config::BINDING, config::binding),
-            ("scheduling.k8s.io", "PriorityClass") => (config::PRIORITY_CLASS, config::priority_class),
-            ("certificates.k8s.io", "CertificateSigningRequest") => (config::SIGNING_REQUEST, config::signing_request),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => (config::DEFINITION, config::definition),
+            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+                (config::BINDING, config::binding)
+            }
+            ("scheduling.k8s.io", "PriorityClass") => {
+                (config::PRIORITY_CLASS, config::priority_class)
+            }
+            ("certificates.k8s.io", "CertificateSigningRequest") => {
+                (config::SIGNING_REQUEST, config::signing_request)
+            }
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                (config::DEFINITION, config::definition)
+            }
             ("", "ComponentStatus") => (config::COMPONENT, config::component),
             ("node.k8s.io", "RuntimeClass") => (config::RUNTIME_CLASS, config::runtime_class),
             ("", "ResourceQuota") => (config::QUOTA, config::quota),
             ("apiregistration.k8s.io", "APIService") => (config::API_SERVICE, config::api_service),
-            ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
-                (config::WEBHOOKS, config::webhooks)
-            }
+            (
+                "admissionregistration.k8s.io",
+                "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+            ) => (config::WEBHOOKS, config::webhooks),
             ("", "LimitRange") => (config::CREATED, config::created),
-            _ => (&[NAME, AGE], |object, now| vec![cells::name(object), cells::age(object, now)]),
+            _ => (&[NAME, AGE], |object, now| {
+                vec![cells::name(object), cells::age(object, now)]
+            }),
         };
     Printer { columns, cells }
 }
@@ -108,7 +128,13 @@ pub(crate) fn row(resource: &Resource, object: &Value, include: Include) -> Valu
 }
 
 /// Returns the table around rows. `columns` says whether it describes its columns.
-pub(crate) fn wrap(resource: &Resource, rows: Vec<Value>, metadata: Value, beta: bool, columns: bool) -> Value {
+pub(crate) fn wrap(
+    resource: &Resource,
+    rows: Vec<Value>,
+    metadata: Value,
+    beta: bool,
+    columns: bool,
+) -> Value {
     let definitions = match (&resource.custom, columns) {
         (_, false) => Vec::new(),
         (Some(definition), true) => custom::columns(definition),

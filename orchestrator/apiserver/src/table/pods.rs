@@ -37,8 +37,11 @@ pub(super) fn pod(object: &Value, now: Timestamp) -> Vec<Value> {
                 .is_some_and(|c| str_at(c, &["status"]) == "True")
         })
         .count();
-    let gates_text =
-        if gates.is_empty() { cells::NONE.to_owned() } else { format!("{ready_gates}/{}", gates.len()) };
+    let gates_text = if gates.is_empty() {
+        cells::NONE.to_owned()
+    } else {
+        format!("{ready_gates}/{}", gates.len())
+    };
     vec![
         cells::name(object),
         format!("{}/{}", state.ready, containers + sidecars).into(),
@@ -47,7 +50,11 @@ pub(super) fn pod(object: &Value, now: Timestamp) -> Vec<Value> {
         cells::age(object, now),
         cells::or(str_at(object, &["status", "podIP"]), cells::NONE).into(),
         cells::or(str_at(object, &["spec", "nodeName"]), cells::NONE).into(),
-        cells::or(str_at(object, &["status", "nominatedNodeName"]), cells::NONE).into(),
+        cells::or(
+            str_at(object, &["status", "nominatedNodeName"]),
+            cells::NONE,
+        )
+        .into(),
         gates_text.into(),
     ]
 }
@@ -64,10 +71,17 @@ fn state(object: &Value, _now: Timestamp) -> State {
     let phase = str_at(object, &["status", "phase"]);
     let own = str_at(object, &["status", "reason"]);
     let mut reason = cells::or(own, phase).to_owned();
-    if super::condition(object, "PodScheduled").is_some_and(|c| str_at(c, &["reason"]) == "SchedulingGated") {
+    if super::condition(object, "PodScheduled")
+        .is_some_and(|c| str_at(c, &["reason"]) == "SchedulingGated")
+    {
         reason = "SchedulingGated".to_owned();
     }
-    let mut state = State { reason: String::new(), ready: 0, restarts: 0, last_restart: None };
+    let mut state = State {
+        reason: String::new(),
+        ready: 0,
+        restarts: 0,
+        last_restart: None,
+    };
     let is_sidecar = |name: &str| {
         list_at(object, &["spec", "initContainers"])
             .iter()
@@ -81,7 +95,10 @@ fn state(object: &Value, _now: Timestamp) -> State {
     };
     let init_total = list_at(object, &["spec", "initContainers"]).len();
     let mut initializing = false;
-    for (index, status) in list_at(object, &["status", "initContainerStatuses"]).iter().enumerate() {
+    for (index, status) in list_at(object, &["status", "initContainerStatuses"])
+        .iter()
+        .enumerate()
+    {
         state.restarts += int_at(status, &["restartCount"]).unwrap_or(0);
         last(status, &mut state);
         let sidecar = is_sidecar(str_at(status, &["name"]));
@@ -109,12 +126,24 @@ fn state(object: &Value, _now: Timestamp) -> State {
             initializing = true;
         }
     }
-    if !initializing || super::condition(object, "Initialized").is_some_and(|c| str_at(c, &["status"]) == "True") {
+    if !initializing
+        || super::condition(object, "Initialized").is_some_and(|c| str_at(c, &["status"]) == "True")
+    {
         let mut running = false;
         if !initializing {
-            state.restarts = if list_at(object, &["status", "initContainerStatuses"]).iter().any(|s| is_sidecar(str_at(s, &["name"]))) { state.restarts } else { 0 };
+            state.restarts = if list_at(object, &["status", "initContainerStatuses"])
+                .iter()
+                .any(|s| is_sidecar(str_at(s, &["name"])))
+            {
+                state.restarts
+            } else {
+                0
+            };
         }
-        for status in list_at(object, &["status", "containerStatuses"]).iter().rev() {
+        for status in list_at(object, &["status", "containerStatuses"])
+            .iter()
+            .rev()
+        {
             state.restarts += int_at(status, &["restartCount"]).unwrap_or(0);
             last(status, &mut state);
             let inner = status.get("state").unwrap_or(&Value::Null);
@@ -129,7 +158,8 @@ fn state(object: &Value, _now: Timestamp) -> State {
             }
         }
         if reason == "Completed" && running {
-            let ready = super::condition(object, "Ready").is_some_and(|c| str_at(c, &["status"]) == "True");
+            let ready =
+                super::condition(object, "Ready").is_some_and(|c| str_at(c, &["status"]) == "True");
             reason = if ready { "Running" } else { "NotReady" }.to_owned();
         }
     }
@@ -148,7 +178,10 @@ fn state(object: &Value, _now: Timestamp) -> State {
 fn ended(terminated: &Value) -> String {
     let reason = str_at(terminated, &["reason"]);
     match (reason, int_at(terminated, &["signal"]).unwrap_or(0)) {
-        ("", 0) => format!("ExitCode:{}", int_at(terminated, &["exitCode"]).unwrap_or(0)),
+        ("", 0) => format!(
+            "ExitCode:{}",
+            int_at(terminated, &["exitCode"]).unwrap_or(0)
+        ),
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
     }
@@ -177,8 +210,14 @@ pub(super) fn node(object: &Value, now: Timestamp) -> Vec<Value> {
         status.push_str(",SchedulingDisabled");
     }
     let mut roles: Vec<&str> = Vec::new();
-    for (label, value) in map_at(object, &["metadata", "labels"]).into_iter().flatten() {
-        if let Some(role) = label.strip_prefix("node-role.kubernetes.io/").filter(|r| !r.is_empty()) {
+    for (label, value) in map_at(object, &["metadata", "labels"])
+        .into_iter()
+        .flatten()
+    {
+        if let Some(role) = label
+            .strip_prefix("node-role.kubernetes.io/")
+            .filter(|r| !r.is_empty())
+        {
             roles.push(role);
         } else if label == "kubernetes.io/role" {
             roles.extend(value.as_str().filter(|v| !v.is_empty()));
@@ -186,14 +225,29 @@ pub(super) fn node(object: &Value, now: Timestamp) -> Vec<Value> {
     }
     roles.sort_unstable();
     let address = |kind: &str| {
-        let found = list_at(object, &["status", "addresses"]).iter().find(|a| str_at(a, &["type"]) == kind);
-        found.map_or(cells::NONE, |a| str_at(a, &["address"])).to_owned()
+        let found = list_at(object, &["status", "addresses"])
+            .iter()
+            .find(|a| str_at(a, &["type"]) == kind);
+        found
+            .map_or(cells::NONE, |a| str_at(a, &["address"]))
+            .to_owned()
     };
-    let info = |field: &str| cells::or(str_at(object, &["status", "nodeInfo", field]), cells::UNKNOWN).to_owned();
+    let info = |field: &str| {
+        cells::or(
+            str_at(object, &["status", "nodeInfo", field]),
+            cells::UNKNOWN,
+        )
+        .to_owned()
+    };
     vec![
         cells::name(object),
         status.into(),
-        if roles.is_empty() { cells::NONE.to_owned() } else { roles.join(",") }.into(),
+        if roles.is_empty() {
+            cells::NONE.to_owned()
+        } else {
+            roles.join(",")
+        }
+        .into(),
         cells::age(object, now),
         str_at(object, &["status", "nodeInfo", "kubeletVersion"]).into(),
         address("InternalIP").into(),
@@ -213,7 +267,10 @@ mod tests {
     fn check(spec: Value, status: Value, expected: &str) {
         let object = json!({"metadata": {"name": "p"}, "spec": spec, "status": status});
         let row = pod(&object, Timestamp::UNIX_EPOCH);
-        let shown: Vec<&str> = row[1..4].iter().map(|c| c.as_str().unwrap_or("?")).collect();
+        let shown: Vec<&str> = row[1..4]
+            .iter()
+            .map(|c| c.as_str().unwrap_or("?"))
+            .collect();
         assert_eq!(shown.join(" "), expected);
     }
 
@@ -222,13 +279,30 @@ mod tests {
         let one = json!({"containers": [{"name": "a"}]});
         check(one.clone(), json!({"phase": "Pending"}), "0/1 Pending 0");
         let waiting = json!([{"name": "a", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]);
-        check(one.clone(), json!({"phase": "Running", "containerStatuses": waiting}), "0/1 CrashLoopBackOff 3");
-        let running = json!([{"name": "a", "ready": true, "restartCount": 0, "state": {"running": {}}}]);
-        check(one.clone(), json!({"phase": "Running", "containerStatuses": running}), "1/1 Running 0");
+        check(
+            one.clone(),
+            json!({"phase": "Running", "containerStatuses": waiting}),
+            "0/1 CrashLoopBackOff 3",
+        );
+        let running =
+            json!([{"name": "a", "ready": true, "restartCount": 0, "state": {"running": {}}}]);
+        check(
+            one.clone(),
+            json!({"phase": "Running", "containerStatuses": running}),
+            "1/1 Running 0",
+        );
         let ended = json!([{"name": "a", "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}]);
-        check(one, json!({"phase": "Succeeded", "containerStatuses": ended}), "0/1 Completed 0");
+        check(
+            one,
+            json!({"phase": "Succeeded", "containerStatuses": ended}),
+            "0/1 Completed 0",
+        );
         let two = json!({"containers": [{"name": "a"}], "initContainers": [{"name": "i"}, {"name": "j"}]});
         let init = json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}, {"name": "j", "state": {"waiting": {"reason": "PodInitializing"}}}]);
-        check(two, json!({"phase": "Pending", "initContainerStatuses": init}), "0/1 Init:1/2 0");
+        check(
+            two,
+            json!({"phase": "Pending", "initContainerStatuses": init}),
+            "0/1 Init:1/2 0",
+        );
     }
 }

@@ -36,7 +36,11 @@ pub(super) fn deployment(object: &Value, now: Timestamp) -> Vec<Value> {
     let wanted = cells::number(object, &["spec", "replicas"]);
     let mut row = vec![
         cells::name(object),
-        format!("{}/{wanted}", cells::number(object, &["status", "readyReplicas"])).into(),
+        format!(
+            "{}/{wanted}",
+            cells::number(object, &["status", "readyReplicas"])
+        )
+        .into(),
         cells::number(object, &["status", "updatedReplicas"]).into(),
         cells::number(object, &["status", "availableReplicas"]).into(),
         cells::age(object, now),
@@ -75,14 +79,23 @@ pub(super) fn replica_set(object: &Value, now: Timestamp) -> Vec<Value> {
     row
 }
 
-pub(super) const STATEFUL_SET: &[Column] =
-    &[NAME, Column("Ready", "string", "", 0), AGE, CONTAINERS, IMAGES];
+pub(super) const STATEFUL_SET: &[Column] = &[
+    NAME,
+    Column("Ready", "string", "", 0),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+];
 
 pub(super) fn stateful_set(object: &Value, now: Timestamp) -> Vec<Value> {
     let wanted = cells::number(object, &["spec", "replicas"]);
     let mut row = vec![
         cells::name(object),
-        format!("{}/{wanted}", cells::number(object, &["status", "readyReplicas"])).into(),
+        format!(
+            "{}/{wanted}",
+            cells::number(object, &["status", "readyReplicas"])
+        )
+        .into(),
         cells::age(object, now),
     ];
     row.extend(wide(object, String::new()).into_iter().take(2));
@@ -112,24 +125,38 @@ pub(super) fn daemon_set(object: &Value, now: Timestamp) -> Vec<Value> {
         status("numberReady"),
         status("updatedNumberScheduled"),
         status("numberAvailable"),
-        cells::pairs(map_at(object, &["spec", "template", "spec", "nodeSelector"])).into(),
+        cells::pairs(map_at(
+            object,
+            &["spec", "template", "spec", "nodeSelector"],
+        ))
+        .into(),
         cells::age(object, now),
     ];
     row.extend(wide(object, selector(object)));
     row
 }
 
-pub(super) const REVISION: &[Column] =
-    &[NAME, Column("Controller", "string", "", 0), Column("Revision", "string", "", 0), AGE];
+pub(super) const REVISION: &[Column] = &[
+    NAME,
+    Column("Controller", "string", "", 0),
+    Column("Revision", "string", "", 0),
+    AGE,
+];
 
 pub(super) fn revision(object: &Value, now: Timestamp) -> Vec<Value> {
     let owner = list_at(object, &["metadata", "ownerReferences"])
         .iter()
         .find(|o| bool_at(o, &["controller"]))
         .map_or(cells::NONE.to_owned(), |o| {
-            let group = str_at(o, &["apiVersion"]).split_once('/').map_or("", |(g, _)| g);
+            let group = str_at(o, &["apiVersion"])
+                .split_once('/')
+                .map_or("", |(g, _)| g);
             let dot = if group.is_empty() { "" } else { "." };
-            format!("{}{dot}{group}/{}", str_at(o, &["kind"]).to_lowercase(), str_at(o, &["name"]))
+            format!(
+                "{}{dot}{group}/{}",
+                str_at(o, &["kind"]).to_lowercase(),
+                str_at(o, &["name"])
+            )
         });
     vec![
         cells::name(object),
@@ -159,14 +186,17 @@ pub(super) fn job(object: &Value, now: Timestamp) -> Vec<Value> {
             _ => format!("{done}/1"),
         },
     };
-    let (start, end) =
-        (str_at(object, &["status", "startTime"]), str_at(object, &["status", "completionTime"]));
+    let (start, end) = (
+        str_at(object, &["status", "startTime"]),
+        str_at(object, &["status", "completionTime"]),
+    );
     let duration = match (start.parse::<Timestamp>(), end.parse::<Timestamp>()) {
         (Err(_), _) => String::new(),
         (Ok(start), Ok(end)) => cells::human(end.as_second() - start.as_second()),
         (Ok(start), Err(_)) => cells::human(now.as_second() - start.as_second()),
     };
-    let is = |kind| super::condition(object, kind).is_some_and(|c| str_at(c, &["status"]) == "True");
+    let is =
+        |kind| super::condition(object, kind).is_some_and(|c| str_at(c, &["status"]) == "True");
     let status = if is("Complete") {
         "Complete"
     } else if is("Failed") {
@@ -213,12 +243,25 @@ pub(super) fn cron_job(object: &Value, now: Timestamp) -> Vec<Value> {
         cells::name(object),
         str_at(object, &["spec", "schedule"]).into(),
         cells::or(str_at(object, &["spec", "timeZone"]), cells::NONE).into(),
-        if bool_at(object, &["spec", "suspend"]) { "True" } else { "False" }.into(),
+        if bool_at(object, &["spec", "suspend"]) {
+            "True"
+        } else {
+            "False"
+        }
+        .into(),
         list_at(object, &["status", "active"]).len().into(),
-        if last.is_empty() { cells::NONE.to_owned() } else { cells::since(last, now) }.into(),
+        if last.is_empty() {
+            cells::NONE.to_owned()
+        } else {
+            cells::since(last, now)
+        }
+        .into(),
         cells::age(object, now),
     ];
-    row.extend(wide(template, cells::selector(at(template, &["spec", "selector"]))));
+    row.extend(wide(
+        template,
+        cells::selector(at(template, &["spec", "selector"])),
+    ));
     row
 }
 
@@ -254,8 +297,18 @@ pub(super) fn autoscaler(object: &Value, now: Timestamp) -> Vec<Value> {
     let reference = at(object, &["spec", "scaleTargetRef"]).unwrap_or(&Value::Null);
     vec![
         cells::name(object),
-        format!("{}/{}", str_at(reference, &["kind"]), str_at(reference, &["name"])).into(),
-        if targets.is_empty() { cells::NONE.to_owned() } else { targets.join(", ") }.into(),
+        format!(
+            "{}/{}",
+            str_at(reference, &["kind"]),
+            str_at(reference, &["name"])
+        )
+        .into(),
+        if targets.is_empty() {
+            cells::NONE.to_owned()
+        } else {
+            targets.join(", ")
+        }
+        .into(),
         int_at(object, &["spec", "minReplicas"]).map_or("<unset>".into(), |n| n.to_string().into()),
         cells::number(object, &["spec", "maxReplicas"]).into(),
         cells::number(object, &["status", "currentReplicas"]).into(),
