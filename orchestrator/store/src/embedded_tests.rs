@@ -1,11 +1,12 @@
-//! Tests of the embedded store that need its inside: a disk that fails.
+//! Tests of the embedded store that need its inside: disks that fail and machines that crash.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -89,4 +90,202 @@ async fn a_failed_commit_is_not_acknowledged_and_reads_go_on() {
         watch.next().await.is_none(),
         "the failed write must not be seen"
     );
+}
+
+/// Bytes that a disk writes all or not at all.
+const SECTOR_BYTES: usize = 512;
+
+/// A disk that remembers what it would hold if the power failed at a chosen moment: everything
+/// before the last sync, and of the sectors written since an arbitrary part.
+#[derive(Clone, Debug)]
+struct CrashDisk {
+    inner: Arc<Mutex<CrashState>>,
+    /// How many operations of the test are acknowledged; it does one at a time.
+    acknowledged: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct CrashState {
+    now: Vec<u8>,
+    synced: Vec<u8>,
+    unsynced: Vec<(u64, Vec<u8>)>,
+    writes: u64,
+    crash_at: u64,
+    chance: Chance,
+    /// The disk after the crash, and the operations that were acknowledged before it.
+    crashed: Option<(Vec<u8>, u64)>,
+}
+
+/// A sequence of arbitrary numbers from a seed.
+#[derive(Clone, Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn put_bytes(image: &mut Vec<u8>, offset: u64, data: &[u8]) {
+    let start = usize::try_from(offset).unwrap();
+    if image.len() < start + data.len() {
+        image.resize(start + data.len(), 0);
+    }
+    image[start..start + data.len()].copy_from_slice(data);
+}
+
+impl CrashDisk {
+    fn new(image: Vec<u8>, seed: u64, crash_at: u64) -> CrashDisk {
+        let state = CrashState {
+            now: image.clone(),
+            synced: image,
+            unsynced: Vec::new(),
+            writes: 0,
+            crash_at,
+            chance: Chance(seed),
+            crashed: None,
+        };
+        CrashDisk {
+            inner: Arc::new(Mutex::new(state)),
+            acknowledged: Arc::default(),
+        }
+    }
+}
+
+impl StorageBackend for CrashDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.inner.lock().unwrap().now.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        out.copy_from_slice(&self.inner.lock().unwrap().now[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.inner.lock().unwrap();
+        // A file system keeps its own structures whole: lengths change at once.
+        let len = usize::try_from(len).unwrap();
+        state.now.resize(len, 0);
+        state.synced.resize(len, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.inner.lock().unwrap();
+        state.synced = state.now.clone();
+        state.unsynced.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut guard = self.inner.lock().unwrap();
+        let state = &mut *guard;
+        put_bytes(&mut state.now, offset, data);
+        let mut at = offset;
+        for sector in data.chunks(SECTOR_BYTES) {
+            state.unsynced.push((at, sector.to_vec()));
+            at += sector.len() as u64;
+        }
+        state.writes += 1;
+        if state.writes == state.crash_at {
+            let mut image = state.synced.clone();
+            for (offset, sector) in &state.unsynced {
+                if state.chance.below(2) == 0 {
+                    put_bytes(&mut image, *offset, sector);
+                }
+            }
+            state.crashed = Some((image, self.acknowledged.load(Ordering::SeqCst)));
+        }
+        Ok(())
+    }
+}
+
+/// One operation of the crash test, the same for the same number.
+async fn operate(store: &Embedded, model: &mut BTreeMap<String, u64>, number: u64) {
+    let mut chance = Chance(number);
+    let key = format!("k{}", chance.below(12));
+    if chance.below(4) == 0 && model.contains_key(&key) {
+        store.delete(&key, Expect::Any).await.unwrap();
+        model.remove(&key);
+    } else {
+        let size = usize::try_from(8 + chance.below(9000)).unwrap();
+        let mut value = vec![0; size];
+        value[..8].copy_from_slice(&number.to_le_bytes());
+        store.put(&key, value.into(), Expect::Any).await.unwrap();
+        model.insert(key, number);
+    }
+}
+
+async fn contents(store: &Embedded) -> BTreeMap<String, u64> {
+    let page = store.list(Range::default()).await.unwrap();
+    let entries = page.entries.iter();
+    entries
+        .map(|entry| {
+            let number = u64::from_le_bytes(entry.value[..8].try_into().unwrap());
+            (entry.key.to_string(), number)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_power_failure_at_any_write_loses_nothing_acknowledged() {
+    const OPERATIONS: u64 = 40;
+    let history = History {
+        events_max: 8,
+        bytes_max: 1 << 20,
+    };
+    for seed in 0..30 {
+        // Each crash hits the disk that the one before has left.
+        let mut image = Vec::new();
+        let (mut model, mut done) = (BTreeMap::new(), 0);
+        for round in 0..3 {
+            let crash_at = 1 + Chance(seed * 3 + round).below(400);
+            let crash = CrashDisk::new(image, seed, crash_at);
+            let disk = Disk::open_backend(Path::new("(crash)"), crash.clone()).unwrap();
+            let store = Embedded::start(disk, PathBuf::from("(crash)"), history).unwrap();
+            assert_eq!(contents(&store).await, model, "seed {seed} round {round}");
+            let (before, first) = (store.revision().await.unwrap(), done);
+            let mut models = vec![model];
+            while done < first + OPERATIONS {
+                let mut next = models.last().unwrap().clone();
+                operate(&store, &mut next, seed * 1000 + done).await;
+                models.push(next);
+                done += 1;
+                crash.acknowledged.store(done - first, Ordering::SeqCst);
+            }
+            drop(store);
+            let (crashed, orderly) = {
+                let mut state = crash.inner.lock().unwrap();
+                (state.crashed.take(), state.now.clone())
+            };
+            let Some((crashed, acknowledged)) = crashed else {
+                // It ended before the moment of the crash.
+                image = orderly;
+                model = models.pop().unwrap();
+                continue;
+            };
+            image = crashed;
+            let after = CrashDisk::new(image.clone(), 0, 0);
+            let disk = Disk::open_backend(Path::new("(crash)"), after.clone()).unwrap();
+            let store = Embedded::start(disk, PathBuf::from("(crash)"), history).unwrap();
+            let found = contents(&store).await;
+            let survived = store.revision().await.unwrap().0 - before.0;
+            // The operation under way may have happened, and no other.
+            assert!(
+                survived == acknowledged || survived == acknowledged + 1,
+                "seed {seed} round {round}: {acknowledged} acknowledged, {survived} survived"
+            );
+            model = models.swap_remove(usize::try_from(survived).unwrap());
+            assert_eq!(found, model, "seed {seed} round {round}");
+            drop(store);
+            done = first + survived;
+            image = after.inner.lock().unwrap().now.clone();
+        }
+    }
 }
