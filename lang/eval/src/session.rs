@@ -237,11 +237,11 @@ fn units(program: &Program) -> Vec<Unit> {
     units
 }
 
-fn setting<'p>(
-    program: &'p Program,
+fn setting(
+    program: &Program,
     env: Option<EnvId>,
     pick: impl Fn(&Env) -> Option<&Setting>,
-) -> Option<&'p str> {
+) -> Option<&str> {
     program.setting(env?, pick).map(|setting| &*setting.value)
 }
 

@@ -37,6 +37,7 @@ fn each(folder: &str, run: impl Fn(&str, &Program) -> String) {
 fn programs_give_their_objects() {
     each("ok", |name, program| {
         assert_eq!(program.checked(), "", "{name} passes the checker");
+        assert_eq!(program.tests(), "", "{name} passes its own tests");
         let mut text = String::new();
         for env in environments(program) {
             let (objects, diagnostics) = program.build(env);

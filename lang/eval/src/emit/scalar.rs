@@ -77,10 +77,10 @@ fn is_plain(text: &str) -> bool {
     match first {
         b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\''
         | b'"' | b'%' | b'@' | b'`' => return false,
-        b'-' | b'?' | b':' => {
-            if bytes.get(1).is_none_or(|b| *b == b' ') || text.starts_with("---") {
-                return false;
-            }
+        b'-' | b'?' | b':'
+            if bytes.get(1).is_none_or(|b| *b == b' ') || text.starts_with("---") =>
+        {
+            return false;
         }
         b'=' | b'<' if matches!(text, "=" | "<<") => return false,
         b'.' if text.starts_with("...") => return false,

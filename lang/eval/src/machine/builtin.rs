@@ -153,7 +153,7 @@ impl<'p> Machine<'p> {
                     .reduce(|a, b| self.extreme(a, b, wanted))
                     .unwrap_or(Value::Null));
             }
-            Builtin::ToMap => return self.to_map(&items, arg, span, layer),
+            Builtin::ToMap => return self.keyed_by(&items, arg, span, layer),
             Builtin::Map => {
                 for item in items {
                     self.turn(span)?;
@@ -219,7 +219,7 @@ impl<'p> Machine<'p> {
         ))
     }
 
-    fn to_map(&mut self, items: &[Item], key: Value, span: Span, layer: u32) -> Res {
+    fn keyed_by(&mut self, items: &[Item], key: Value, span: Span, layer: u32) -> Res {
         let mut entries = Vec::with_capacity(items.len());
         let mut known = std::collections::HashSet::with_capacity(items.len());
         for item in items {

@@ -391,6 +391,16 @@ impl<'p> Machine<'p> {
         ))
     }
 
+    /// Goes one container deeper into a value; the caller comes back by lowering `depth`.
+    pub(crate) fn deeper(&mut self) -> Res<()> {
+        if self.depth >= limits::MAX_DEPTH {
+            let message = format!("a value is nested more than {} deep", limits::MAX_DEPTH);
+            return Err(self.report(Diagnostic::error("E0502", message)));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
     fn too_deep(&mut self, span: Span) -> Reported {
         self.report(
             Diagnostic::error(

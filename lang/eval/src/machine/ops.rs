@@ -78,10 +78,10 @@ impl<'p> Machine<'p> {
                         .checked_rem_euclid(b)
                         .map(|r| if b < 0 && r != 0 { r + b } else { r }),
                 };
-                result
-                    .map(Value::Int)
-                    .ok_or(())
-                    .or_else(|()| Err(self.overflow("the result needs more than 64 bits", span)))
+                match result {
+                    Some(number) => Ok(Value::Int(number)),
+                    None => Err(self.overflow("the result needs more than 64 bits", span)),
+                }
             }
             (Value::Str(a), Value::Str(b)) if op == BinOp::Add => {
                 let joined = [self.text(a), self.text(b)].concat();
@@ -248,6 +248,13 @@ impl<'p> Machine<'p> {
 
     /// Deep equality; a field that is not set equals one that is null.
     pub(crate) fn equal(&mut self, left: Value, right: Value) -> Res<bool> {
+        self.deeper()?;
+        let same = self.equal_one(left, right);
+        self.depth -= 1;
+        same
+    }
+
+    fn equal_one(&mut self, left: Value, right: Value) -> Res<bool> {
         match (left, right) {
             (Value::Null, Value::Null) => Ok(true),
             (Value::Str(a), Value::Str(b)) => Ok(a == b || self.text(a) == self.text(b)),

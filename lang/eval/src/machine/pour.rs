@@ -36,6 +36,16 @@ impl Sink for Nowhere {
 impl<'p> Machine<'p> {
     /// Pours any value. On an error the sink is left with half a value.
     pub(crate) fn pour<S: Sink>(&mut self, value: Value, sink: &mut S, how: Pour<'_>) -> Res<()> {
+        if !matches!(value, Value::List(_) | Value::Map(_) | Value::Rec(_)) {
+            return self.pour_one(value, sink, how);
+        }
+        self.deeper()?;
+        let poured = self.pour_one(value, sink, how);
+        self.depth -= 1;
+        poured
+    }
+
+    fn pour_one<S: Sink>(&mut self, value: Value, sink: &mut S, how: Pour<'_>) -> Res<()> {
         match value {
             Value::Null => sink.null(),
             Value::Bool(value) => sink.bool(value),

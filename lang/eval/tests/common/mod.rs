@@ -30,6 +30,13 @@ impl Program {
             diagnostics.extend(result.diagnostics);
             parsed.push((path.trim_end_matches(".ord").replace('/', "."), result.file));
         }
+        if files.iter().any(|(_, text)| text.contains("use std.web")) {
+            let path =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stdlib/std/web.ord");
+            let text = std::fs::read_to_string(path).expect("the standard library has web");
+            let id = sources.add("std/web.ord", text.as_str());
+            parsed.push(("std.web".to_owned(), parse(id, &text).file));
+        }
         let modules = parsed
             .iter()
             .map(|(path, file)| ModuleInput { path, file })
@@ -113,7 +120,15 @@ impl Program {
     fn render<'d>(&self, diagnostics: impl Iterator<Item = &'d Diagnostic>) -> String {
         let mut out = String::new();
         for diagnostic in diagnostics {
-            out.push_str(&format!("{}: {}", diagnostic.code, diagnostic.message));
+            let warning = if diagnostic.is_error() {
+                ""
+            } else {
+                "warning "
+            };
+            out.push_str(&format!(
+                "{warning}{}: {}",
+                diagnostic.code, diagnostic.message
+            ));
             for (what, text) in [("object", &diagnostic.object), ("env", &diagnostic.env)] {
                 if let Some(text) = text {
                     out.push_str(&format!(" [{what} {text}]"));
