@@ -5,12 +5,18 @@
 //! kubectl since 1.32 sends protobuf for its typed commands (`create deployment`, `autoscale`,
 //! `create token`, …) and does not fall back to JSON.
 
+mod special;
+mod wire;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::Timestamp;
 use ordain_schemas::{Field, Shape, Table, Type, TypeId};
 use serde_json::{Map, Number, Value};
 
-use crate::{quantity, status::Status, time};
+use self::{
+    special::{duration_of, int_or_string, quantity_of, time_of},
+    wire::{Fields, Wire, malformed, text},
+};
+use crate::{status::Status, time};
 
 /// The content type of protobuf bodies.
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -102,97 +108,6 @@ fn type_of(table: &Table, api_version: &str, kind: &str) -> Option<TypeId> {
     table
         .kind_of(api_version, kind.strip_suffix("List")?)?
         .list_ty
-}
-
-fn malformed(place: &str, what: &'static str) -> ProtobufError {
-    ProtobufError::Malformed {
-        place: place.to_owned(),
-        what,
-    }
-}
-
-fn text(bytes: &[u8], place: &str) -> Result<String, ProtobufError> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| malformed(place, "a string is not UTF-8"))
-}
-
-/// The value of a field on the wire.
-#[derive(Clone, Copy, Debug)]
-enum Wire<'b> {
-    Varint(u64),
-    Fixed64([u8; 8]),
-    Fixed32([u8; 4]),
-    Bytes(&'b [u8]),
-}
-
-/// The fields of a message, in the order of the wire.
-struct Fields<'b, 'p> {
-    rest: &'b [u8],
-    place: &'p str,
-}
-
-impl<'b, 'p> Fields<'b, 'p> {
-    fn of(bytes: &'b [u8], place: &'p str) -> Fields<'b, 'p> {
-        Fields { rest: bytes, place }
-    }
-
-    fn varint(&mut self) -> Result<u64, ProtobufError> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let Some((byte, rest)) = self.rest.split_first() else {
-                return Err(malformed(self.place, "it ends within a number"));
-            };
-            self.rest = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(malformed(self.place, "a number is longer than 64 bits"))
-    }
-
-    fn take(&mut self, length: u64) -> Result<&'b [u8], ProtobufError> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some((taken, rest)) = self.rest.split_at_checked(length) else {
-            return Err(malformed(self.place, "it ends within a field"));
-        };
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn field(&mut self) -> Result<(u32, Wire<'b>), ProtobufError> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).unwrap_or(0);
-        if number == 0 {
-            return Err(malformed(self.place, "a field has no number"));
-        }
-        let fixed = "a field of fixed length has that length";
-        let wire = match key & 7 {
-            0 => Wire::Varint(self.varint()?),
-            1 => Wire::Fixed64(self.take(8)?.try_into().expect(fixed)),
-            2 => {
-                let length = self.varint()?;
-                Wire::Bytes(self.take(length)?)
-            }
-            5 => Wire::Fixed32(self.take(4)?.try_into().expect(fixed)),
-            _ => return Err(malformed(self.place, "a field has an unknown wire type")),
-        };
-        Ok((number, wire))
-    }
-}
-
-impl<'b> Iterator for Fields<'b, '_> {
-    type Item = Result<(u32, Wire<'b>), ProtobufError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_err() {
-            self.rest = &[];
-        }
-        Some(field)
-    }
 }
 
 struct Decoder<'t> {
@@ -433,83 +348,6 @@ fn is_absent(field: &Field, value: &Value) -> bool {
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::Array(_) | Value::Object(_) => false,
     }
-}
-
-fn quantity_of(bytes: &[u8], place: &str) -> Result<Value, ProtobufError> {
-    let mut value = String::from("0");
-    for part in Fields::of(bytes, place) {
-        if let (1, Wire::Bytes(bytes)) = part? {
-            let text = text(bytes, place)?;
-            if !text.is_empty() {
-                value = quantity::canonical(&text)
-                    .map_err(|_| malformed(place, "a quantity is malformed"))?;
-            }
-        }
-    }
-    Ok(value.into())
-}
-
-fn int_or_string(bytes: &[u8], place: &str) -> Result<Value, ProtobufError> {
-    let (mut is_string, mut number, mut string) = (false, 0, String::new());
-    for part in Fields::of(bytes, place) {
-        match part? {
-            (1, Wire::Varint(kind)) => is_string = kind != 0,
-            #[expect(clippy::cast_possible_truncation, reason = "int32 is sent as 64 bits")]
-            (2, Wire::Varint(value)) => number = value.cast_signed() as i32,
-            (3, Wire::Bytes(bytes)) => string = text(bytes, place)?,
-            _ => {}
-        }
-    }
-    Ok(if is_string {
-        string.into()
-    } else {
-        number.into()
-    })
-}
-
-/// Decodes seconds and nanoseconds; the zero time of Go is an empty message.
-fn time_of(
-    bytes: &[u8],
-    place: &str,
-    format: fn(Timestamp) -> String,
-) -> Result<Value, ProtobufError> {
-    if bytes.is_empty() {
-        return Ok(Value::Null);
-    }
-    let (mut seconds, mut nanos) = (0, 0);
-    for part in Fields::of(bytes, place) {
-        match part? {
-            (1, Wire::Varint(value)) => seconds = value.cast_signed(),
-            #[expect(clippy::cast_possible_truncation, reason = "int32 is sent as 64 bits")]
-            (2, Wire::Varint(value)) => nanos = value.cast_signed() as i32,
-            _ => {}
-        }
-    }
-    let time = Timestamp::new(seconds, nanos);
-    time.map(|time| format(time).into())
-        .map_err(|_| malformed(place, "a time is out of range"))
-}
-
-/// Decodes a duration of nanoseconds to Go's notation.
-fn duration_of(bytes: &[u8], place: &str) -> Result<Value, ProtobufError> {
-    let mut nanos = 0i64;
-    for part in Fields::of(bytes, place) {
-        if let (1, Wire::Varint(value)) = part? {
-            nanos = value.cast_signed();
-        }
-    }
-    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    Ok(if rest == 0 {
-        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        match (hours, minutes) {
-            (0, 0) => format!("{seconds}s"),
-            (0, _) => format!("{minutes}m{seconds}s"),
-            _ => format!("{hours}h{minutes}m{seconds}s"),
-        }
-    } else {
-        format!("{nanos}ns")
-    }
-    .into())
 }
 
 #[cfg(test)]
