@@ -152,7 +152,7 @@ fn other_strings_are_not_quoted() {
 #[test]
 fn the_shape_is_that_of_kubectl() {
     let value = json!({
-        "apiVersion": "v1", "empty": {}, "none": [], "n": 1, "f": 1.0,
+        "apiVersion": "v1", "empty": {}, "none": [], "count": 1, "f": 1.0,
         "list": [{ "name": "a", "args": ["-v", "yes"] }, [1, [2]], [], {}, "x"],
         "text": "one\n  two\n", "keep": "a\nb\n\n", "strip": "a\nb",
         "on": true, "nothing": null,
@@ -162,7 +162,7 @@ fn the_shape_is_that_of_kubectl() {
 apiVersion: v1
 empty: {}
 none: []
-n: 1
+count: 1
 f: 1.0
 list:
 - name: a
