@@ -71,7 +71,7 @@ pub struct Object {
 /// Checks a project and evaluates its apps. With an error anywhere there are no objects at all: half
 /// a project is never deployed.
 pub fn build(project: &Project, options: &BuildOptions) -> Build {
-    let (apps, diagnostics) = run(project, options, |env, app, sources| {
+    let (apps, diagnostics) = run(project, options, |env, app, sources, _| {
         let objects = app.objects.clone();
         App {
             name: app.name.to_owned(),
@@ -165,7 +165,7 @@ pub struct AppText {
 /// Builds as [`build`] does, and writes the objects straight from the evaluated values: a fraction
 /// of the time and memory.
 pub fn build_text(project: &Project, options: &BuildOptions, format: Format) -> Texts {
-    let (apps, diagnostics) = run(project, options, |env, app, _| {
+    let (apps, diagnostics) = run(project, options, |env, app, _, _| {
         let objects = std::mem::take(&mut app.objects);
         let text = match format {
             Format::Yaml => {
@@ -221,10 +221,10 @@ pub fn json<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {
 }
 
 /// Checks, evaluates every wanted environment, and makes of each app what `each` returns.
-fn run<R: Send>(
+pub(crate) fn run<R: Send>(
     project: &Project,
     options: &BuildOptions,
-    each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources) -> R + Sync,
+    each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
 ) -> (Vec<R>, Vec<Diagnostic>) {
     let environments = project.environments();
     let mut diagnostics = project.loading_diagnostics(&environments);
@@ -257,7 +257,9 @@ fn run<R: Send>(
             };
             let id = env.and_then(|env| program.env(&env.name));
             let options = eval::Options { env: id, threads };
-            let built = eval::evaluate(program, options, |app| each(env, app, &project.sources));
+            let built = eval::evaluate(program, options, |app| {
+                each(env, app, &project.sources, program)
+            });
             apps.extend(built.apps);
             add(&mut diagnostics, built.diagnostics);
         }

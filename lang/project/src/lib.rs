@@ -11,6 +11,7 @@ mod files;
 mod load;
 mod manifest;
 mod near;
+mod suites;
 mod template;
 
 pub use build::{
@@ -20,4 +21,5 @@ pub use check::{Environment, check};
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;
+pub use suites::{Explained, How, Origin, Tested, explain, test};
 pub use template::{NameError, new_project};

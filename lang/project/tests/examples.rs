@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ordain_lang_project::{
-    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, json, new_project, yaml,
+    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, explain, json,
+    new_project, test, yaml,
 };
 
 /// Checks a project and builds it for all environments.
@@ -105,4 +106,36 @@ fn texts_join() {
         build_text(&nothing, &all, Format::Json).joined(Format::Json),
         "[]\n"
     );
+}
+
+/// The shop's own tests pass, and a field's value is traced through the layers.
+#[test]
+fn the_shop_is_tested_and_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
+    let project = Project::load(&Disk::new(folder));
+    let tested = test(&project).expect("the shop has no mistakes");
+    assert_eq!(tested.len(), 1);
+    assert!(tested[0].passed(), "{:?}", tested[0].failures);
+    let mut out = String::new();
+    for (object, path) in [
+        ("deployment/web", "spec.replicas"),
+        (
+            "Deployment/catalog",
+            "spec.template.spec.containers[\"main\"].env[\"PAGE_SIZE\"].value",
+        ),
+        ("configmap/settings", "data.LOG_LEVEL"),
+        ("deployment/cart", "spec.replicas"),
+        ("deployment/nobody", "spec.replicas"),
+    ] {
+        for found in explain(&project, Some("prod"), object, path).expect("the shop builds") {
+            out.push_str(&format!("{} {path} = {}\n", found.object, found.value));
+            for origin in found.origins {
+                out.push_str(&format!(
+                    "  {} {} {:?}\n",
+                    origin.at, origin.layer, origin.how
+                ));
+            }
+        }
+    }
+    insta::assert_snapshot!(out);
 }
