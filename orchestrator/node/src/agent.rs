@@ -428,6 +428,19 @@ impl Agent {
         found.map(|(uid, _)| uid.clone())
     }
 
+    /// Returns what a container waits for, as its pod's status says.
+    pub(crate) fn waiting_for(&self, namespace: &str, name: &str, container: &str) -> String {
+        let uid = self.uid_of(namespace, name);
+        let pod = uid.and_then(|uid| self.workers().get(&uid).map(|worker| worker.mailbox.pod()));
+        let statuses = pod.and_then(|pod| pod.status.clone()).map(|status| {
+            let lists = [status.container_statuses, status.init_container_statuses];
+            lists.into_iter().flatten().flatten().collect::<Vec<_>>()
+        });
+        let own = statuses.unwrap_or_default().into_iter().find(|one| one.name == container);
+        let waiting = own.and_then(|one| one.state?.waiting);
+        waiting.and_then(|state| state.reason).unwrap_or_else(|| "ContainerCreating".to_owned())
+    }
+
     /// Returns whether a pod is bound here.
     pub(crate) fn knows(&self, namespace: &str, name: &str) -> bool {
         self.uid_of(namespace, name).is_some()

@@ -116,7 +116,7 @@ async fn answer(
 
 fn running(found: Vec<ContainerRecord>) -> Result<ContainerRecord, Box<Response<Body>>> {
     let live = found.into_iter().find(|r| matches!(r.state, ContainerState::Running { .. }));
-    live.ok_or_else(|| Box::new(text(StatusCode::NOT_FOUND, "container not found or not running")))
+    live.ok_or_else(|| Box::new(refusal(StatusCode::NOT_FOUND, "container not found or not running")))
 }
 
 fn container_logs(
@@ -130,15 +130,19 @@ fn container_logs(
     let mut found = agent.find(namespace, pod, container);
     if query.flag("previous") {
         if found.len() < 2 {
-            let words = format!("previous terminated container \"{container}\" in pod \"{pod}\" not found");
-            return text(StatusCode::BAD_REQUEST, &words);
+            let words = format!(
+                "previous terminated container \"{container}\" in pod \"{pod}\" not found"
+            );
+            return refusal(StatusCode::BAD_REQUEST, &words);
         }
         found.remove(0);
     }
     let Some(record) = found.into_iter().next() else {
-        let words = format!("container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating");
-        let status = if agent.knows(namespace, pod) { StatusCode::BAD_REQUEST } else { StatusCode::NOT_FOUND };
-        return text(status, &words);
+        let known = agent.knows(namespace, pod);
+        let status = if known { StatusCode::BAD_REQUEST } else { StatusCode::NOT_FOUND };
+        let why = agent.waiting_for(namespace, pod, container);
+        let words = format!("container \"{container}\" in pod \"{pod}\" is waiting to start: {why}");
+        return refusal(status, &words);
     };
     let since = query.number("sinceSeconds").and_then(|seconds| {
         let back = jiff::SignedDuration::from_secs(i64::try_from(seconds).ok()?);
@@ -188,6 +192,22 @@ fn sync_stream<S: futures::Stream + Send>(
 pub(crate) fn text(status: StatusCode, words: &str) -> Response<Body> {
     let body = Full::new(Bytes::from(words.to_owned())).map_err(|never| match never {}).boxed();
     let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+/// Returns a refusal as a Kubernetes Status, which the API server hands on as it is.
+fn refusal(status: StatusCode, words: &str) -> Response<Body> {
+    let reason = if status == StatusCode::NOT_FOUND { "NotFound" } else { "BadRequest" };
+    let mut response = json(&serde_json::json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": words,
+        "reason": reason,
+        "code": status.as_u16(),
+    }));
     *response.status_mut() = status;
     response
 }

@@ -40,11 +40,11 @@ impl ImageStore {
     /// When the folder cannot be made or the name list cannot be read.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, ImageError> {
         let root = root.into();
+        unpack::clear(&root.join("tmp"));
         for folder in ["blobs/sha256", "layers", "flat", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(ImageError::io("create", path))?;
         }
-        unpack::clear(&root.join("tmp"));
         let path = root.join("names.json");
         let names = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
@@ -267,12 +269,17 @@ async fn refuse(mut socket: Socket, words: &str) {
 
 async fn finish(socket: &mut Socket, status: &Value) {
     let _ = socket.send(frame(OUTCOME, status.to_string().as_bytes())).await;
-    let _ = socket.close(None).await;
+    let _ = socket.close(Some(normal())).await;
 }
 
 async fn close(sink: &mut Sink, status: &Value) {
     let _ = sink.send(frame(OUTCOME, status.to_string().as_bytes())).await;
-    let _ = sink.send(Message::Close(None)).await;
+    let _ = sink.send(Message::Close(Some(normal()))).await;
+}
+
+/// client-go takes any other end for a broken connection (RFC 6455, section 7.4.1: 1000).
+fn normal() -> CloseFrame {
+    CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }
 }
 
 fn success() -> Value {
