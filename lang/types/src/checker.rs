@@ -150,6 +150,7 @@ pub(crate) struct Checker<'a> {
     pub(crate) apps: Vec<AppItem<'a>>,
     pub(crate) envs: Vec<EnvItem<'a>>,
     pub(crate) app_names: NameMap<AppId>,
+    pub(crate) app_records: HashMap<RecordId, AppId>,
     pub(crate) env_names: NameMap<EnvId>,
     /// Instances of type declarations by their arguments.
     pub(crate) instances: HashMap<(usize, Vec<Ty>), Ty>,
@@ -190,6 +191,7 @@ impl<'a> Checker<'a> {
             apps: Vec::new(),
             envs: Vec::new(),
             app_names: NameMap::default(),
+            app_records: HashMap::new(),
             env_names: NameMap::default(),
             instances: HashMap::new(),
             anonymous: HashMap::new(),

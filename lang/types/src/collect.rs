@@ -180,6 +180,7 @@ impl<'a> Checker<'a> {
             open: false,
             doc: None,
         });
+        self.app_records.insert(record, id);
         self.apps.push(AppItem {
             module,
             decl,

@@ -8,21 +8,15 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 use crate::checker::{Checker, Scope};
 use crate::graph::Node;
 use crate::hir::{Amend, AmendKind, AmendOp};
-use crate::infer::{Op, Place, Pm, Rule};
+use crate::infer::{Op, Pm, Rule};
 use crate::program::{AppId, Env, EnvId, EnvOp, Setting};
 use crate::resolve::with_near;
 use crate::suggest::nearest;
+use crate::touched::Touched;
 use crate::ty::{Ty, TyKind};
 
 /// What an environment says of itself.
 const SETTINGS: [&str; 3] = ["cluster", "namespace", "kubernetes"];
-
-/// What an environment's changes did, by path, for finding conflicts and broken `final`s.
-#[derive(Default)]
-pub(crate) struct Touched {
-    set: Vec<(AppId, String, Span)>,
-    finals: Vec<(AppId, String, Span)>,
-}
 
 impl<'a> Checker<'a> {
     /// Finds the chain of every environment.
@@ -119,15 +113,13 @@ impl<'a> Checker<'a> {
                 slots: 0,
             };
             let mut touch = Touched::default();
-            for base in &chain[..chain.len().saturating_sub(1)] {
-                touch
-                    .finals
-                    .extend(touched[base.index()].finals.iter().cloned());
-            }
-            let inherited = touch.finals.len();
+            let bases = &chain[..chain.len().saturating_sub(1)];
+            touch.above = bases
+                .iter()
+                .map(|base| touched[base.index()].finals.clone())
+                .collect();
             self.env_body(&mut sc, &decl.body, Some(&mut env), &mut touch);
             self.leave(&mut sc, 0);
-            touch.finals.drain(..inherited);
             env.slots = sc.slots();
             touched[at] = touch;
             made[at] = Some(env);
@@ -396,181 +388,5 @@ impl<'a> Checker<'a> {
             return Vec::new();
         }
         self.amend_op(sc, place, op, is_final).into_iter().collect()
-    }
-
-    /// Remembers that a place was set; tells when the same environment set it before, or a base made it final.
-    fn touch(&mut self, app: AppId, place: &Place, is_final: bool, touch: &mut Touched) -> bool {
-        let Some(key) = place.key.clone() else {
-            return false;
-        };
-        self.touch_key(app, key, place.span, is_final, touch)
-    }
-
-    fn touch_key(
-        &mut self,
-        app: AppId,
-        key: String,
-        span: Span,
-        is_final: bool,
-        touch: &mut Touched,
-    ) -> bool {
-        let within = |inner: &str, outer: &str| {
-            inner == outer
-                || inner
-                    .strip_prefix(outer)
-                    .is_some_and(|rest| rest.starts_with(['.', '[']))
-        };
-        if let Some((_, path, at)) = touch
-            .finals
-            .iter()
-            .find(|(a, path, _)| *a == app && within(&key, path))
-        {
-            let diagnostic = Diagnostic::error(
-                "E0303",
-                format!("`{}` is final", path.trim_start_matches('.')),
-            )
-            .label(span, "set here")
-            .label(*at, "made final here")
-            .help("remove this, or `final` there");
-            self.report(diagnostic);
-            return true;
-        }
-        if let Some((_, _, first)) = touch
-            .set
-            .iter()
-            .find(|(a, path, _)| *a == app && *path == key)
-        {
-            let diagnostic = Diagnostic::error(
-                "E0512",
-                format!(
-                    "this environment sets `{}` twice",
-                    key.trim_start_matches('.')
-                ),
-            )
-            .label(span, "set again here")
-            .label(*first, "set first here")
-            .help("remove one of them");
-            self.report(diagnostic);
-            return true;
-        }
-        touch.set.push((app, key.clone(), span));
-        if is_final {
-            touch.finals.push((app, key, span));
-        }
-        false
-    }
-
-    /// The same for the constant paths inside braces.
-    fn touch_inside(
-        &mut self,
-        app: AppId,
-        place: &Place,
-        record: &'a Record,
-        touch: &mut Touched,
-    ) -> bool {
-        let Some(base) = &place.key else { return false };
-        let mut conflict = false;
-        let base = base.clone();
-        for member in self.members(&record.members) {
-            let Pm::Field { path, field, op } = member else {
-                continue;
-            };
-            let mut key = base.clone();
-            let constant = path.iter().all(|segment| match &segment.kind {
-                SegmentKind::Name(name) => {
-                    key.push('.');
-                    key.push_str(name.as_str());
-                    true
-                }
-                _ => false,
-            });
-            let (Some(first), Some(last), true) = (path.first(), path.last(), constant) else {
-                continue;
-            };
-            let span = first.span.to(last.span);
-            match op {
-                // Twice in the same braces is told as a field set twice.
-                Op::Set(_)
-                    if touch.set.iter().any(|(a, k, s)| {
-                        *a == app
-                            && *k == key
-                            && record.span.start <= s.start
-                            && s.end <= record.span.end
-                            && s.file == record.span.file
-                    }) => {}
-                Op::Set(_) => conflict |= self.touch_key(app, key, span, field.is_final, touch),
-                Op::Amend(inner) => {
-                    let inner_place = Place {
-                        steps: Vec::new(),
-                        ty: Ty::ERROR,
-                        rule: Rule::None,
-                        key: Some(key),
-                        span,
-                    };
-                    conflict |= self.touch_inside(app, &inner_place, inner, touch);
-                }
-                _ => {}
-            }
-        }
-        conflict
-    }
-
-    /// Fields that an app only declares must be set by every environment that is built.
-    fn unset_fields(&mut self, touched: &[Touched]) {
-        let extended: Vec<usize> = self
-            .envs
-            .iter()
-            .flat_map(|e| {
-                e.chain
-                    .iter()
-                    .rev()
-                    .skip(1)
-                    .map(|e| e.index())
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        for app in (0..self.apps.len()).map(AppId::new) {
-            let record = self.apps[app.index()].record;
-            let declared: Vec<(Name, Option<Span>)> = self
-                .types
-                .record(record)
-                .fields
-                .iter()
-                .filter(|f| f.required && f.default.is_none() && f.ty != Ty::ERROR)
-                .map(|f| (f.name, f.span))
-                .collect();
-            for (name, span) in declared {
-                let key = format!(".{name}");
-                for at in 0..self.envs.len() {
-                    let env = &self.envs[at];
-                    let set = env.chain.iter().any(|e| {
-                        touched[e.index()]
-                            .set
-                            .iter()
-                            .any(|(a, path, _)| *a == app && path.starts_with(&key))
-                    });
-                    if extended.contains(&at) || set {
-                        continue;
-                    }
-                    let decl = env.decl;
-                    let app_name = self.apps[app.index()].decl.name.name;
-                    let mut diagnostic = Diagnostic::error(
-                        "E0306",
-                        format!(
-                            "the environment `{}` does not set `{app_name}.{name}`",
-                            decl.name.name
-                        ),
-                    )
-                    .label(decl.name.span, "this environment")
-                    .help(format!(
-                        "add `{app_name}.{name} = …`, or give it a value in the app"
-                    ));
-                    if let Some(span) = span {
-                        diagnostic = diagnostic.label(span, "declared without a value");
-                    }
-                    self.report(diagnostic);
-                }
-            }
-        }
     }
 }

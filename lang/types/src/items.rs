@@ -123,9 +123,9 @@ impl<'a> Checker<'a> {
     /// The type of a field; an app's fields are checked when first asked for.
     pub(crate) fn field_ty(&mut self, record: RecordId, at: u32, span: Span) -> Ty {
         if self.types.record(record).origin == Origin::App
-            && let Some(app) = self.apps.iter().position(|a| a.record == record)
+            && let Some(app) = self.app_records.get(&record).copied()
         {
-            self.app_field(AppId::new(app), at as usize, Some(span));
+            self.app_field(app, at as usize, Some(span));
         }
         self.types.record(record).fields[at as usize].ty
     }

@@ -29,6 +29,7 @@ mod restrict;
 pub mod show;
 mod suggest;
 mod suites;
+mod touched;
 pub mod ty;
 
 pub use input::{Checked, Input, ModuleInput, check};

@@ -1,0 +1,219 @@
+//! What environments set, by path: two values at one level, and what a `final` forbids.
+
+use std::collections::HashMap;
+
+use ordain_lang_syntax::ast::{Record, SegmentKind};
+use ordain_lang_syntax::{Diagnostic, Name, Span};
+
+use crate::checker::Checker;
+use crate::infer::{Op, Place, Pm, Rule};
+use crate::program::AppId;
+use crate::ty::Ty;
+
+/// Constant paths into apps, and where they are written.
+type Paths = HashMap<AppId, Vec<(String, Span)>>;
+
+/// What an environment's changes did, by path.
+#[derive(Default)]
+pub(crate) struct Touched {
+    set: Paths,
+    pub(crate) finals: Paths,
+    /// What the environments it extends made final.
+    pub(crate) above: Vec<Paths>,
+}
+
+impl Touched {
+    /// The final path at or above a path, which an earlier environment or an earlier line made so.
+    fn final_above(&self, app: AppId, key: &str) -> Option<(String, Span)> {
+        let within = |outer: &str| {
+            key.strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let mut all = self
+            .above
+            .iter()
+            .chain([&self.finals])
+            .filter_map(|p| p.get(&app))
+            .flatten();
+        all.find(|(path, _)| within(path)).cloned()
+    }
+
+    /// Where this environment set exactly this path.
+    fn first_set(&self, app: AppId, key: &str) -> Option<Span> {
+        let paths = self.set.get(&app)?;
+        paths
+            .iter()
+            .find(|(path, _)| path == key)
+            .map(|(_, span)| *span)
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// Remembers that a place was set; tells when the same environment set it before, or a base made it final.
+    pub(crate) fn touch(
+        &mut self,
+        app: AppId,
+        place: &Place,
+        is_final: bool,
+        touch: &mut Touched,
+    ) -> bool {
+        let Some(key) = place.key.clone() else {
+            return false;
+        };
+        self.touch_key(app, key, place.span, is_final, touch)
+    }
+
+    fn touch_key(
+        &mut self,
+        app: AppId,
+        key: String,
+        span: Span,
+        is_final: bool,
+        touch: &mut Touched,
+    ) -> bool {
+        if let Some((path, at)) = touch.final_above(app, &key) {
+            let diagnostic = Diagnostic::error(
+                "E0303",
+                format!("`{}` is final", path.trim_start_matches('.')),
+            )
+            .label(span, "set here")
+            .label(at, "made final here")
+            .help("remove this, or `final` there");
+            self.report(diagnostic);
+            return true;
+        }
+        if let Some(first) = touch.first_set(app, &key) {
+            let diagnostic = Diagnostic::error(
+                "E0512",
+                format!(
+                    "this environment sets `{}` twice",
+                    key.trim_start_matches('.')
+                ),
+            )
+            .label(span, "set again here")
+            .label(first, "set first here")
+            .help("remove one of them");
+            self.report(diagnostic);
+            return true;
+        }
+        if is_final {
+            touch
+                .finals
+                .entry(app)
+                .or_default()
+                .push((key.clone(), span));
+        }
+        touch.set.entry(app).or_default().push((key, span));
+        false
+    }
+
+    /// The same for the constant paths inside braces.
+    pub(crate) fn touch_inside(
+        &mut self,
+        app: AppId,
+        place: &Place,
+        record: &'a Record,
+        touch: &mut Touched,
+    ) -> bool {
+        let Some(base) = &place.key else { return false };
+        let mut conflict = false;
+        let base = base.clone();
+        for member in self.members(&record.members) {
+            let Pm::Field { path, field, op } = member else {
+                continue;
+            };
+            let mut key = base.clone();
+            let constant = path.iter().all(|segment| match &segment.kind {
+                SegmentKind::Name(name) => {
+                    key.push('.');
+                    key.push_str(name.as_str());
+                    true
+                }
+                _ => false,
+            });
+            let (Some(first), Some(last), true) = (path.first(), path.last(), constant) else {
+                continue;
+            };
+            let span = first.span.to(last.span);
+            match op {
+                // Twice in the same braces is told as a field set twice.
+                Op::Set(_)
+                    if touch.first_set(app, &key).is_some_and(|s| {
+                        record.span.start <= s.start
+                            && s.end <= record.span.end
+                            && s.file == record.span.file
+                    }) => {}
+                Op::Set(_) => conflict |= self.touch_key(app, key, span, field.is_final, touch),
+                Op::Amend(inner) => {
+                    let inner_place = Place {
+                        steps: Vec::new(),
+                        ty: Ty::ERROR,
+                        rule: Rule::None,
+                        key: Some(key),
+                        span,
+                    };
+                    conflict |= self.touch_inside(app, &inner_place, inner, touch);
+                }
+                _ => {}
+            }
+        }
+        conflict
+    }
+
+    /// Fields that an app only declares must be set by every environment that is built.
+    pub(crate) fn unset_fields(&mut self, touched: &[Touched]) {
+        let extended: Vec<usize> = self
+            .envs
+            .iter()
+            .flat_map(|e| {
+                e.chain
+                    .iter()
+                    .rev()
+                    .skip(1)
+                    .map(|e| e.index())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        for app in (0..self.apps.len()).map(AppId::new) {
+            let record = self.apps[app.index()].record;
+            let declared: Vec<(Name, Option<Span>)> = self
+                .types
+                .record(record)
+                .fields
+                .iter()
+                .filter(|f| f.required && f.default.is_none() && f.ty != Ty::ERROR)
+                .map(|f| (f.name, f.span))
+                .collect();
+            for (name, span) in declared {
+                let key = format!(".{name}");
+                for at in 0..self.envs.len() {
+                    let env = &self.envs[at];
+                    let set = env.chain.iter().any(|e| {
+                        let paths = touched[e.index()].set.get(&app);
+                        paths.is_some_and(|p| p.iter().any(|(path, _)| path.starts_with(&key)))
+                    });
+                    if extended.contains(&at) || set {
+                        continue;
+                    }
+                    let decl = env.decl;
+                    let app_name = self.apps[app.index()].decl.name.name;
+                    let mut diagnostic = Diagnostic::error(
+                        "E0306",
+                        format!(
+                            "the environment `{}` does not set `{app_name}.{name}`",
+                            decl.name.name
+                        ),
+                    )
+                    .label(decl.name.span, "this environment")
+                    .help(format!(
+                        "add `{app_name}.{name} = …`, or give it a value in the app"
+                    ));
+                    if let Some(span) = span {
+                        diagnostic = diagnostic.label(span, "declared without a value");
+                    }
+                    self.report(diagnostic);
+                }
+            }
+        }
+    }
+}
