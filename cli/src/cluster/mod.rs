@@ -13,7 +13,7 @@ mod parts;
 mod ranges;
 
 pub(crate) use compiler::{ProjectCompiler, Tree};
-pub(crate) use data_dir::{Endpoints, default_data_dir, endpoints};
+pub(crate) use data_dir::{Endpoints, default_data_dir};
 pub(crate) use parts::Cluster;
 
 use crate::commands::up::RuntimeArg;

@@ -68,8 +68,8 @@ impl Host<'_> {
             .server(&user, &["system:nodes"], &names)
             .into_diagnostic()?;
         let tls = ServingTls {
-            certificate_pem: pair.certificate_pem().to_owned(),
-            key_pem: pair.key_pem().to_owned(),
+            certificate_pem: pair.cert_pem,
+            key_pem: pair.key_pem,
             client_ca_pem: self.pki.ca_pem().to_owned(),
         };
         let agent = client(

@@ -54,10 +54,7 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
         return "no deploys yet\n".to_owned();
     }
     let rows = deploys.iter().map(|d| {
-        let subject = match &d.rollback {
-            Some(rollback) => format!("{} (rollback: {})", d.subject, rollback.reason),
-            None => d.subject.clone(),
-        };
+        let subject = d.subject.clone();
         let state = serde_json::to_value(&d.state).ok();
         let state = state
             .as_ref()

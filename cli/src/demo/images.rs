@@ -1,8 +1,8 @@
 //! The container images of the demo: made of this binary, served by a registry on loopback.
 
-use ordain_orchestrator_node::images::ImageError;
 use ordain_orchestrator_node::images::build::{BuiltImage, ImageBuilder};
 use ordain_orchestrator_node::images::registry::Registry;
+use miette::IntoDiagnostic;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
 ///
 /// # Errors
 /// Returns an error when the binary or its libraries cannot be read, or no port can be had.
-pub(crate) async fn serve(program: &Path) -> Result<Registry, ImageError> {
+pub(crate) async fn serve(program: &Path) -> miette::Result<Registry> {
     let path = program.to_owned();
     let build = move || {
         VERSIONS
@@ -27,8 +27,8 @@ pub(crate) async fn serve(program: &Path) -> Result<Registry, ImageError> {
     };
     let images = tokio::task::spawn_blocking(build)
         .await
-        .expect("building does not panic")?;
-    let registry = Registry::start().await.map_err(ImageError::from)?;
+        .expect("building does not panic").into_diagnostic()?;
+    let registry = Registry::start().await.into_diagnostic()?;
     for part in PARTS {
         for (version, image) in &images {
             registry.push(part, version, image);
@@ -37,7 +37,7 @@ pub(crate) async fn serve(program: &Path) -> Result<Registry, ImageError> {
     Ok(registry)
 }
 
-fn image(program: &Path, version: &str) -> Result<BuiltImage, ImageError> {
+fn image(program: &Path, version: &str) -> Result<BuiltImage, ordain_orchestrator_node::images::ImageError> {
     let image = ImageBuilder::new()
         .program("/bin/shop", program)?
         .entrypoint(["/bin/shop", "__shop"])

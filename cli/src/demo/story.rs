@@ -49,12 +49,11 @@ impl Story {
             .wrap_err("cannot find the running program")?;
         let registry = images::serve(&program)
             .await
-            .into_diagnostic()
             .wrap_err("cannot make the demo's images")?;
         options.registries.push(images::alias(registry.address()));
         options.keep_alive.push(Box::new(registry));
         let cluster = Cluster::start(options).await?;
-        let endpoints = cluster.endpoints();
+        let endpoints = cluster.endpoints().clone();
         say(&format!(
             "  ready after {:.1} s, containers by `{}`",
             started.elapsed().as_secs_f64(),
