@@ -286,8 +286,8 @@ fn run<'p, R>(
         values,
         machine,
     };
+    let objects = app.objects.clone();
     let result = each(&mut app);
-    let objects = std::mem::take(&mut app.objects);
     let diagnostics = app.machine.diagnostics.split_off(before);
     Done {
         unit,

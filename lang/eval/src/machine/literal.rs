@@ -285,7 +285,11 @@ impl<'p> Machine<'p> {
         cx: Cx,
     ) -> Res {
         let start = self.cells.len();
+        let told = self.diagnostics.len();
         let made = self.record_items(def, items, start, cx);
+        if self.diagnostics.len() > told {
+            self.name_object(def, start, told, span);
+        }
         if made.is_err() {
             self.cells.truncate(start);
             return Err(Reported);
@@ -301,6 +305,28 @@ impl<'p> Machine<'p> {
         }
         let Self { heap, cells, .. } = self;
         Ok(Value::Rec(heap.add_rec(def, span, cells.drain(start..))))
+    }
+
+    /// Adds which object they are about to the diagnostics made while its literal was evaluated.
+    fn name_object(&mut self, def: RecordId, start: usize, told: usize, span: Span) {
+        let info = self.info(def);
+        let (Some(gvk), Some(metadata)) = (self.def(def).gvk(), info.metadata) else {
+            return;
+        };
+        let meta = self.cells[start..]
+            .iter()
+            .find(|cell| cell.pos == metadata)
+            .map(|c| c.value);
+        let name = match (meta, info.name) {
+            (Some(Value::Rec(meta)), Some((_, name, _))) => self.field(meta, name, span).ok(),
+            _ => None,
+        };
+        let name = name.and_then(|name| self.str_of(name)).unwrap_or_default();
+        for diagnostic in &mut self.diagnostics[told..] {
+            if diagnostic.object.is_none() {
+                diagnostic.object = Some(format!("{} {name}", gvk.kind).trim_end().to_owned());
+            }
+        }
     }
 
     fn record_items(
