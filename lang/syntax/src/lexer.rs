@@ -81,6 +81,10 @@ struct Lexer<'a> {
 
 impl Lexer<'_> {
     fn run(&mut self) {
+        // A byte order mark, as some editors write it.
+        if self.source.starts_with(b"\xef\xbb\xbf") {
+            self.push(T::Whitespace, 3);
+        }
         while self.at < self.source.len() {
             let before = self.at;
             match self.modes.last().copied() {

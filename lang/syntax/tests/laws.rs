@@ -153,3 +153,12 @@ fn the_least_and_the_most_nested_inputs() {
     keeps_every_byte(format!("policy \"a\" {}", "{ if a ".repeat(20_000)).as_bytes());
     keeps_every_byte(format!("let a = {{ {}", "if a {} else ".repeat(20_000)).as_bytes());
 }
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_white_space() {
+    let source = b"\xef\xbb\xbflet a = \"x\" // c\r\n\r\nlet b = 1\r\n";
+    keeps_every_byte(source);
+    let parsed = parse(FileId(0), source);
+    assert_eq!(parsed.diagnostics, []);
+    assert_eq!(parsed.file.items.len(), 2);
+}
