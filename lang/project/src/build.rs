@@ -300,5 +300,29 @@ fn wanted<'a>(
         Some(cluster) => env.cluster.as_ref() == Some(cluster),
         None => !env.is_base,
     };
-    Ok(environments.iter().filter(fits).map(Some).collect())
+    let wanted: Vec<_> = environments.iter().filter(fits).map(Some).collect();
+    match &options.cluster {
+        Some(cluster) if wanted.is_empty() => Err(no_environment_for(cluster, environments)),
+        _ => Ok(wanted),
+    }
+}
+
+/// Nothing to build for a cluster would mean to remove all that runs there: it is a mistake.
+fn no_environment_for(cluster: &str, environments: &[Environment]) -> Box<Diagnostic> {
+    let known: Vec<String> = environments
+        .iter()
+        .filter_map(|env| Some(format!("`{}` is for `{}`", env.name, env.cluster.as_ref()?)))
+        .collect();
+    let mut diagnostic = Diagnostic::error(
+        "E0906",
+        format!("no environment is for the cluster `{cluster}`"),
+    )
+    .help(format!("set `cluster = \"{cluster}\"` in one of them"));
+    if let Some(first) = environments.first() {
+        diagnostic = diagnostic.label(first.span, "the environments begin here");
+    }
+    if !known.is_empty() {
+        diagnostic = diagnostic.note(known.join(", "));
+    }
+    Box::new(diagnostic)
 }

@@ -1,6 +1,8 @@
 //! Loading: manifests, module paths, environments, and what is said when they are wrong.
 
-use ordain_lang_project::{Below, Disk, Files, Memory, Project, check, new_project};
+use ordain_lang_project::{
+    Below, BuildOptions, Disk, Files, Memory, Project, build, check, new_project,
+};
 
 /// Renders diagnostics as one line each, with place.
 fn said(project: &Project) -> String {
@@ -109,4 +111,31 @@ fn a_folder_on_disk_is_a_project() {
     let project = Project::load(&disk);
     assert_eq!(project.manifest.name, "my-shop");
     assert_eq!(said(&project), "");
+}
+
+#[test]
+fn environments_are_chosen_by_name_or_cluster() {
+    let project = Project::single(
+        "envs.ord",
+        "env dev { cluster = \"local\" }\nenv prod { cluster = \"prod\" }\n",
+    );
+    let codes = |env: Option<&str>, cluster: Option<&str>| -> Vec<String> {
+        let options = BuildOptions {
+            env: env.map(str::to_owned),
+            cluster: cluster.map(str::to_owned),
+        };
+        let found = build(&project, &options).diagnostics;
+        found
+            .iter()
+            .map(|one| format!("{} {}", one.code, one.help.clone().unwrap_or_default()))
+            .collect()
+    };
+    assert_eq!(codes(Some("dev"), None), Vec::<String>::new());
+    assert_eq!(codes(None, Some("local")), Vec::<String>::new());
+    assert_eq!(codes(Some("prdo"), None), ["E0903 did you mean `prod`?"]);
+    assert_eq!(codes(Some("staging"), None), ["E0903 there are dev, prod"]);
+    assert_eq!(
+        codes(None, Some("lab")),
+        ["E0906 set `cluster = \"lab\"` in one of them"]
+    );
 }
