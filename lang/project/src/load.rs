@@ -109,18 +109,28 @@ impl Project {
         for (module, path, bytes) in texts {
             // The sources keep text. Bytes that are not UTF-8 are reported by the parser, which
             // gets them as they are when replacing them would move what stands behind them.
+            let mut broken = None;
             let text: std::sync::Arc<str> = match String::from_utf8(bytes) {
                 Ok(text) => text.into(),
-                Err(error) => ascii_only(error.as_bytes()).into(),
+                Err(error) => {
+                    broken = Some(error.into_bytes());
+                    ascii_only(broken.as_deref().unwrap_or_default()).into()
+                }
             };
             let file = self.sources.add(path, text.clone());
-            inputs.push((module, file, text));
+            inputs.push(Input {
+                path: module,
+                file,
+                text,
+                broken,
+            });
         }
-        for ((path, file, _), parsed) in inputs.iter().zip(parse_all(&inputs)) {
+        let parsed = parse_all(&inputs);
+        for (Input { path, file, .. }, parsed) in inputs.into_iter().zip(parsed) {
             self.diagnostics.extend(parsed.diagnostics.iter().cloned());
             self.modules.push(Module {
-                path: path.clone(),
-                file: *file,
+                path,
+                file,
                 parsed,
                 is_own,
             });
@@ -225,7 +235,7 @@ fn module_path(path: &str) -> String {
     path.strip_suffix(".ord").unwrap_or(path).replace('/', ".")
 }
 
-/// Keeps every byte's place: what is not UTF-8 becomes a control character that the parser refuses.
+/// Keeps every byte's place: what is not UTF-8 is shown as a control character.
 fn ascii_only(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -235,16 +245,29 @@ fn ascii_only(bytes: &[u8]) -> String {
     out
 }
 
-type Input = (String, FileId, std::sync::Arc<str>);
+/// A text to parse.
+struct Input {
+    path: String,
+    file: FileId,
+    text: std::sync::Arc<str>,
+    /// The bytes, when they are not UTF-8: the parser says where.
+    broken: Option<Vec<u8>>,
+}
+
+impl Input {
+    fn parse(&self) -> Parsed {
+        match &self.broken {
+            Some(bytes) => parse(self.file, bytes),
+            None => parse(self.file, &*self.text),
+        }
+    }
+}
 
 /// Parses all inputs, in their order.
 fn parse_all(inputs: &[Input]) -> Vec<Parsed> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if inputs.len() < PARALLEL_FROM || cores < 2 {
-        return inputs
-            .iter()
-            .map(|(_, file, text)| parse(*file, &**text))
-            .collect();
+        return inputs.iter().map(Input::parse).collect();
     }
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Parsed)>> = Mutex::new(Vec::with_capacity(inputs.len()));
@@ -252,11 +275,11 @@ fn parse_all(inputs: &[Input]) -> Vec<Parsed> {
         for _ in 0..cores {
             scope.spawn(|| {
                 let mut mine = Vec::new();
-                while let Some((at, (_, file, text))) = {
+                while let Some((at, input)) = {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     inputs.get(at).map(|input| (at, input))
                 } {
-                    mine.push((at, parse(*file, &**text)));
+                    mine.push((at, input.parse()));
                 }
                 done.lock()
                     .unwrap_or_else(PoisonError::into_inner)

@@ -139,3 +139,13 @@ fn environments_are_chosen_by_name_or_cluster() {
         ["E0906 set `cluster = \"lab\"` in one of them"]
     );
 }
+
+#[test]
+fn bytes_that_are_no_text_are_refused_where_they_stand() {
+    let project = Project::single("a.ord", b"let a = \"ab\xff\xfe\"\nlet b = x\n".to_vec());
+    assert_eq!(
+        said(&project),
+        "E0002 a.ord:1:10 the text is not UTF-8\n\
+         E0101 a.ord:2:9 there is no `x` here\n"
+    );
+}
