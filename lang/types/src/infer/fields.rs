@@ -327,6 +327,34 @@ impl<'a> Checker<'a> {
         );
     }
 
+    /// The shortest path through records (not lists) to a field of a name, when it is near.
+    fn deeper(&self, id: RecordId, name: Name) -> Option<String> {
+        /// As deep as a Deployment's containers are.
+        const LEVELS: usize = 4;
+        let mut level: Vec<(RecordId, String)> = vec![(id, String::new())];
+        for _ in 0..LEVELS {
+            let mut next = Vec::new();
+            for (record, path) in &level {
+                for field in &self.types.record(*record).fields {
+                    // What the cluster says of an object is not for specifications.
+                    if field.name == "status" || field.name == "metadata" {
+                        continue;
+                    }
+                    let Some(inner) = self.types.as_record(field.ty) else {
+                        continue;
+                    };
+                    let path = format!("{path}{}.", field.name);
+                    if self.types.record(inner).field(name).is_some() {
+                        return Some(format!("{path}{name}"));
+                    }
+                    next.push((inner, path));
+                }
+            }
+            level = next;
+        }
+        None
+    }
+
     /// Reports a field that a record does not have; gives back the name that was probably meant.
     pub(crate) fn unknown_field(&mut self, id: RecordId, name: Name, span: Span) -> Option<Name> {
         let def = self.types.record(id);
@@ -351,14 +379,9 @@ impl<'a> Checker<'a> {
                 diagnostic = diagnostic.label(rule, format!("`{near}` is declared here"));
             }
         } else {
-            // A field that stands one level deeper: `containers` belongs into `spec`.
-            let deeper = def.fields.iter().find(|f| {
-                self.types
-                    .as_record(f.ty)
-                    .is_some_and(|inner| self.types.record(inner).field(name).is_some())
-            });
-            if let Some(outer) = deeper {
-                diagnostic = diagnostic.help(format!("write `{}.{name}`", outer.name));
+            // A field that stands deeper: `containers` of a Deployment.
+            if let Some(path) = self.deeper(id, name) {
+                diagnostic = diagnostic.help(format!("write `{path}`"));
             } else if fields.len() <= LISTED && !fields.is_empty() {
                 diagnostic = diagnostic.note(format!("its fields are {}", fields.join(", ")));
             }

@@ -389,7 +389,7 @@ impl<'a> Checker<'a> {
             Misfit::Type => {
                 let label = match &constant {
                     Some(value) if *value != Constant::Null => {
-                        format!("{} is a {}", value.show(), found)
+                        format!("{} is of type {found}", value.show())
                     }
                     _ => format!("this is `{found}`"),
                 };
@@ -459,6 +459,10 @@ impl<'a> Checker<'a> {
                 _ => "one value is meant, not a list; in a list, write `...` in front to add all its elements".into(),
             },
             (TyKind::Record(a), TyKind::Record(b), _) => return self.record_misfit(*a, *b),
+            (TyKind::Int(_) | TyKind::Float(_), TyKind::Duration, Some(value)) => {
+                format!("write a unit: `{}s`", value.show())
+            }
+            (_, TyKind::Record(_), Some(_)) => "write its fields in braces: `{ … }`".into(),
             (TyKind::Object, TyKind::Record(_), _) => {
                 "pick the kind: `….of(k8s.Deployment)`".into()
             }

@@ -110,11 +110,8 @@ impl<'a> Checker<'a> {
                 self.add(ExprKind::App(id), ty, span)
             }
             Global::Type(_) => {
-                self.not_a_value(
-                    &format!("type `{name}`"),
-                    span,
-                    "make a value of it: `Type { … }`",
-                );
+                let help = format!("make a value of it: `{name} {{ … }}`");
+                self.not_a_value(&format!("type `{name}`"), span, &help);
                 self.error
             }
         }
@@ -154,6 +151,12 @@ impl<'a> Checker<'a> {
             if let Some(elsewhere) = elsewhere {
                 diagnostic =
                     diagnostic.help(format!("`{}` has one: add `use {0}`", elsewhere.path));
+            } else if let Some(module) = self
+                .modules
+                .iter()
+                .find(|m| m.path.rsplit('.').next() == Some(name.as_str()))
+            {
+                diagnostic = diagnostic.help(format!("add `use {}`", module.path));
             } else if self.k8s.kind(name.as_str()).is_some() {
                 diagnostic = diagnostic.help(format!("write `k8s.{name}`"));
             }
