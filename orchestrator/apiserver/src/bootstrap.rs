@@ -125,6 +125,38 @@ pub(crate) async fn write(core: &Arc<Core>) -> Result<(), StoreError> {
         .await
 }
 
+/// Writes the way to the API server again when somebody deletes it, since nothing in the cluster
+/// finds the server without it.
+pub(crate) async fn keep(core: Arc<Core>) {
+    loop {
+        let gone = async {
+            let mut watch = core
+                .store
+                .watch("/registry/core/services/default/kubernetes", None)
+                .await?;
+            while let Some(event) = watch.next().await {
+                if event?.new.is_none() {
+                    return Ok(true);
+                }
+            }
+            Ok::<bool, StoreError>(false)
+        };
+        let again = tokio::select! {
+            () = core.shutdown.cancelled() => return,
+            result = gone => result,
+        };
+        let done = match again {
+            Ok(true) => write(&core).await,
+            Ok(false) | Err(StoreError::Closed) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot restore the kubernetes service");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
+
 fn endpoints(core: &Core) -> [Value; 2] {
     let (ip, port) = (core.advertise.ip().to_string(), core.advertise.port());
     let family = if core.advertise.is_ipv4() {

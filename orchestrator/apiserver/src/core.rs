@@ -115,6 +115,7 @@ impl Core {
         crate::crd::load(&core).await?;
         tokio::spawn(follow(core.clone(), crate::crd::PREFIX));
         tokio::spawn(crate::events::expire(core.clone()));
+        tokio::spawn(bootstrap::keep(core.clone()));
         Ok(core)
     }
 

@@ -151,9 +151,8 @@ pub(crate) fn typed(
     check_kind(&value, &resource.api_version(), &resource.kind)?;
     let validation = Validation::of(call)?;
     let unknown = match (&resource.custom, resource.ty) {
-        (Some(custom), _) => {
-            crate::custom::conform(custom, &mut value).map_err(|why| wrong_type(resource, why))?
-        }
+        (Some(custom), _) => crate::custom::conform(call.core.table, custom, &mut value)
+            .map_err(|why| wrong_type(resource, why))?,
         (None, Some(ty)) => fit(call, ty, &mut value).map_err(|why| wrong_type(resource, why))?,
         (None, None) => Vec::new(),
     };

@@ -222,7 +222,9 @@ pub(crate) async fn remove(
         match result {
             Ok(outcome) => {
                 if resource.group == "apiextensions.k8s.io" {
-                    crate::crd::load(&call.core).await.map_err(store_failure)?;
+                    definition_changed(call, &outcome)
+                        .await
+                        .map_err(store_failure)?;
                 }
                 return Ok(outcome);
             }
@@ -234,6 +236,14 @@ pub(crate) async fn remove(
         }
     }
     Err(Failure::modified(resource.subject(name)))
+}
+
+/// The objects of a definition go with it, and so does its resource.
+async fn definition_changed(call: &Call, outcome: &Outcome) -> Result<(), StoreError> {
+    if let Outcome::Gone(definition) = outcome {
+        crate::crd::clean_up(&call.core, definition).await?;
+    }
+    crate::crd::load(&call.core).await.map(drop)
 }
 
 fn check(call: &Call, name: &str, object: &Value, options: &Options) -> Result<(), Failure> {

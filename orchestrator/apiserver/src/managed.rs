@@ -189,7 +189,7 @@ fn configuration(call: &Call, warnings: &mut Vec<String>) -> Result<Value, Failu
     }
     let mut fitted = config.clone();
     let unknown = match (&resource.custom, resource.ty) {
-        (Some(custom), _) => crate::custom::conform(custom, &mut fitted),
+        (Some(custom), _) => crate::custom::conform(call.core.table, custom, &mut fitted),
         (None, Some(ty)) => {
             conform::conform(call.core.table, ty, &mut fitted).map_err(|e| e.to_string())
         }

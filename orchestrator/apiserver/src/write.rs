@@ -134,6 +134,9 @@ pub(crate) async fn insert(
     let mut causes = Vec::new();
     kinds::validate_metadata(&stored, strategy.name_rule(), &mut causes);
     strategy.validate(&stored, &mut causes);
+    if let Some(custom) = &resource.custom {
+        crate::custom::validate(custom, &stored, &mut causes);
+    }
     let name = str_at(&stored, &["metadata", "name"]).to_owned();
     let _allocating = if resource.is("", "services") {
         let guard = call.core.allocation.lock().await;
@@ -510,6 +513,9 @@ async fn store(
     if part == Part::Whole {
         strategy.validate(&new, &mut causes);
         strategy.validate_update(&new, &old, &mut causes);
+    }
+    if let Some(custom) = &resource.custom {
+        crate::custom::validate(custom, &new, &mut causes);
     }
     let _allocating = if resource.is("", "services") && part == Part::Whole {
         let guard = call.core.allocation.lock().await;

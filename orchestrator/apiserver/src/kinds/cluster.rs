@@ -165,6 +165,44 @@ impl Strategy for CustomResourceDefinition {
         });
     }
 
+    /// A definition is in force as soon as it is stored.
+    fn prepare_create(&self, object: &mut Value) {
+        let now = crate::object::now();
+        let condition = |kind: &str, reason: &str, message: &str| {
+            json!({
+                "type": kind, "status": "True", "reason": reason, "message": message,
+                "lastTransitionTime": now, "observedGeneration": 1,
+            })
+        };
+        object["status"] = json!({
+            "acceptedNames": at(object, &["spec", "names"]),
+            "conditions": [
+                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+            ],
+            "storedVersions": storage_versions(object),
+        });
+    }
+
+    fn prepare_update(&self, new: &mut Value, _old: &Value) {
+        let mut stored = list_at(new, &["status", "storedVersions"]).to_vec();
+        for version in storage_versions(new) {
+            if !stored.contains(&version) {
+                stored.push(version);
+            }
+        }
+        let names = at(new, &["spec", "names"]).cloned().unwrap_or_default();
+        let status = entry_map(as_map(new), "status");
+        status.insert("storedVersions".into(), stored.into());
+        status.insert("acceptedNames".into(), names);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+        rules::immutable(new, old, &["spec", "group"], causes);
+        rules::immutable(new, old, &["spec", "scope"], causes);
+        rules::immutable(new, old, &["spec", "names", "plural"], causes);
+    }
+
     fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         let name = str_at(object, &["metadata", "name"]);
@@ -198,6 +236,15 @@ impl Strategy for CustomResourceDefinition {
     fn has_generation(&self) -> bool {
         true
     }
+}
+
+/// Returns the names of the versions that objects of a definition are stored in.
+fn storage_versions(definition: &Value) -> Vec<Value> {
+    list_at(definition, &["spec", "versions"])
+        .iter()
+        .filter(|v| v["storage"] == Value::Bool(true))
+        .map(|v| v["name"].clone())
+        .collect()
 }
 
 impl Strategy for SigningRequest {}

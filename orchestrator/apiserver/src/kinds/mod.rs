@@ -72,6 +72,11 @@ pub(crate) trait Strategy: Sync {
 struct Plain;
 impl Strategy for Plain {}
 
+/// Returns the strategy of a kind that has nothing special.
+pub(crate) fn plain() -> &'static dyn Strategy {
+    &Plain
+}
+
 /// Returns the strategy of a kind.
 pub(crate) fn strategy(kind: &Kind) -> &'static dyn Strategy {
     match (kind.group, kind.kind) {
