@@ -27,6 +27,8 @@ enum Source<'s> {
         shape: &'s Shape,
         list: Option<&'s ListType>,
         map: MapType,
+        /// Whether Go writes the field even when it is empty.
+        required: bool,
     },
     /// The object of a CRD: metadata from the table, the rest from the schema.
     Custom { table: &'s Table, schema: &'s Value },
@@ -106,6 +108,7 @@ impl<'s> Schema<'s> {
                     shape,
                     list,
                     map: field.map_type,
+                    required: field.required,
                 }
             }
         })
@@ -120,6 +123,7 @@ impl<'s> Schema<'s> {
                 shape,
                 list: None,
                 map: MapType::Granular,
+                required: false,
             }),
         }
     }
@@ -239,10 +243,19 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// Tells whether the value is a Go struct that exists whenever its parent does, so that its path
-    /// itself is never added or removed.
-    pub(crate) fn is_always_there(&self) -> bool {
-        matches!(self.0, Source::Struct { pointer: false, .. })
+    /// Returns what Go has where an object lacks this field: an empty struct for one that is no
+    /// pointer, null for a list or map that is always written. The path of such a field is never
+    /// added or removed, only what is below it.
+    pub(crate) fn when_absent(&self) -> Option<Value> {
+        match self.0 {
+            Source::Struct { pointer: false, .. } => Some(Value::Object(Map::new())),
+            Source::Shape {
+                required: true,
+                shape: Shape::List(_) | Shape::Map(_),
+                ..
+            } => Some(Value::Null),
+            _ => None,
+        }
     }
 
     /// Returns the path element of each element of a list, `None` where it has none.

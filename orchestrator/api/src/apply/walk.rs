@@ -211,13 +211,13 @@ fn differ(
     match &atom {
         Atom::Map => {
             let (old, new) = (as_map(old), as_map(new));
-            let empty = Value::Object(Map::new());
             let old_keys = old.into_iter().flat_map(Map::keys);
             let new_keys = new.into_iter().flat_map(Map::keys);
             let keys: BTreeSet<&String> = old_keys.chain(new_keys).collect();
             for key in keys {
                 let (child, _) = schema.child(key);
-                let there = child.is_always_there().then_some(&empty);
+                let there = child.when_absent();
+                let there = there.as_ref();
                 let old = old.and_then(|map| map.get(key).or(there));
                 let new = new.and_then(|map| map.get(key).or(there));
                 path.push(field(key));

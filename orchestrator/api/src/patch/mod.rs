@@ -8,7 +8,7 @@ pub use self::{json::json_patch, strategic::strategic_merge};
 
 use serde_json::{Map, Value};
 
-use crate::status::{Status, StatusCause};
+use crate::status::Status;
 
 /// Content type of a JSON patch (RFC 6902).
 pub const JSON_PATCH: &str = "application/json-patch+json";
@@ -38,16 +38,10 @@ impl From<PatchError> for Status {
         match error {
             PatchError::Malformed(why) => Status::bad_request(why),
             PatchError::TooLarge(why) => Status::too_large(why),
-            // Upstream hides the reason; the cause costs clients nothing and helps people.
+            // Upstream ends after the first half; the reason costs clients nothing and helps people.
             PatchError::DoesNotFit(why) => {
                 let text = "the server rejected our request due to an error in our request";
-                let cause = StatusCause {
-                    message: why,
-                    ..StatusCause::default()
-                };
-                let mut status = Status::failure(422, "Invalid", text);
-                status.details.causes = vec![cause];
-                status
+                Status::failure(422, "Invalid", format!("{text}: {why}"))
             }
         }
     }
