@@ -188,6 +188,30 @@ impl Cluster {
             .map_err(|error| refusal(&error))
     }
 
+    /// Sends a JSON patch that tests what it changes; when the test fails, another try may help.
+    pub(crate) async fn patch(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        patch: &Value,
+    ) -> Result<(), Refusal> {
+        let path = resource.path(key.namespace.as_deref());
+        let request = http::Request::patch(format!("{path}/{}", key.name))
+            .header("content-type", "application/json-patch+json")
+            .body(patch.to_string().into_bytes())
+            .map_err(|error| Refusal {
+                message: error.to_string(),
+                immutable: Vec::new(),
+                transient: false,
+            })?;
+        let _permit = self.permit().await;
+        let sent = self.client.request::<Value>(request).await;
+        sent.map(drop).map_err(|error| Refusal {
+            transient: true,
+            ..refusal(&error)
+        })
+    }
+
     /// Deletes the object with this uid; another one by the same name is left alone.
     /// An object that is gone is deleted.
     pub(crate) async fn delete(

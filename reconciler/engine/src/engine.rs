@@ -93,6 +93,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         poll: config.poll,
         workers: BTreeMap::new(),
         at: None,
+        verdict: String::new(),
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     };
@@ -124,6 +125,8 @@ struct Follower {
     workers: BTreeMap<AppRef, watch::Sender<Arc<Target>>>,
     /// The tip that was handled last, compiled or not.
     at: Option<CommitId>,
+    /// Why the tip is not deployed, or empty.
+    verdict: String,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -162,28 +165,38 @@ impl Follower {
         }
     }
 
-    fn say(&self, tip: Option<&CommitId>, message: &str) {
+    /// Publishes where the branch is. An error at the look hides for as long as it lasts what was said
+    /// about the tip itself.
+    fn say(&self, tip: Option<&CommitId>, error: &str) {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let tip = tip.map(CommitId::to_string);
-        // What was said about a tip stays true until there is another one.
-        if tip.is_none() || source.commit != tip || !message.is_empty() {
-            message.clone_into(&mut source.message);
+        if let Some(tip) = tip {
+            source.commit = Some(tip.to_string());
         }
-        if tip.is_some() {
-            source.commit = tip;
-        }
+        let message = if error.is_empty() {
+            &self.verdict
+        } else {
+            error
+        };
+        message.clone_into(&mut source.message);
+    }
+
+    /// Says something about the tip that stays true until there is another one.
+    fn judge(&mut self, tip: &CommitId, verdict: String) {
+        self.verdict = verdict;
+        self.say(Some(tip), "");
     }
 
     /// Compiles a new tip and hands it to the workers.
     async fn take(&mut self, tip: &CommitId) {
+        self.judge(tip, String::new());
         let rollout = self.shared.progress.of(tip.as_str());
         let (origin, id) = (self.origin.clone(), tip.clone());
         let commit = match blocking(move || origin.repository().commit(&id)).await {
             Ok(commit) => commit,
             Err(error) => {
                 let text = crate::error::chain(&error);
-                self.say(Some(tip), &text);
                 rollout.line(&format!("error: {text}"));
+                self.judge(tip, text);
                 rollout.end(false);
                 return;
             }
@@ -195,10 +208,7 @@ impl Follower {
             Ok(compiled) => self.deploy(&CommitInfo::from(&commit), &compiled).await,
             Err(error) => {
                 tracing::warn!(commit = tip.short(), "a commit does not compile");
-                self.say(
-                    Some(tip),
-                    &format!("commit {} does not compile", tip.short()),
-                );
+                self.judge(tip, format!("commit {} does not compile", tip.short()));
                 rollout.line(&error.text);
                 rollout.line("nothing was changed in the cluster");
                 rollout.end(false);
@@ -263,7 +273,9 @@ impl Follower {
             let text = format!("commit {} has no app for {wanted}", commit.short());
             rollout.line(&format!("{text}; nothing was changed"));
             rollout.end(true);
-            self.say(commit.id.parse().ok().as_ref(), &text);
+            if let Ok(tip) = commit.id.parse() {
+                self.judge(&tip, text);
+            }
             return;
         }
         let mut targets: Vec<_> = compiled

@@ -10,7 +10,10 @@ use ordain_reconciler_plan::{
 };
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Resource};
+use crate::{
+    adopt,
+    cluster::{Cluster, Resource},
+};
 
 /// Objects of one rank that are written at the same time.
 const WRITES_AT_ONCE: usize = 16;
@@ -94,6 +97,12 @@ async fn write(
         .ok_or_else(unserved)?;
     if action.verb == Verb::Replace {
         remove_first(cluster, &resource, desired).await?;
+    }
+    if action.verb == Verb::Update
+        && let Some(live) = cluster.get(&resource, &desired.key).await?
+        && let Some(patch) = adopt::patch(&live)
+    {
+        cluster.patch(&resource, &desired.key, &patch).await?;
     }
     let object = cluster.apply(&resource, desired, false).await?;
     if desired.key.kind == "CustomResourceDefinition" {

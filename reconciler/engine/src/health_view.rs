@@ -86,17 +86,23 @@ impl HealthView {
         let Ok(pods) = cluster.pods(&namespace, &labels).await else {
             return health;
         };
-        let alive = pods
-            .iter()
-            .filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
-        let mut troubles: Vec<_> = alive.filter_map(trouble).collect();
+        let is_job = desired.key.kind == "Job";
+        let mut troubles: Vec<_> = newest(&pods)
+            .filter(|pod| {
+                !is_job
+                    || pod
+                        .pointer("/status/phase")
+                        .is_none_or(|phase| phase != "Failed")
+            })
+            .filter_map(trouble)
+            .collect();
         troubles.sort_by_key(|trouble| !trouble.stuck);
         let Some(worst) = troubles.into_iter().next() else {
             self.stuck_since.remove(&desired.key);
             return health;
         };
-        // A Job says itself when it gave up trying.
-        let judged = worst.stuck && desired.key.kind != "Job";
+        // A Job counts its pods' failures itself, but an image that is not there never becomes one.
+        let judged = worst.stuck && !(is_job && worst.message.starts_with("CrashLoopBackOff"));
         if !judged {
             self.stuck_since.remove(&desired.key);
             let message = format!("{} ({})", health.message, worst.message);
@@ -138,6 +144,33 @@ fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, key: &ObjectKey) -> 
     }
 }
 
+/// The pods of the newest template: while old ones are replaced, what they do says nothing.
+fn newest(pods: &[Value]) -> impl Iterator<Item = &Value> {
+    let created = |pod: &Value| {
+        pod.pointer("/metadata/creationTimestamp")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    // Set by the controllers of Deployments, and of StatefulSets and DaemonSets.
+    let template = |pod: &Value| {
+        let labels = pod.pointer("/metadata/labels")?;
+        let hash = labels
+            .get("pod-template-hash")
+            .or_else(|| labels.get("controller-revision-hash"));
+        hash.and_then(Value::as_str).map(str::to_owned)
+    };
+    let alive = |pod: &&Value| pod.pointer("/metadata/deletionTimestamp").is_none();
+    // RFC 3339 in UTC sorts as text.
+    let latest = pods
+        .iter()
+        .filter(alive)
+        .max_by_key(|pod| created(pod))
+        .and_then(template);
+    pods.iter()
+        .filter(alive)
+        .filter(move |pod| latest.is_none() || template(pod) == latest)
+}
+
 /// The namespace and label query of an object's pods.
 fn pods_of(desired: &Desired) -> Option<(String, String)> {
     let namespace = desired.key.namespace.clone()?;
@@ -175,4 +208,30 @@ pub(crate) fn summary(objects: &[ObjectHealth]) -> (Status, String) {
 /// True for a Job that deletes itself when it is done: when it is gone, it is done.
 pub(crate) fn expires(object: &Value) -> bool {
     object["kind"] == "Job" && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_pods_of_the_newest_template_are_asked() {
+        let pod = |name: &str, hash: &str, created: &str| {
+            let labels = json!({"pod-template-hash": hash});
+            json!({"metadata": {"name": name, "labels": labels, "creationTimestamp": created}})
+        };
+        let mut pods = vec![
+            pod("old", "a", "2026-01-01T00:00:00Z"),
+            pod("new-1", "b", "2026-01-01T00:00:05Z"),
+            pod("new-2", "b", "2026-01-01T00:00:04Z"),
+            pod("gone", "c", "2026-01-01T00:00:09Z"),
+        ];
+        pods[3]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:10Z".into();
+        let names: Vec<_> = newest(&pods)
+            .map(|pod| pod["metadata"]["name"].clone())
+            .collect();
+        assert_eq!(names, ["new-1", "new-2"]);
+    }
 }

@@ -4,6 +4,7 @@
 //! any API server that a kubeconfig reaches. Decisions live in `reconciler-plan`, memory in
 //! `reconciler-journal`; here are the loops, and the socket by which commands and git hooks reach them.
 
+mod adopt;
 mod cluster;
 mod compile;
 mod config;

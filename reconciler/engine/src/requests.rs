@@ -193,7 +193,7 @@ impl Requests {
                 .await;
             return false;
         };
-        let (origin, compile) = (self.origin.clone(), self.compile.clone());
+        let (origin, compile, commit) = (self.origin.clone(), self.compile.clone(), new.clone());
         let compiled = blocking(move || {
             let id: CommitId = new.parse().map_err(Error::Source)?;
             let repository = match &quarantine {
@@ -216,7 +216,12 @@ impl Requests {
             // What is wrong is told after the branch moved, with the rest of the rollout.
             return true;
         }
-        reply.line(&refusal.chain()).await;
+        let errors = refusal.chain();
+        reply.line(&errors).await;
+        let event = Event::Rejected { commit, errors };
+        if let Err(error) = self.shared.record(event).await {
+            tracing::error!(error = error.chain(), "cannot write to the journal");
+        }
         reply
             .line("the push is refused; the branch and the cluster stay as they are")
             .await;

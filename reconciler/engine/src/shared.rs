@@ -38,9 +38,9 @@ impl Shared {
             progress: Progress::default(),
             breaker: Breaker::default(),
             health_deadline,
+            approved: watch::channel(journal.approvals().clone()).0,
             journal: Arc::new(Mutex::new(journal)),
             statuses: Mutex::default(),
-            approved: watch::channel(BTreeSet::new()).0,
         }
     }
 

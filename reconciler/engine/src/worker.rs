@@ -124,6 +124,8 @@ impl Worker {
         self.failures = 0;
         self.said.clear();
         self.planned.clear();
+        // What pods of an older template did says nothing about this one.
+        self.view = HealthView::default();
         self.set_status(target, Sync::Applying, Status::Unknown, "", None);
         let mut approvals = self.shared.approvals();
         if let Some(plan) = &target.commit.approves {

@@ -1,6 +1,6 @@
 //! The log read as history: one row per deploy, with its last outcome. A pure fold over records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,7 @@ pub(crate) struct AppLog {
 pub(crate) struct Index {
     apps: BTreeMap<AppRef, AppLog>,
     tips: BTreeMap<(String, String), String>,
+    approvals: BTreeSet<String>,
 }
 
 impl Index {
@@ -111,6 +112,10 @@ impl Index {
         self.tips
             .get(&(repository.to_owned(), branch.to_owned()))
             .map(String::as_str)
+    }
+
+    pub(crate) fn approvals(&self) -> &BTreeSet<String> {
+        &self.approvals
     }
 
     pub(crate) fn add(&mut self, record: &Record) {
@@ -186,7 +191,10 @@ impl Index {
                     row.changed_ms = record.time_ms;
                 }
             }
-            Event::Rejected { .. } | Event::Drift { .. } | Event::Approval { .. } => {}
+            Event::Approval { plan, .. } => {
+                self.approvals.insert(plan.clone());
+            }
+            Event::Rejected { .. } | Event::Drift { .. } => {}
         }
     }
 }

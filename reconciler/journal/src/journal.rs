@@ -128,6 +128,12 @@ impl Journal {
         self.index.app(app).and_then(|log| log.inventory)
     }
 
+    /// Hashes of plans that were approved.
+    #[must_use]
+    pub fn approvals(&self) -> &std::collections::BTreeSet<String> {
+        self.index.approvals()
+    }
+
     /// The last tip of a branch that was recorded.
     #[must_use]
     pub fn tip(&self, repository: &str, branch: &str) -> Option<&str> {

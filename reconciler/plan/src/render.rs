@@ -23,7 +23,11 @@ impl fmt::Display for Plan {
             for reason in &self.held {
                 writeln!(out, "  ! held: {reason}")?;
             }
-            writeln!(out, "  ! plan {}", self.hash)?;
+            let hash = &self.hash;
+            writeln!(
+                out,
+                "  ! to allow it, push a commit with the trailer `Approve-Plan: {hash}`"
+            )?;
         }
         Ok(())
     }

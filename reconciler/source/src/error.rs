@@ -130,15 +130,26 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// The transport is not built in.
-    #[error("`{url}` needs {scheme}, which this build does not speak; {remedy}")]
-    Transport {
+    /// The installed git is needed and is not there.
+    #[error(
+        "`{url}` needs the program `git`, which cannot be run; install it, or use a path or http://"
+    )]
+    NoGit {
         /// The remote.
         url: String,
-        /// `https` or `ssh`.
-        scheme: &'static str,
-        /// What to do instead.
-        remedy: &'static str,
+        /// Why it cannot be run.
+        #[source]
+        source: io::Error,
+    },
+    /// The installed git failed.
+    #[error("git cannot {action} `{url}`: {said}")]
+    Git {
+        /// `fetch` or `push to`.
+        action: &'static str,
+        /// The remote.
+        url: String,
+        /// The last lines that git said.
+        said: String,
     },
     /// The remote did not answer, or refused.
     #[error("cannot fetch `{url}`")]
@@ -202,18 +213,25 @@ pub enum Error {
 
 /// The branches a remote has, for an error message.
 #[derive(Debug, Clone, Default)]
-pub struct Branches(pub Vec<String>);
+pub struct Branches(pub Option<Vec<String>>);
 
 impl Branches {
     /// Names shown at most; a repository can have thousands.
     const SHOWN: usize = 5;
 
+    /// The remote was not asked which ones it has.
+    pub(crate) fn unknown() -> Self {
+        Self(None)
+    }
+
     fn hint(&self) -> String {
-        match self.0.len() {
+        let Some(names) = &self.0 else {
+            return String::new();
+        };
+        match names.len() {
             0 => "; it has no commit yet".to_owned(),
             count => {
-                let shown = self
-                    .0
+                let shown = names
                     .iter()
                     .take(Self::SHOWN)
                     .map(|name| format!("`{name}`"));

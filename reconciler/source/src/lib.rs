@@ -7,6 +7,7 @@ mod error;
 mod hook;
 mod hosted;
 mod mirror;
+mod program;
 mod repository;
 mod restore;
 mod tree;

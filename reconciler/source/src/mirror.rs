@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{CommitId, Error, Repository, error::Branches};
+use crate::{CommitId, Error, Repository, error::Branches, program};
 
 /// How a branch moved between two looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +43,11 @@ pub struct Mirror {
 impl Mirror {
     /// Opens (or creates) the copy of `url` in `path`. Nothing is fetched yet.
     ///
-    /// `url` is a path, `file://` or `http://`.
+    /// `url` is a path, `file://`, `http://`, `https://` or ssh; the last two need git to be installed.
     ///
     /// # Errors
-    /// When the transport is not built in, or the copy cannot be created.
+    /// When the copy cannot be created.
     pub fn open(path: &Path, url: &str, branch: &str) -> Result<Self, Error> {
-        supported(url)?;
         let create = |source| Error::Create {
             path: path.to_owned(),
             source,
@@ -109,7 +108,7 @@ impl Mirror {
         let tip = self.last()?.ok_or_else(|| Error::NoBranch {
             branch: self.branch.clone(),
             url: self.url.clone(),
-            known: Branches::default(),
+            known: Branches::unknown(),
         })?;
         let movement = match before {
             None => Movement::First,
@@ -121,6 +120,14 @@ impl Mirror {
     }
 
     fn download(&self) -> Result<(), Error> {
+        if Transport::of(&self.url) == Transport::Program {
+            let refspec = format!("+refs/heads/{}:{}", self.branch, self.tracking());
+            let run = program::run(
+                self.repository.path(),
+                &["fetch", "--quiet", "--no-tags", "--", &self.url, &refspec],
+            );
+            return run.map_err(|failure| failure.fetching(&self.url, &self.branch));
+        }
         let guard = self.repository.lock();
         let failed = |source| Error::Fetch {
             url: self.url.clone(),
@@ -137,7 +144,7 @@ impl Mirror {
                 let names = heads
                     .iter()
                     .filter_map(|head| head.name().strip_prefix("refs/heads/"));
-                let known = Branches(names.map(str::to_owned).collect());
+                let known = Branches(Some(names.map(str::to_owned).collect()));
                 let branch = self.branch.clone();
                 return Err(Error::NoBranch {
                     branch,
@@ -170,6 +177,15 @@ impl Mirror {
         guard
             .reference(&outgoing, commit.oid(), true, "outgoing")
             .map_err(failed)?;
+        let refspec = format!("{outgoing}:refs/heads/{}", self.branch);
+        if Transport::of(&self.url) == Transport::Program {
+            drop(guard);
+            let run = program::run(
+                self.repository.path(),
+                &["push", "--quiet", "--", &self.url, &refspec],
+            );
+            return run.map_err(|failure| failure.pushing(&self.url, &self.branch));
+        }
         let mut refusal = None;
         let mut remote = guard.remote_anonymous(&self.url).map_err(failed)?;
         {
@@ -199,50 +215,49 @@ impl Mirror {
     }
 }
 
-/// Says early and exactly which transports are missing: libgit2's own message names no remedy.
-fn supported(url: &str) -> Result<(), Error> {
-    let missing = |scheme, remedy| {
-        Err(Error::Transport {
-            url: url.to_owned(),
-            scheme,
-            remedy,
-        })
-    };
-    if url.starts_with("https://") {
-        return missing(
-            "https",
-            "mirror it to a local path with `git clone --mirror` for now",
-        );
+/// How a remote is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    /// By libgit2: paths, `file://`, `http://`, `git://`.
+    Library,
+    /// By the installed git: `https://` and ssh. libgit2 would need OpenSSL and libssh2 for them, and the
+    /// installed git knows the user's keys, agents, credential helpers and proxies besides.
+    Program,
+}
+
+impl Transport {
+    fn of(url: &str) -> Self {
+        // `host:path` is git's short form of ssh, but `C:\repo` is a path.
+        let short = url.split_once(':').is_some_and(|(host, rest)| {
+            host.len() > 1
+                && !host.contains('/')
+                && !rest.starts_with("//")
+                && !Path::new(url).exists()
+        });
+        if short || url.starts_with("https://") || url.starts_with("ssh://") {
+            Self::Program
+        } else {
+            Self::Library
+        }
     }
-    // `host:path` is git's short form of ssh, but `C:\repo` is a path.
-    let short = url.split_once(':').is_some_and(|(host, rest)| {
-        host.len() > 1 && !host.contains('/') && !rest.starts_with("//") && !Path::new(url).exists()
-    });
-    if url.starts_with("ssh://") || short {
-        return missing(
-            "ssh",
-            "mirror it to a local path with `git clone --mirror` for now",
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::supported;
+    use super::Transport;
 
     #[test]
-    fn missing_transports_are_named_before_anything_is_tried() {
-        for (url, fine) in [
-            ("/srv/shop.git", true),
-            ("file:///srv/shop.git", true),
-            ("http://git.example.com/shop.git", true),
-            ("https://git.example.com/shop.git", false),
-            ("git@git.example.com:shop.git", false),
-            ("ssh://git@git.example.com/shop.git", false),
-            (r"C:\repos\shop", true),
+    fn the_installed_git_is_asked_only_where_the_library_cannot() {
+        for (url, by) in [
+            ("/srv/shop.git", Transport::Library),
+            ("file:///srv/shop.git", Transport::Library),
+            ("http://git.example.com/shop.git", Transport::Library),
+            ("https://git.example.com/shop.git", Transport::Program),
+            ("git@git.example.com:shop.git", Transport::Program),
+            ("ssh://git@git.example.com/shop.git", Transport::Program),
+            (r"C:\repos\shop", Transport::Library),
         ] {
-            assert_eq!(supported(url).is_ok(), fine, "{url}");
+            assert_eq!(Transport::of(url), by, "{url}");
         }
     }
 }

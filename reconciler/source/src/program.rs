@@ -1,0 +1,136 @@
+//! The installed git, for transports that the library does not speak. It never asks anybody anything.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Error, error::Branches};
+
+/// How long git may take before it is stopped; a first fetch of a large repository is slow.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Bytes of its messages that are kept; the end says why.
+const SAID_BYTES_MAX: usize = 2000;
+
+/// Why git did not do it.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It could not be run.
+    Run(io::Error),
+    /// It said no.
+    Said(String),
+}
+
+impl Failure {
+    pub(crate) fn fetching(self, url: &str, branch: &str) -> Error {
+        match self {
+            Self::Said(said) if said.contains("couldn't find remote ref") => Error::NoBranch {
+                branch: branch.to_owned(),
+                url: url.to_owned(),
+                known: Branches::unknown(),
+            },
+            failure => failure.into_error("fetch", url),
+        }
+    }
+
+    pub(crate) fn pushing(self, url: &str, branch: &str) -> Error {
+        match self {
+            Self::Said(reason) if reason.contains("rejected") => Error::Refused {
+                branch: branch.to_owned(),
+                url: url.to_owned(),
+                reason,
+            },
+            failure => failure.into_error("push to", url),
+        }
+    }
+
+    fn into_error(self, action: &'static str, url: &str) -> Error {
+        let url = url.to_owned();
+        match self {
+            Self::Run(source) => Error::NoGit { url, source },
+            Self::Said(said) => Error::Git { action, url, said },
+        }
+    }
+}
+
+/// Runs git in a repository. Without a terminal, a missing password or host key is an error, not a question.
+pub(crate) fn run(repository: &Path, args: &[&str]) -> Result<(), Failure> {
+    let mut child = Command::new("git")
+        .arg("--git-dir")
+        .arg(repository)
+        .args(args)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(Failure::Run)?;
+    let stderr = child.stderr.take();
+    let reader = thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(mut stderr) = stderr {
+            let _ = stderr.read_to_end(&mut said);
+        }
+        said
+    });
+    let deadline = Instant::now() + WAIT_MAX;
+    let status = loop {
+        match child.try_wait().map_err(Failure::Run)? {
+            Some(status) => break status,
+            None if Instant::now() >= deadline => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let seconds = WAIT_MAX.as_secs();
+                return Err(Failure::Said(format!("no answer within {seconds} s")));
+            }
+            None => thread::sleep(LOOK),
+        }
+    };
+    let said = reader.join().unwrap_or_default();
+    if status.success() {
+        return Ok(());
+    }
+    let start = said.len().saturating_sub(SAID_BYTES_MAX);
+    let said = String::from_utf8_lossy(&said[start..])
+        .trim()
+        .replace('\n', "; ");
+    Err(Failure::Said(if said.is_empty() {
+        status.to_string()
+    } else {
+        said
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_branch_is_told_from_other_failures() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (origin, copy) = (dir.path().join("origin"), dir.path().join("copy"));
+        git2::Repository::init_bare(&origin).expect("created");
+        git2::Repository::init_bare(&copy).expect("created");
+        let fetch = |url: &str| {
+            let refspec = "+refs/heads/main:refs/remotes/origin/main";
+            let failure = run(&copy, &["fetch", "--", url, refspec]).expect_err("nothing to fetch");
+            failure.fetching(url, "main")
+        };
+        let error = fetch(&origin.display().to_string());
+        assert!(matches!(error, Error::NoBranch { .. }), "{error}");
+        let error = fetch("/nowhere");
+        assert!(
+            matches!(&error, Error::Git { said, .. } if said.contains("/nowhere")),
+            "{error}"
+        );
+    }
+}
