@@ -1,4 +1,4 @@
-//! Runs a whole small cluster in memory with a real node, for trying things out with kubectl.
+//! Runs a whole small cluster with a real node, for trying things out with kubectl.
 //!
 //! `cargo run -p ordain-orchestrator-node --example cluster -- DIR [oci|process|fake]` writes
 //! `DIR/admin.kubeconfig`, serves a busybox image from a registry on loopback, prints both, and runs
@@ -14,7 +14,7 @@ use ordain_orchestrator_apiserver::{Config, Pki, Server};
 use ordain_orchestrator_node::images::build::ImageBuilder;
 use ordain_orchestrator_node::images::registry::Registry;
 use ordain_orchestrator_node::{NodeConfig, RuntimeChoice, SHIM_ARGUMENT, ServingTls, shim_main};
-use ordain_orchestrator_store::Memory;
+use ordain_orchestrator_store::Embedded;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ => RuntimeChoice::Auto,
     };
     let pki = Arc::new(Pki::open(&dir.join("pki"))?);
-    let mut config = Config::new(Arc::new(Memory::new()), pki.clone());
+    let mut config = Config::new(Arc::new(Embedded::open(&dir.join("store"))?), pki.clone());
     if runtime == RuntimeChoice::Process {
         config.service_cidr = "127.43.0.0/16".to_owned();
     }

@@ -70,18 +70,24 @@ impl OciRuntime {
         let network = |error| RuntimeError::Network(Box::new(error));
         let config = BridgeConfig { name: bridge_name.clone(), range };
         let bridge = Bridge::ensure(config).await.map_err(network)?;
+        let shims = Shims::open(data_dir.join("containers"), program, exits)?;
         let mut pool = Ipam::new(range);
         for sandbox in read_sandboxes(&folder) {
-            // After a reboot the folder is there but the namespaces are not.
             let pinned = sandbox.namespaces.as_ref().is_none_or(|place| {
                 host::mounts_below(place).iter().any(|point| point.ends_with("net"))
             });
             if pinned {
                 pool.reserve(sandbox.address);
-            } else {
-                host::unmount_below(&folder.join(&sandbox.pod.uid));
-                unpack::clear(&folder.join(&sandbox.pod.uid));
+                continue;
             }
+            // After a reboot the folder is there but the namespaces are not; a container that does
+            // live on without them has an address that nobody would find.
+            let uid = &sandbox.pod.uid;
+            for record in shims.containers().iter().filter(|record| record.pod.uid == *uid) {
+                shims.stop(&record.id, StopSignal::Kill)?;
+            }
+            host::unmount_below(&folder.join(uid));
+            unpack::clear(&folder.join(uid));
         }
         let known: Vec<_> =
             read_sandboxes(&folder).into_iter().filter_map(|sandbox| sandbox.host_interface).collect();
@@ -91,7 +97,6 @@ impl OciRuntime {
             }
         }
         let gateway = bridge.gateway();
-        let shims = Shims::open(data_dir.join("containers"), program, exits)?;
         Ok(Self {
             shims,
             store,

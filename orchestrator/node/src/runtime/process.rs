@@ -251,20 +251,28 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
 /// Rewrites paths of volumes, and of the image's files, in arguments and environment values to
 /// where they really are: without mounts a program finds its files in no other way.
 fn translate(spec: &mut ContainerSpec, root: &Path) {
-    let mut mounts = spec.mounts.clone();
-    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.destination.len()));
-    let volumes = |text: &str| {
-        for mount in &mounts {
-            if let Some(found) = replace_path(text, &mount.destination, &mount.source) {
-                return found;
-            }
+    let mounts = mounted(spec);
+    translate_words(&mut spec.args, &mounts, root);
+    for (name, value) in &mut spec.env {
+        if name != "PATH" {
+            *value = replace_paths(value, &mounts);
         }
-        text.to_owned()
-    };
-    for (index, word) in spec.args.iter_mut().enumerate() {
-        let mounted = volumes(word);
-        if mounted != *word {
-            *word = mounted;
+    }
+}
+
+/// Returns the paths of volumes with where they are, longest first.
+fn mounted(spec: &ContainerSpec) -> Vec<(String, PathBuf)> {
+    let pair = |mount: &super::Mount| (mount.destination.clone(), mount.source.clone());
+    let mut mounts: Vec<_> = spec.mounts.iter().map(pair).collect();
+    mounts.sort_by_key(|(destination, _)| std::cmp::Reverse(destination.len()));
+    mounts
+}
+
+fn translate_words(words: &mut [String], mounts: &[(String, PathBuf)], root: &Path) {
+    for (index, word) in words.iter_mut().enumerate() {
+        let changed = replace_paths(word, mounts);
+        if changed != *word {
+            *word = changed;
             continue;
         }
         // The program itself is looked up in the image anyway.
@@ -275,47 +283,51 @@ fn translate(spec: &mut ContainerSpec, root: &Path) {
             }
         }
     }
-    for (name, value) in &mut spec.env {
-        if name != "PATH" {
-            *value = volumes(value);
-        }
-    }
 }
 
-/// Replaces a path in a text where it stands as a whole path or as the start of one.
-fn replace_path(text: &str, from: &str, to: &Path) -> Option<String> {
-    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+/// Replaces paths in a text where they stand as whole paths or as the start of one. `mounts` has
+/// the longest first; what was replaced is not looked at again.
+fn replace_paths(text: &str, mounts: &[(String, PathBuf)]) -> String {
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let mut out = String::new();
     let mut rest = text;
-    let mut found = false;
-    while let Some(at) = rest.find(from) {
-        let before = rest[..at].chars().next_back().or_else(|| out.chars().next_back());
-        let after = rest[at + from.len()..].chars().next();
-        out.push_str(&rest[..at]);
-        let whole = !before.is_some_and(|c| part_of_name(c) || c == '/')
-            && !after.is_some_and(part_of_name);
-        if whole {
-            out.push_str(&to.to_string_lossy());
-            found = true;
-        } else {
-            out.push_str(from);
+    let mut before = None;
+    while let Some(first) = rest.chars().next() {
+        let fits = |(from, _): &&(String, PathBuf)| {
+            let after = rest.strip_prefix(from.as_str());
+            let after = after.map(|after| after.chars().next());
+            after.is_some_and(|next| next == Some('/') || !next.is_some_and(part_of_name))
+        };
+        let starts = !before.is_some_and(part_of_name);
+        match mounts.iter().find(fits).filter(|_| starts && first == '/') {
+            Some((from, to)) => {
+                out.push_str(&to.to_string_lossy());
+                before = from.chars().next_back();
+                rest = &rest[from.len()..];
+            }
+            None => {
+                out.push(first);
+                before = Some(first);
+                rest = &rest[first.len_utf8()..];
+            }
         }
-        rest = &rest[at + from.len()..];
     }
-    out.push_str(rest);
-    found.then_some(out)
+    out
 }
 
-/// Returns where the program of an exec is: looked up as the container's own was.
-pub(crate) fn find_again(
-    _main: &Path,
+/// Returns where the program of an exec is, looked up as the container's own was, and the words to
+/// run it with.
+pub(crate) fn prepare_exec(
     spec: &ContainerSpec,
     request: &ExecRequest,
-) -> Result<PathBuf, String> {
+) -> Result<(PathBuf, Vec<String>), String> {
     let command = request.command.first().ok_or("no command was given")?;
     let root = spec.env.iter().rev().find(|(name, _)| name == "ORDAIN_ROOT");
     let root = root.map(|(_, root)| PathBuf::from(root)).unwrap_or_default();
-    find_program(&root, command, &spec.cwd, path_of(&spec.env)).ok_or_else(|| not_found(command))
+    let mut words = request.command.clone();
+    translate_words(&mut words, &mounted(spec), &root);
+    let found = find_program(&root, command, &spec.cwd, path_of(&spec.env));
+    Ok((found.ok_or_else(|| not_found(command))?, words))
 }
 
 /// The words of runc, which scripts and people look for.
@@ -380,16 +392,17 @@ mod tests {
 
     #[test]
     fn volume_paths_are_translated_as_whole_paths() {
+        let mounts = [("/etc/shop", "/vol"), ("/work", "/work/vol")];
+        let mounts = mounts.map(|(from, to)| (from.to_owned(), PathBuf::from(to)));
         for (text, expect) in [
-            ("/etc/shop", Some("/vol")),
-            ("--config=/etc/shop/a.toml", Some("--config=/vol/a.toml")),
-            ("cat /etc/shop/a; ls /etc/shop", Some("cat /vol/a; ls /vol")),
-            ("/etc/shopping", None),
-            ("/x/etc/shop", None),
-            ("/etc", None),
+            ("/etc/shop", "/vol"),
+            ("--config=/etc/shop/a.toml", "--config=/vol/a.toml"),
+            ("cat /etc/shop/a; ls /work/é", "cat /vol/a; ls /work/vol/é"),
+            ("/etc/shopping", "/etc/shopping"),
+            ("/x/etc/shop", "/x/etc/shop"),
+            ("/etc", "/etc"),
         ] {
-            let found = replace_path(text, "/etc/shop", Path::new("/vol"));
-            assert_eq!(found.as_deref(), expect, "{text}");
+            assert_eq!(replace_paths(text, &mounts), expect, "{text}");
         }
     }
 }

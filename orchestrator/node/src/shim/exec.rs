@@ -46,9 +46,11 @@ fn run(folder: &Path, path: &Path) -> ShimResult<i32> {
         serde_json::from_slice(&text).map_err(said("failed to read the request"))?;
     let (pid, terminal) = match &task.how {
         How::Oci { .. } => tenant(folder, path, &task, &request)?,
-        How::Process { program, cwd, user } => {
-            let found = crate::runtime::process::find_again(program, &task.container, &request);
-            process(&task, &request, &found?, cwd, *user)?
+        How::Process { cwd, user, .. } => {
+            let (program, words) =
+                crate::runtime::process::prepare_exec(&task.container, &request)?;
+            let request = ExecRequest { command: words, ..request.clone() };
+            process(&task, &request, &program, cwd, *user)?
         }
     };
     let Some(mut terminal) = terminal else { return Ok(wait(pid).0) };
