@@ -280,7 +280,6 @@ async fn objects_are_created_changed_pruned_and_otherwise_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the bundled API server does not establish definitions yet"]
 async fn a_definition_and_its_objects_come_in_one_commit() {
     let world = World::start().await;
     let definition = json!({
