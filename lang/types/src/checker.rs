@@ -305,7 +305,8 @@ impl Scope {
         slot
     }
 
-    fn fresh(&mut self) -> Slot {
+    /// A slot of the innermost frame without a name.
+    pub(crate) fn fresh(&mut self) -> Slot {
         let frame = self.frames.last_mut().expect("a scope has a frame");
         let slot = Slot(frame.next);
         frame.next += 1;

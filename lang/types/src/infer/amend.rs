@@ -9,8 +9,8 @@ use super::record::Op;
 use super::{Pm, Rule, Want};
 use crate::checker::{Checker, Scope};
 use crate::hir::{Amend, AmendKind, AmendOp, ExprId, ExprKind, For, Step};
-use crate::relate::{Fit, Misfit};
-use crate::ty::{ListTy, Origin, RecordId, Ty, TyKind};
+use crate::relate::Misfit;
+use crate::ty::{ListTy, Ty, TyKind};
 
 /// Where a path leads.
 pub(crate) struct Place {
@@ -122,15 +122,34 @@ impl<'a> Checker<'a> {
                 }
                 Pm::Spread(e) => {
                     let id = self.infer(sc, e);
-                    let ok = self.hir.ty(id) == Ty::ERROR
-                        || !matches!(self.fit(self.hir.ty(id), ty), Fit::No(_))
-                        || self
-                            .types
-                            .as_record(ty)
-                            .is_some_and(|r| self.spreads_into(self.hir.ty(id), r));
-                    if !ok {
-                        self.mismatch(id, Want { ty, rule }, Misfit::Type);
+                    let from = self.hir.ty(id);
+                    if let Some(record) = self.types.as_record(ty)
+                        && self.is_part_of(from, record)
+                    {
+                        // Some fields of the record, by name.
+                        let (slot, parts) = self.spread_parts(sc, id, record);
+                        let span = e.span;
+                        let kind = AmendKind::Let(slot, id);
+                        ops.push(AmendOp {
+                            path: Box::default(),
+                            span,
+                            kind,
+                        });
+                        ops.extend(parts.into_iter().map(|(at, value)| AmendOp {
+                            path: Box::new([Step::Field(record, at)]),
+                            span,
+                            kind: AmendKind::Set(value),
+                        }));
+                        continue;
                     }
+                    let id = match self.kind(ty) {
+                        TyKind::Map(..) if matches!(self.kind(from), TyKind::Optional(_)) => {
+                            // Absent changes nothing.
+                            let optional = self.types.optional(ty);
+                            self.coerce(id, Want { ty: optional, rule })
+                        }
+                        _ => self.coerce(id, Want { ty, rule }),
+                    };
                     ops.push(AmendOp {
                         path: Box::default(),
                         span: e.span,
@@ -182,14 +201,6 @@ impl<'a> Checker<'a> {
             }
         }
         ops
-    }
-
-    fn spreads_into(&self, from: Ty, to: RecordId) -> bool {
-        let Some(from) = self.types.as_record(from).map(|r| self.types.record(r)) else {
-            return false;
-        };
-        let to = self.types.record(to);
-        from.origin == Origin::Anonymous && from.fields.iter().all(|f| to.field(f.name).is_some())
     }
 
     /// Checks what stands behind a path that leads nowhere: its own mistakes are told too.

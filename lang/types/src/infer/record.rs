@@ -10,8 +10,8 @@ use super::{Rule, Want};
 use crate::checker::{Checker, Scope};
 use crate::constant::Constant;
 use crate::graph::Node;
-use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem};
-use crate::relate::{Fit, Misfit};
+use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem, Slot};
+use crate::relate::Misfit;
 use crate::ty::{Origin, RecordId, Ty, TyKind};
 
 /// A member of braces, taken out of the syntax tree so that paths can be shortened step by step.
@@ -246,11 +246,22 @@ impl<'a> Checker<'a> {
                 Pm::Spread(e) => {
                     let ty = self.types.intern(TyKind::Record(id));
                     let value = self.infer(sc, e);
-                    let value = match self.fit(self.hir.ty(value), ty) {
-                        // Some fields of the record, from a record without a name.
-                        Fit::No(_) if self.is_part_of(self.hir.ty(value), id) => value,
-                        _ => self.coerce(value, Want::new(ty)),
-                    };
+                    if self.is_part_of(self.hir.ty(value), id) {
+                        // Some fields of the record, by name.
+                        let (slot, parts) = self.spread_parts(sc, value, id);
+                        build.items.push(RecordItem::Let(slot, value));
+                        for (field, value) in parts {
+                            if !build.set.contains(&field) {
+                                build.set.push(field);
+                            }
+                            let (span, init) = (e.span, Init::Set(value));
+                            build
+                                .items
+                                .push(RecordItem::Field(FieldInit { field, span, init }));
+                        }
+                        continue;
+                    }
+                    let value = self.coerce(value, Want::new(ty));
                     build.unsure = true;
                     build.items.push(RecordItem::Spread(value));
                 }
@@ -302,19 +313,56 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether an anonymous record's fields are all fields of the record.
-    fn is_part_of(&self, ty: Ty, id: RecordId) -> bool {
-        let Some(from) = self.types.as_record(ty).map(|r| self.types.record(r)) else {
+    /// Whether a value is an anonymous record whose fields are all fields of the record.
+    pub(super) fn is_part_of(&self, ty: Ty, id: RecordId) -> bool {
+        let TyKind::Record(from) = self.kind(ty) else {
             return false;
         };
-        let to = self.types.record(id);
-        from.origin == Origin::Anonymous
-            && from.fields.iter().all(|f| {
-                let at = to.field(f.name);
-                at.is_some_and(|at| {
-                    !matches!(self.fit(f.ty, to.fields[at as usize].ty), Fit::No(_))
-                })
+        let (from, to) = (self.types.record(*from), self.types.record(id));
+        from.origin == Origin::Anonymous && from.fields.iter().all(|f| to.field(f.name).is_some())
+    }
+
+    /// The fields of an anonymous record as fields of another: a slot for the record, and each field's position and value.
+    pub(super) fn spread_parts(
+        &mut self,
+        sc: &mut Scope,
+        value: ExprId,
+        to: RecordId,
+    ) -> (Slot, Vec<(u32, ExprId)>) {
+        let slot = sc.fresh();
+        let (ty, span) = (self.hir.ty(value), self.hir.span(value));
+        let fields: Vec<(Name, Ty)> = self
+            .types
+            .as_record(ty)
+            .map(|from| {
+                self.types
+                    .record(from)
+                    .fields
+                    .iter()
+                    .map(|f| (f.name, f.ty))
+                    .collect()
             })
+            .unwrap_or_default();
+        let mut parts = Vec::with_capacity(fields.len());
+        for (from, (name, field_ty)) in fields.into_iter().enumerate() {
+            let Some(at) = self.types.record(to).field(name) else {
+                continue;
+            };
+            let local = self.add(ExprKind::Local(slot), ty, span);
+            let part = self.add(ExprKind::Field(local, from as u32), field_ty, span);
+            let wanted = self.types.record(to).fields[at as usize].ty;
+            parts.push((
+                at,
+                self.coerce(
+                    part,
+                    Want {
+                        ty: wanted,
+                        rule: Rule::Field(to, at),
+                    },
+                ),
+            ));
+        }
+        (slot, parts)
     }
 
     fn branch(
