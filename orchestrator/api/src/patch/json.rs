@@ -26,7 +26,7 @@ pub fn json_patch(document: &mut Value, patch: &Value) -> Result<(), PatchError>
     let Patch(operations) = serde_json::from_value(patch.clone())
         .map_err(|error| PatchError::Malformed(format!("error decoding patch: {error}")))?;
     let mut copied = 0;
-    for operation in operations {
+    for (place, operation) in operations.into_iter().enumerate() {
         if let PatchOperation::Copy(copy) = &operation {
             let source = document.pointer(copy.from.as_str());
             copied += source.map_or(0, |value| value.to_string().len());
@@ -36,8 +36,11 @@ pub fn json_patch(document: &mut Value, patch: &Value) -> Result<(), PatchError>
                 )));
             }
         }
-        json_patch::patch(document, std::slice::from_ref(&operation))
-            .map_err(|error| PatchError::DoesNotFit(error.to_string()))?;
+        json_patch::patch(document, std::slice::from_ref(&operation)).map_err(|error| {
+            // Each operation is a patch of its own, so the crate's number is always 0.
+            let (path, why) = (error.path, error.kind);
+            PatchError::DoesNotFit(format!("operation {place} failed at {path}: {why}"))
+        })?;
     }
     Ok(())
 }
@@ -69,8 +72,14 @@ mod tests {
         let error = |patch: Value| json_patch(&mut json!({"a": 1}), &patch).expect_err("refused");
         let test = json!([{"op": "test", "path": "/a", "value": 2}]);
         assert!(matches!(error(test), PatchError::DoesNotFit(_)));
-        let missing = json!([{"op": "replace", "path": "/b", "value": 2}]);
-        assert!(matches!(error(missing), PatchError::DoesNotFit(_)));
+        let missing = json!([
+            {"op": "test", "path": "/a", "value": 1},
+            {"op": "replace", "path": "/b", "value": 2},
+        ]);
+        assert_eq!(
+            error(missing).to_string(),
+            "operation 1 failed at /b: path is invalid"
+        );
         assert!(matches!(error(json!({"a": 1})), PatchError::Malformed(_)));
         assert!(matches!(
             error(json!([{"op": "no", "path": ""}])),
