@@ -160,6 +160,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) graph: Graph,
     /// The Kubernetes objects around what is being checked, outermost first.
     pub(crate) objects: Vec<String>,
+    /// The environment that is being checked.
+    pub(crate) env: Option<String>,
     /// Types in use which were reported missing, so that each is told once per place.
     pub(crate) reported: HashSet<(Span, &'static str)>,
     /// How many items are being checked on behalf of one another.
@@ -198,6 +200,7 @@ impl<'a> Checker<'a> {
             pending: Vec::new(),
             graph: Graph::default(),
             objects: Vec::new(),
+            env: None,
             reported: HashSet::new(),
             depth: 0,
             aliases: 0,
@@ -211,6 +214,9 @@ impl<'a> Checker<'a> {
     pub(crate) fn report(&mut self, mut diagnostic: Diagnostic) {
         if diagnostic.object.is_none() {
             diagnostic.object = self.objects.last().cloned();
+        }
+        if diagnostic.env.is_none() {
+            diagnostic.env = self.env.clone();
         }
         if let Some(span) = diagnostic.span()
             && diagnostic.code != "E0204"

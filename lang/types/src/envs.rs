@@ -118,8 +118,10 @@ impl<'a> Checker<'a> {
                 .iter()
                 .map(|base| touched[base.index()].finals.clone())
                 .collect();
+            self.env = Some(decl.name.name.to_string());
             self.env_body(&mut sc, &decl.body, Some(&mut env), &mut touch);
             self.leave(&mut sc, 0);
+            self.env = None;
             env.slots = sc.slots();
             touched[at] = touch;
             made[at] = Some(env);

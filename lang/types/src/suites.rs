@@ -30,7 +30,9 @@ impl<'a> Checker<'a> {
                             known
                         });
                         let mut steps = Vec::new();
+                        self.env = test.env.map(|name| name.name.to_string());
                         self.test_steps(&mut sc, &test.body, &mut steps);
+                        self.env = None;
                         self.leave(&mut sc, 0);
                         tests.push(Test {
                             name: Arc::from(&*test.name),

@@ -37,7 +37,7 @@ impl<'a> Checker<'a> {
             return match self.kind(ty).clone() {
                 TyKind::Record(id) => self.construct_record(sc, id, &members, span, base.span),
                 TyKind::Error => {
-                    self.construct_any(sc, &members, body.span);
+                    self.look_inside(sc, &Op::Amend(body));
                     self.error
                 }
                 _ => self.construct(sc, Want::new(ty), &members, body.span),
@@ -49,6 +49,7 @@ impl<'a> Checker<'a> {
         let ty = self.types.without_optional(base_ty);
         match self.kind(ty).clone() {
             TyKind::Error => {
+                self.look_inside(sc, &Op::Amend(body));
                 return self.error;
             }
             TyKind::Record(_) | TyKind::Map(..) | TyKind::Any | TyKind::Object => {}
@@ -203,10 +204,20 @@ impl<'a> Checker<'a> {
         ops
     }
 
-    /// Checks what stands behind a path that leads nowhere: its own mistakes are told too.
-    fn look_inside(&mut self, sc: &mut Scope, op: &Op<'a>) {
-        if let Op::Set(e) | Op::Append(e) = op {
-            self.check(sc, e, Want::new(Ty::ERROR));
+    /// Checks what stands behind a name that is not known: its own mistakes are told too.
+    pub(super) fn look_inside(&mut self, sc: &mut Scope, op: &Op<'a>) {
+        match op {
+            Op::Set(e) | Op::Append(e) => {
+                self.check(sc, e, Want::new(Ty::ERROR));
+            }
+            Op::Amend(record) => {
+                for member in self.members(&record.members) {
+                    if let Pm::Field { op, .. } = member {
+                        self.look_inside(sc, &op);
+                    }
+                }
+            }
+            Op::Declare => {}
         }
     }
 

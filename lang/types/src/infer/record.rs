@@ -405,6 +405,11 @@ impl<'a> Checker<'a> {
                 return;
             }
             build.typos.extend(self.unknown_field(id, name, span));
+            for member in same {
+                if let Pm::Field { op, .. } = member {
+                    self.look_inside(sc, op);
+                }
+            }
             return;
         };
         let field = &self.types.record(id).fields[at as usize];

@@ -202,6 +202,7 @@ pub(crate) fn check_section(section: &Section) -> Result<(), String> {
                             .as_deref()
                             .is_some_and(|h| h.contains(&wanted)),
                         "note" => diagnostic.notes.iter().any(|n| n.contains(&wanted)),
+                        "env" => diagnostic.env.as_deref() == Some(wanted.as_str()),
                         "object" => diagnostic.object.as_deref() == Some(wanted.as_str()),
                         "rule" => diagnostic.labels.iter().skip(1).any(|l| {
                             let place = run.sources.place(l.span);
