@@ -211,7 +211,17 @@ impl Informers {
         }
     }
 
-    /// Returns the client that the informers use.
+    /// Returns the same informers for a component that writes as somebody else. Whoever asks for a
+    /// kind first starts its watch.
+    #[must_use]
+    pub fn acting_as(&self, client: Client) -> Informers {
+        Informers {
+            client,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the client of the component.
     pub fn client(&self) -> &Client {
         &self.client
     }

@@ -7,19 +7,21 @@ use k8s_openapi::{
     },
     jiff::Timestamp,
 };
+use kube::{Api, Client, api::ListParams};
 use ordain_orchestrator_client::{
-    Change, Failure, Informer, Informers, Key, Next, WorkConfig, controller_of, object_reference,
-    queue, run_controller,
+    Change, During, Failure, Informer, Informers, Key, Next, WorkConfig, controller_of,
+    object_reference, queue, run_controller,
 };
 use serde_json::json;
 
-use super::step;
+use super::{revision::has_template, step};
 use crate::{Action, action::Target, executor::Executor, pods::matcher};
 
 struct Controller {
     deployments: Informer<Deployment>,
     sets: Informer<ReplicaSet>,
     pods: Informer<Pod>,
+    client: Client,
     executor: Executor,
 }
 
@@ -30,6 +32,7 @@ pub(crate) async fn run(informers: Informers) {
         deployments: informers.of(),
         sets: informers.of(),
         pods: informers.of(),
+        client: informers.client().clone(),
         executor: Executor::new(informers.client().clone(), "deployment-controller"),
     };
     controller.deployments.ready().await;
@@ -104,7 +107,7 @@ impl Controller {
         let reference = object_reference(&*deployment);
         let done = match self.executor.run(&reference, actions).await {
             Err(failure) if failure.is_already_exists() => {
-                self.note_collision(&deployment).await?;
+                self.settle_name(&deployment).await?;
                 return Err(failure);
             }
             done => done?,
@@ -118,8 +121,26 @@ impl Controller {
         Ok(done.next)
     }
 
-    /// The name of the ReplicaSet is taken by one with another template: the next name is tried.
-    async fn note_collision(&self, deployment: &Deployment) -> Result<(), Failure> {
+    /// The name of the ReplicaSet is taken. If it was this controller that made it, and only the
+    /// answer was lost, the watch will bring it; otherwise another template has the same hash, and
+    /// the next name is tried.
+    async fn settle_name(&self, deployment: &Deployment) -> Result<(), Failure> {
+        let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
+        let api = Api::<ReplicaSet>::namespaced(self.client.clone(), namespace);
+        let sets = api
+            .list(&ListParams::default())
+            .await
+            .during(|| format!("list the replica sets of namespace {namespace}"))?;
+        let template = deployment.spec.as_ref().map(|spec| &spec.template);
+        let mine = sets.items.iter().find(|set| {
+            let owner = controller_of(&set.metadata).map(|owner| owner.uid.as_str());
+            owner == deployment.metadata.uid.as_deref()
+                && template.is_some_and(|template| has_template(set, template))
+        });
+        if let Some(set) = mine {
+            self.sets.caught_up(&set.metadata).await;
+            return Ok(());
+        }
         let before = deployment
             .status
             .as_ref()

@@ -1,6 +1,7 @@
 //! The controllers and the scheduler against our API server, in one process and without a disk.
 //! The node's agent is played by a task that makes every bound pod run.
 
+mod faults;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use k8s_openapi::api::{
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::{Value, json};
 
+use faults::Faulty;
 use world::World;
 
 fn web(replicas: i32, image: &str) -> Deployment {
@@ -445,4 +447,52 @@ async fn a_namespace_begins_with_an_account_and_ends_empty() {
             .is_empty()
     );
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cluster_arrives_although_requests_fail_and_answers_are_lost() {
+    for seed in [1, 2, 3] {
+        let world =
+            World::start_with(|service| kube::Client::new(Faulty::new(service, seed), "default"))
+                .await;
+        let deployments = world.api::<Deployment>();
+        deployments
+            .create(&PostParams::default(), &web(4, "web:1"))
+            .await
+            .unwrap();
+        rolled_out(&world, 4).await;
+        let none = PatchParams::default();
+        deployments
+            .patch("web", &none, &image_patch("web:2"))
+            .await
+            .unwrap();
+        rolled_out(&world, 4).await;
+        world
+            .eventually("no pod is left over", async || {
+                count_pods(&world).await == 4
+            })
+            .await;
+        let sets = world
+            .api::<ReplicaSet>()
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items;
+        assert_eq!(sets.len(), 2, "one per template, seed {seed}");
+        deployments
+            .delete("web", &DeleteParams::background())
+            .await
+            .unwrap();
+        world
+            .eventually("everything it owned is gone", async || {
+                let sets = world
+                    .api::<ReplicaSet>()
+                    .list(&ListParams::default())
+                    .await
+                    .unwrap();
+                sets.items.is_empty() && count_pods(&world).await == 0
+            })
+            .await;
+        world.stop().await;
+    }
 }

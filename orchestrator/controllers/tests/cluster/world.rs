@@ -11,7 +11,7 @@ use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use ordain_orchestrator_apiserver::{Config, Pki, Running, Server, User};
+use ordain_orchestrator_apiserver::{Config, InProcess, Pki, Running, Server, User};
 use ordain_orchestrator_client::{Change, Informers};
 use ordain_orchestrator_store::Memory;
 use serde_json::json;
@@ -31,6 +31,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> World {
+        World::start_with(|service| Client::new(service, "default")).await
+    }
+
+    /// Starts a cluster whose components reach the API server through what `connect` makes.
+    pub(crate) async fn start_with(connect: impl Fn(InProcess) -> Client) -> World {
         let dir = tempfile::tempdir().unwrap();
         let pki = Arc::new(Pki::open(dir.path()).unwrap());
         let server = Server::start(Config::new(Arc::new(Memory::new()), pki))
@@ -50,13 +55,15 @@ impl World {
             .unwrap();
 
         let shutdown = CancellationToken::new();
-        let informers = Informers::new(client.clone(), shutdown.clone());
+        let theirs = connect(server.in_process(User::admin()));
+        let informers = Informers::new(theirs, shutdown.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(ordain_orchestrator_controllers::run_shared(
             informers.clone(),
         ));
         tasks.spawn(ordain_orchestrator_scheduler::run_shared(informers.clone()));
-        tasks.spawn(play_agent(informers));
+        // The agent is no part of what is tested: its own requests never fail.
+        tasks.spawn(play_agent(Informers::new(client.clone(), shutdown.clone())));
         World {
             client,
             server,
