@@ -167,10 +167,9 @@ fn draft(
             let same = find(&result.apps, wanted).is_some_and(|found| same_objects(found, &app));
             let others = now.as_deref().is_none_or(|now| {
                 let unchanged = |other: &App| {
-                    let env = (other.env == wanted.env && other.name == wanted.name)
+                    (other.env == wanted.env && other.name == wanted.name)
                         || find(&result.apps, &reference(other))
-                            .is_some_and(|now| same_objects(now, other));
-                    env
+                            .is_some_and(|now| same_objects(now, other))
                 };
                 now.apps.len() == result.apps.len() && now.apps.iter().all(unchanged)
             });

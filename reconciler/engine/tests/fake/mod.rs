@@ -43,9 +43,9 @@ struct Place {
 impl Place {
     fn parse(path: &str) -> Option<Self> {
         let mut parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
-        let api_version = match parts.first()? {
-            &"api" => parts.drain(..2).nth(1)?.to_owned(),
-            &"apis" if parts.len() >= 3 => {
+        let api_version = match *parts.first()? {
+            "api" => parts.drain(..2).nth(1)?.to_owned(),
+            "apis" if parts.len() >= 3 => {
                 let mut head = parts.drain(..3);
                 format!("{}/{}", head.nth(1)?, head.next()?)
             }
