@@ -42,7 +42,10 @@ pub fn run_tests(program: &Program) -> Vec<Tested> {
                 .collect()
         };
         match thread.spawn_scoped(scope, run) {
-            Ok(running) => running.join().unwrap_or_default(),
+            Ok(running) => match running.join() {
+                Ok(tested) => tested,
+                Err(panic) => std::panic::resume_unwind(panic),
+            },
             Err(_) => Vec::new(),
         }
     })

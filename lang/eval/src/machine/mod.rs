@@ -23,12 +23,13 @@ mod show;
 mod strings;
 mod suites;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::Program;
 use ordain_lang_types::hir::{Amend, AmendOp, Body, ExprId, ExprKind};
-use ordain_lang_types::program::{AppId, EnvId, LetId};
+use ordain_lang_types::program::{AppId, EnvId, EnvOp, LetId};
 use ordain_lang_types::ty::{Origin, RecordDef, RecordId, Ty};
 
 use crate::heap::{Cell, Entry, Heap, Item};
@@ -84,6 +85,8 @@ pub(crate) struct Machine<'p> {
     /// The object that is being looked at, for diagnostics.
     pub(crate) object: Option<String>,
     stack: Vec<Value>,
+    /// What the environments of the chain change, by app, from the base on.
+    changes: HashMap<AppId, Vec<(EnvId, &'p EnvOp)>>,
     lets: Vec<Once<Value>>,
     apps: Vec<Once<RecId>>,
     infos: Vec<Option<Rc<Info>>>,
@@ -115,9 +118,17 @@ pub(crate) struct Machine<'p> {
 
 impl<'p> Machine<'p> {
     pub(crate) fn new(program: &'p Program, env: Option<EnvId>) -> Self {
+        let mut changes: HashMap<AppId, Vec<_>> = HashMap::new();
+        let chain = env.map_or(&[][..], |env| &program.envs[env.index()].chain);
+        for env in chain {
+            for op in &program.envs[env.index()].ops {
+                changes.entry(op.app).or_default().push((*env, op));
+            }
+        }
         Self {
             program,
             env,
+            changes,
             heap: Heap::new(),
             diagnostics: Vec::new(),
             object: None,
@@ -298,20 +309,19 @@ impl<'p> Machine<'p> {
         let program = self.program;
         let app = &program.apps[id.index()];
         let mut value = Value::Rec(self.new_record(app.record, app.span));
-        let chain = self
-            .env
-            .map_or(&[][..], |env| &program.envs[env.index()].chain);
-        for env_id in chain {
-            let env = &program.envs[env_id.index()];
-            let layer = provenance::env_layer(*env_id);
-            for op in env.ops.iter().filter(|op| op.app == id) {
-                value = self.in_frame(env.slots, layer, |m, cx| {
-                    m.amend(value, &op.amend, Ty::ERROR, cx)
-                })?;
+        let mut failed = false;
+        for (env, op) in self.changes.get(&id).cloned().unwrap_or_default() {
+            let slots = program.envs[env.index()].slots;
+            let changed = self.in_frame(slots, provenance::env_layer(env), |m, cx| {
+                m.amend(value, &op.amend, Ty::ERROR, cx)
+            });
+            match changed {
+                Ok(changed) => value = changed,
+                Err(Reported) => failed = true,
             }
         }
         match value {
-            Value::Rec(rec) => Ok(rec),
+            Value::Rec(rec) if !failed => Ok(rec),
             _ => Err(Reported),
         }
     }
