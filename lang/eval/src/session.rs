@@ -183,21 +183,23 @@ pub fn evaluate<'p, R: Send>(
         true => options.threads.clamp(1, units.len().max(1)),
         false => 1,
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
+    let started = std::thread::scope(|scope| {
+        let start = |_| {
             // Evaluation recurses with the program's nesting, so it brings its own stack.
             let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
-            if thread.spawn_scoped(scope, work).is_err() {
-                // No thread to be had: the others do the work, or else nobody does.
-                break;
-            }
-        }
+            thread.spawn_scoped(scope, work).is_ok()
+        };
+        (0..threads).map(start).filter(|started| *started).count()
     });
     let mut done = done
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|one| one.unit);
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    if started == 0 {
+        // Nothing evaluated must never look like nothing wanted.
+        diagnostics.push(no_thread());
+    }
     let denied = denied
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -220,6 +222,12 @@ pub fn evaluate<'p, R: Send>(
         apps: done.into_iter().map(|one| one.result).collect(),
         diagnostics,
     }
+}
+
+/// The system gave no thread to evaluate on.
+pub(crate) fn no_thread() -> Diagnostic {
+    Diagnostic::error("E0505", "the system gives no thread to evaluate on")
+        .help("raise the limit on processes or memory of this user")
 }
 
 /// The apps, and the files that export objects without having an app.

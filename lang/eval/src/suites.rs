@@ -6,7 +6,7 @@ use ordain_lang_types::program::{Test, TestStep};
 
 use crate::limits;
 use crate::machine::Machine;
-use crate::session::app_objects;
+use crate::session::{app_objects, no_thread};
 
 /// What became of a test.
 #[derive(Clone, Debug)]
@@ -46,9 +46,19 @@ pub fn run_tests(program: &Program) -> Vec<Tested> {
                 Ok(tested) => tested,
                 Err(panic) => std::panic::resume_unwind(panic),
             },
-            Err(_) => Vec::new(),
+            Err(_) => program.tests.iter().map(not_run).collect(),
         }
     })
+}
+
+fn not_run(test: &Test) -> Tested {
+    let failures = vec![no_thread()];
+    Tested {
+        name: test.name.to_string(),
+        span: test.span,
+        failures,
+        snapshots: Vec::new(),
+    }
 }
 
 fn one(program: &Program, test: &Test) -> Tested {
