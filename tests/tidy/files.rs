@@ -77,10 +77,18 @@ fn nothing_is_left_over() {
 
 #[test]
 fn no_path_of_one_machine_is_committed() {
-    let word = ["/wo", "rk/"].concat();
+    // Written in two halves, so that this file does not find itself.
+    let places = [
+        ["/wo", "rk/main"],
+        ["/wo", "rk/w-"],
+        ["/wo", "rk/shared"],
+        ["/ro", "ot/"],
+        ["/ho", "me/"],
+    ]
+    .map(|p| p.concat());
     let found = lines_with(
         &[".rs", ".ord", ".toml", ".md", ".sh", ".yaml", ".snap"],
-        |_, line| line.contains(&word),
+        |_, line| places.iter().any(|p| line.contains(p)),
     );
     none("name places relative to the checkout:", &found);
 }
