@@ -178,7 +178,8 @@ impl Lexer<'_> {
                         .get(at)
                         .is_some_and(|next| is_block || !matches!(next, b'\n' | b'\r'))
                     {
-                        at += 1;
+                        // The brace of `\u{e4}` belongs to the escape.
+                        at += 1 + usize::from(source[at..].starts_with(b"u{"));
                     }
                 }
                 b'{' => {
