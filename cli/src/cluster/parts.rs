@@ -5,6 +5,7 @@ use super::ranges::Ranges;
 use super::{Endpoints, Options, ProjectCompiler, RuntimeArg};
 use miette::{Context, IntoDiagnostic, Result};
 use ordain_orchestrator_apiserver as apiserver;
+use ordain_orchestrator_client::Informers;
 use ordain_orchestrator_store::{Embedded, Kv};
 use ordain_reconciler_engine as engine;
 use std::any::Any;
@@ -76,16 +77,14 @@ impl Cluster {
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
         let masters = ["system:masters", "system:authenticated"];
-        let component = client("system:kube-controller-manager", &masters);
-        tasks.spawn(ordain_orchestrator_controllers::run(
-            component,
+        // One watch and one copy of each object for both.
+        let informers = Informers::new(
+            client("system:kube-controller-manager", &masters),
             shutdown.clone(),
-        ));
-        let component = client("system:kube-scheduler", &masters);
-        tasks.spawn(ordain_orchestrator_scheduler::run(
-            component,
-            shutdown.clone(),
-        ));
+        );
+        let scheduler = informers.acting_as(client("system:kube-scheduler", &masters));
+        tasks.spawn(ordain_orchestrator_controllers::run_shared(informers));
+        tasks.spawn(ordain_orchestrator_scheduler::run_shared(scheduler));
         #[cfg(target_os = "linux")]
         let node = {
             let host = super::node_linux::Host {

@@ -346,3 +346,133 @@ impl Controller {
         Some(heartbeat.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use k8s_openapi::{
+        api::core::v1::{Node, Pod},
+        jiff::{SignedDuration, Timestamp},
+    };
+    use serde_json::json;
+
+    use super::{Heartbeat, step};
+
+    /// What is decided about a node that was heard `silence` seconds ago, as lines.
+    fn check(node: &Node, silence: i64, pods: &[Arc<Pod>]) -> Vec<String> {
+        let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
+        let seen = now - SignedDuration::from_secs(silence);
+        let heartbeat = Heartbeat {
+            renewed: None,
+            seen,
+        };
+        let actions = step(node, Some(&heartbeat), pods, now);
+        actions.iter().map(ToString::to_string).collect()
+    }
+
+    fn node(ready: &str, spec: serde_json::Value) -> Node {
+        serde_json::from_value(json!({
+            "metadata": { "name": "a" },
+            "spec": spec,
+            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
+        }))
+        .unwrap()
+    }
+
+    fn pod(name: &str, tolerations: serde_json::Value) -> Arc<Pod> {
+        let spec = json!({ "containers": [], "tolerations": tolerations });
+        Arc::new(
+            serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec })).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_node_that_is_heard_is_left_alone() {
+        assert_eq!(check(&node("True", json!({})), 49, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_silent_node_is_marked_and_tainted() {
+        let actions = check(&node("True", json!({})), 51, &[]);
+        assert_eq!(actions.len(), 3);
+        assert!(
+            actions[0]
+                .contains(r#""reason":"NodeStatusUnknown","status":"Unknown","type":"Ready""#)
+        );
+        assert_eq!(
+            actions[1],
+            "event Normal NodeNotReady: Node a status is now: NodeNotReady"
+        );
+        let unreachable = |effect: &str| {
+            let key = "node.kubernetes.io/unreachable";
+            format!(r#"{{"effect":"{effect}","key":"{key}","timeAdded":"2026-01-01T00:10:00Z"}}"#)
+        };
+        let taints = format!(
+            "[{},{}]",
+            unreachable("NoSchedule"),
+            unreachable("NoExecute")
+        );
+        assert_eq!(
+            actions[2],
+            format!(r#"patch Node a {{"spec":{{"taints":{taints}}}}}"#)
+        );
+    }
+
+    #[test]
+    fn taints_follow_the_conditions_and_those_of_others_stay() {
+        let gpu = json!({ "key": "gpu", "effect": "NoSchedule" });
+        let stale = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" });
+        let spec = json!({ "unschedulable": true, "taints": [gpu, stale] });
+        let actions = check(&node("True", spec), 0, &[]);
+        assert_eq!(actions.len(), 1);
+        assert!(actions[0].contains(r#""key":"gpu""#), "{actions:?}");
+        assert!(
+            actions[0].contains(r#""key":"node.kubernetes.io/unschedulable""#),
+            "{actions:?}"
+        );
+        assert!(!actions[0].contains("not-ready"), "{actions:?}");
+    }
+
+    #[test]
+    fn pods_leave_when_their_patience_ends() {
+        let taint = |key: &str, since: &str| {
+            json!({ "taints": [
+                { "key": key, "effect": "NoSchedule" },
+                { "key": key, "effect": "NoExecute", "timeAdded": since },
+            ] })
+        };
+        let key = "node.kubernetes.io/not-ready";
+        let pods = [
+            pod("silent", json!([])),
+            pod(
+                "patient",
+                json!([{ "key": key, "operator": "Exists", "tolerationSeconds": 600 }]),
+            ),
+            pod(
+                "hasty",
+                json!([{ "key": key, "operator": "Exists", "tolerationSeconds": 60 }]),
+            ),
+            pod("daemon", json!([{ "operator": "Exists" }])),
+        ];
+        let early = node("False", taint(key, "2026-01-01T00:08:00Z"));
+        assert_eq!(
+            check(&early, 0, &pods),
+            ["delete Pod hasty", "again after 180000 ms"]
+        );
+        let late = node("False", taint(key, "2026-01-01T00:05:00Z"));
+        let expected = [
+            "delete Pod silent",
+            "delete Pod hasty",
+            "again after 300000 ms",
+        ];
+        assert_eq!(check(&late, 0, &pods), expected);
+        let drained = node("True", taint("drain", "2026-01-01T00:10:00Z"));
+        let expected = [
+            "delete Pod silent",
+            "delete Pod patient",
+            "delete Pod hasty",
+        ];
+        assert_eq!(check(&drained, 0, &pods), expected);
+    }
+}

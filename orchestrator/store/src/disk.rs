@@ -4,7 +4,7 @@
 //! after the compacted revision. The state is rebuilt from the rows when the store is opened.
 //! This module knows rows and transactions, not who writes or watches.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use redb::{
@@ -12,7 +12,7 @@ use redb::{
     TableDefinition, backends::FileBackend,
 };
 
-use crate::{Entry, Error, Event, History, Revision, state::State};
+use crate::{Entry, Error, Event, History, Key, Revision, state::State};
 
 /// Revision of the write -> row.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -134,6 +134,30 @@ impl Disk {
         }
     }
 
+    /// Returns the writes after `state` that a failed commit has left on disk after all.
+    pub(crate) fn written_after(&self, state: &State) -> Result<Vec<Arc<Event>>, CommitFailed> {
+        let transaction = self.database.begin_read()?;
+        let mut events = Vec::new();
+        let mut newest: HashMap<Key, Option<Arc<Entry>>> = HashMap::new();
+        let mut revision = state.revision();
+        for row in transaction.open_table(LOG)?.range(revision.next().0..)? {
+            let (_, row) = row?;
+            revision = revision.next();
+            let Some(row) = decode(row.value()) else {
+                break;
+            };
+            let old = match newest.get(row.key) {
+                Some(entry) => entry.clone(),
+                None => state.get(row.key).cloned(),
+            };
+            let new = row.entry(revision, old.as_deref());
+            let key = new.as_ref().or(old.as_ref()).map(|entry| entry.key.clone());
+            newest.extend(key.map(|key| (key, new.clone())));
+            events.push(Arc::new(Event::new(revision, new, old)));
+        }
+        Ok(events)
+    }
+
     /// Adds the rows of `events` and removes `garbage`, durably and all at once.
     pub(crate) fn commit(
         &self,
@@ -207,6 +231,21 @@ struct Row<'a> {
     value: &'a [u8],
 }
 
+impl Row<'_> {
+    /// Returns the entry that the row stores; `None` for a delete.
+    fn entry(&self, revision: Revision, old: Option<&Entry>) -> Option<Arc<Entry>> {
+        self.put.then(|| {
+            Arc::new(Entry {
+                key: old.map_or_else(|| self.key.into(), |old| old.key.clone()),
+                value: Bytes::copy_from_slice(self.value),
+                create_revision: self.create_revision,
+                mod_revision: revision,
+                version: self.version,
+            })
+        })
+    }
+}
+
 fn decode(row: &[u8]) -> Option<Row<'_>> {
     let (kind, row) = row.split_first()?;
     let (create, row) = row.split_first_chunk::<8>()?;
@@ -246,17 +285,7 @@ impl Loader {
     fn add(&mut self, revision: Revision, row: &[u8]) -> Result<(), String> {
         let row = decode(row).ok_or_else(|| format!("the row of {revision:?} is not readable"))?;
         let old = self.state.get(row.key).cloned();
-        let new = row.put.then(|| {
-            Arc::new(Entry {
-                key: old
-                    .as_ref()
-                    .map_or_else(|| row.key.into(), |old| old.key.clone()),
-                value: Bytes::copy_from_slice(row.value),
-                create_revision: row.create_revision,
-                mod_revision: revision,
-                version: row.version,
-            })
-        });
+        let new = row.entry(revision, old.as_deref());
         if revision <= self.compacted {
             // What this row replaced was forgotten with the history before it.
             self.garbage.extend(old.map(|old| old.mod_revision));

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -36,6 +37,9 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 const GARBAGE_PER_WRITE: usize = 4;
 /// Rows removed in one commit of their own while nobody writes.
 const GARBAGE_SLICE: usize = 1000;
+/// How long after a failed commit, or a failed attempt to go on, the next attempt is made at the
+/// earliest. The attempt needs a writer: an idle store stays as it is.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
 /// A store in a directory, kept by this process alone.
 pub struct Embedded {
@@ -44,6 +48,9 @@ pub struct Embedded {
     sequencer: Option<JoinHandle<()>>,
     path: PathBuf,
 }
+
+/// Opens the file, for the first time and after a failure.
+type OpenDisk = Box<dyn Fn() -> Result<Disk, Error> + Send>;
 
 /// Where the result of a write goes.
 type Reply = oneshot::Sender<Result<Arc<Event>, Error>>;
@@ -76,17 +83,19 @@ impl Embedded {
     /// As [`Embedded::open`].
     pub fn open_with(directory: impl AsRef<Path>, history: History) -> Result<Embedded, Error> {
         let path = directory.as_ref().join("store.redb");
-        let disk = Disk::open(&path)?;
-        Embedded::start(disk, path, history)
+        let file = path.clone();
+        Embedded::start(Box::new(move || Disk::open(&file)), path, history)
     }
 
-    fn start(disk: Disk, path: PathBuf, history: History) -> Result<Embedded, Error> {
+    fn start(open: OpenDisk, path: PathBuf, history: History) -> Result<Embedded, Error> {
+        let disk = open()?;
         let Loaded { state, garbage } = disk.load(&path, history)?;
         tracing::debug!(path = %path.display(), revision = %state.revision(), "store opened");
         let shared = Shared::new(state);
         let (sender, requests) = mpsc::channel(WAITING_MAX);
         let sequencer = Sequencer {
-            disk,
+            open,
+            disk: Some(disk),
             shared: shared.clone(),
             requests,
             garbage: garbage.into(),
@@ -196,13 +205,21 @@ impl Kv for Embedded {
 
 /// The thread that owns the file.
 struct Sequencer {
-    disk: Disk,
+    open: OpenDisk,
+    /// `None` after a failed commit, until the file could be opened again.
+    disk: Option<Disk>,
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     /// Rows that nobody can ask for any more, oldest first.
     garbage: VecDeque<Revision>,
-    /// Why nothing is written any more.
-    failed: Option<Arc<str>>,
+    failed: Option<Failed>,
+}
+
+/// Why nothing is written at the moment.
+struct Failed {
+    reason: Arc<str>,
+    /// When it was last tried to go on.
+    tried: Instant,
 }
 
 /// The writes of one commit.
@@ -218,6 +235,7 @@ struct Batch {
 impl Sequencer {
     fn run(mut self) {
         while let Some(request) = self.next() {
+            self.recover();
             let mut batch = Batch::default();
             let mut compactions = Vec::new();
             let mut next = Some(request);
@@ -248,7 +266,9 @@ impl Sequencer {
             match self.requests.try_recv() {
                 Ok(request) => return Some(request),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if self.garbage.len() >= GARBAGE_SLICE => {
+                Err(TryRecvError::Empty)
+                    if self.failed.is_none() && self.garbage.len() >= GARBAGE_SLICE =>
+                {
                     self.commit_events(&[], GARBAGE_SLICE);
                 }
                 Err(TryRecvError::Empty) => return self.requests.blocking_recv(),
@@ -256,15 +276,55 @@ impl Sequencer {
         }
     }
 
+    fn check(&self) -> Result<(), Error> {
+        match &self.failed {
+            None => Ok(()),
+            Some(Failed { reason, .. }) => Err(Error::Failed {
+                reason: reason.clone(),
+            }),
+        }
+    }
+
+    /// After a failure, opens the file again and goes on from what is really there.
+    fn recover(&mut self) {
+        let Some(failed) = &mut self.failed else {
+            return;
+        };
+        if failed.tried.elapsed() < RECOVERY_PAUSE {
+            return;
+        }
+        failed.tried = Instant::now();
+        match self.reopen() {
+            Ok(()) => {
+                self.failed = None;
+                tracing::info!("the store takes writes again");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &*error;
+                tracing::debug!(error, "the store's disk still fails");
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        // The lock of the old handle would refuse the new one.
+        self.disk = None;
+        let disk = (self.open)()?;
+        // The commit that failed may have reached the disk. Its writers were told that it is in
+        // doubt; from now on it is not.
+        let events = disk.written_after(&self.shared.read())?;
+        let garbage = self.shared.publish(&events);
+        self.garbage.extend(garbage);
+        // Shows that writing works, before anybody is promised that it does.
+        disk.commit(&[], &[], self.shared.read().compacted())?;
+        self.disk = Some(disk);
+        Ok(())
+    }
+
     /// Decides a write as the next one of the batch.
     fn add(&self, batch: &mut Batch, op: Op, reply: Reply) {
-        if let Some(reason) = &self.failed {
-            batch.answers.push((
-                reply,
-                Err(Error::Failed {
-                    reason: reason.clone(),
-                }),
-            ));
+        if let Err(failed) = self.check() {
+            batch.answers.push((reply, Err(failed)));
             return;
         }
         let decided = {
@@ -291,39 +351,34 @@ impl Sequencer {
             self.commit_events(&batch.events, batch.events.len() * GARBAGE_PER_WRITE);
         }
         for (reply, answer) in batch.answers {
-            let answer = match &self.failed {
-                Some(reason) => Err(Error::Failed {
-                    reason: reason.clone(),
-                }),
-                None => answer,
-            };
             // Nobody may listen any more.
-            let _ = reply.send(answer);
+            let _ = reply.send(self.check().and(answer));
         }
     }
 
     fn commit_events(&mut self, events: &[Arc<Event>], garbage_max: usize) {
-        let removed: Vec<_> = self
-            .garbage
-            .drain(..garbage_max.min(self.garbage.len()))
-            .collect();
+        let Some(disk) = &self.disk else { return };
+        let count = garbage_max.min(self.garbage.len());
+        let removed: Vec<_> = self.garbage.iter().take(count).copied().collect();
         let compacted = self.shared.read().compacted();
-        match self.disk.commit(events, &removed, compacted) {
-            Ok(()) => self.garbage.extend(self.shared.publish(events)),
+        match disk.commit(events, &removed, compacted) {
+            Ok(()) => {
+                self.garbage.drain(..count);
+                self.garbage.extend(self.shared.publish(events));
+            }
             Err(error) => {
-                tracing::error!(%error, "commit failed, the store takes no more writes");
-                self.failed = Some(error.to_string().into());
-                self.garbage.clear();
+                tracing::error!(%error, "commit failed, the store takes no writes");
+                let reason = error.to_string().into();
+                self.failed = Some(Failed {
+                    reason,
+                    tried: Instant::now(),
+                });
             }
         }
     }
 
     fn compact(&mut self, revision: Revision) -> Result<(), Error> {
-        if let Some(reason) = &self.failed {
-            return Err(Error::Failed {
-                reason: reason.clone(),
-            });
-        }
+        self.check()?;
         let garbage = self.shared.write().compact(revision)?;
         self.garbage.extend(garbage);
         Ok(())

@@ -6,26 +6,32 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
 use redb::{StorageBackend, backends::InMemoryBackend};
 
-use super::Embedded;
+use super::{Embedded, RECOVERY_PAUSE};
 use crate::{Error, Expect, History, Kv, Range, Revision, disk::Disk};
 
-/// A disk in memory that is full as soon as it is told so.
-#[derive(Debug)]
+/// What a faulty disk refuses.
+const NOTHING: u8 = 0;
+const WRITES_AND_SYNCS: u8 = 1;
+/// What was written is there after all.
+const SYNCS: u8 = 2;
+
+/// A disk in memory that fails as soon as it is told so.
+#[derive(Clone, Debug)]
 struct FaultyDisk {
-    inner: InMemoryBackend,
-    broken: Arc<AtomicBool>,
+    inner: Arc<InMemoryBackend>,
+    refuses: Arc<AtomicU8>,
 }
 
 impl FaultyDisk {
-    fn check(&self) -> io::Result<()> {
-        if self.broken.load(Ordering::SeqCst) {
+    fn check(&self, faults: &[u8]) -> io::Result<()> {
+        if faults.contains(&self.refuses.load(Ordering::SeqCst)) {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         Ok(())
@@ -42,54 +48,101 @@ impl StorageBackend for FaultyDisk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.check()?;
+        self.check(&[WRITES_AND_SYNCS])?;
         self.inner.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.check()?;
+        self.check(&[WRITES_AND_SYNCS, SYNCS])?;
         self.inner.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.check()?;
+        self.check(&[WRITES_AND_SYNCS])?;
         self.inner.write(offset, data)
     }
 }
 
+/// Opens a store on a simulated disk.
+fn start(backend: impl StorageBackend + Clone, history: History) -> Embedded {
+    let open = move || Disk::open_backend(Path::new("(test)"), backend.clone());
+    Embedded::start(Box::new(open), PathBuf::from("(test)"), history).unwrap()
+}
+
 #[tokio::test]
-async fn a_failed_commit_is_not_acknowledged_and_reads_go_on() {
-    let broken = Arc::new(AtomicBool::new(false));
+async fn a_failed_commit_is_not_acknowledged_and_the_store_recovers() {
+    for fault in [WRITES_AND_SYNCS, SYNCS] {
+        check_failure(fault).await;
+    }
+}
+
+async fn check_failure(fault: u8) {
+    let refuses = Arc::new(AtomicU8::new(NOTHING));
     let backend = FaultyDisk {
-        inner: InMemoryBackend::new(),
-        broken: broken.clone(),
+        inner: Arc::new(InMemoryBackend::new()),
+        refuses: refuses.clone(),
     };
-    let disk = Disk::open_backend(Path::new("(test)"), backend).unwrap();
-    let store = Embedded::start(disk, PathBuf::from("(test)"), History::default()).unwrap();
+    let store = start(backend.clone(), History::default());
     store
         .put("a", Bytes::from_static(b"1"), Expect::Absent)
         .await
         .unwrap();
     let mut watch = store.watch("", Some(Revision::ZERO)).await.unwrap();
 
-    broken.store(true, Ordering::SeqCst);
+    refuses.store(fault, Ordering::SeqCst);
     let failed = store.put("a", Bytes::from_static(b"2"), Expect::Any).await;
     assert!(matches!(failed, Err(Error::Failed { .. })), "{failed:?}");
-    broken.store(false, Ordering::SeqCst);
     let later = store.put("b", Bytes::from_static(b"3"), Expect::Any).await;
     assert!(matches!(later, Err(Error::Failed { .. })), "{later:?}");
-
     assert_eq!(store.get("a").await.unwrap().unwrap().value, "1");
-    assert_eq!(
-        store.list(Range::default()).await.unwrap().revision,
-        Revision(1)
-    );
+    let page = store.list(Range::default()).await.unwrap();
+    assert_eq!(page.revision, Revision(1));
     assert_eq!(watch.next().await.unwrap().unwrap().revision, Revision(1));
-    drop(store);
     assert!(
-        watch.next().await.is_none(),
-        "the failed write must not be seen"
+        futures::poll!(Box::pin(watch.next())).is_pending(),
+        "a failed write is not seen"
     );
+
+    refuses.store(NOTHING, Ordering::SeqCst);
+    let entry = loop {
+        match store
+            .put("b", Bytes::from_static(b"4"), Expect::Absent)
+            .await
+        {
+            Ok(entry) => break entry,
+            Err(Error::Failed { .. }) => tokio::time::sleep(RECOVERY_PAUSE / 10).await,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    // What was in doubt may have happened; the history has no gap either way.
+    let a = store.get("a").await.unwrap().unwrap();
+    let doubtful = u64::from(a.value == "2");
+    assert_eq!(
+        doubtful,
+        u64::from(fault == SYNCS),
+        "what was written is there"
+    );
+    assert_eq!(entry.mod_revision, Revision(2 + doubtful));
+    for revision in 2..=2 + doubtful {
+        assert_eq!(
+            watch.next().await.unwrap().unwrap().revision,
+            Revision(revision)
+        );
+    }
+    let again = contents_of(&store).await;
+    drop(store);
+    assert_eq!(
+        contents_of(&start(backend, History::default())).await,
+        again
+    );
+}
+
+async fn contents_of(store: &Embedded) -> Vec<(String, Bytes, Revision)> {
+    let page = store.list(Range::default()).await.unwrap();
+    let entries = page.entries.iter();
+    entries
+        .map(|e| (e.key.to_string(), e.value.clone(), e.mod_revision))
+        .collect()
 }
 
 /// Bytes that a disk writes all or not at all.
@@ -247,8 +300,7 @@ async fn a_power_failure_at_any_write_loses_nothing_acknowledged() {
         for round in 0..3 {
             let crash_at = 1 + Chance(seed * 3 + round).below(400);
             let crash = CrashDisk::new(image, seed, crash_at);
-            let disk = Disk::open_backend(Path::new("(crash)"), crash.clone()).unwrap();
-            let store = Embedded::start(disk, PathBuf::from("(crash)"), history).unwrap();
+            let store = start(crash.clone(), history);
             assert_eq!(contents(&store).await, model, "seed {seed} round {round}");
             let (before, first) = (store.revision().await.unwrap(), done);
             let mut models = vec![model];
@@ -272,8 +324,7 @@ async fn a_power_failure_at_any_write_loses_nothing_acknowledged() {
             };
             image = crashed;
             let after = CrashDisk::new(image.clone(), 0, 0);
-            let disk = Disk::open_backend(Path::new("(crash)"), after.clone()).unwrap();
-            let store = Embedded::start(disk, PathBuf::from("(crash)"), history).unwrap();
+            let store = start(after.clone(), history);
             let found = contents(&store).await;
             let survived = store.revision().await.unwrap().0 - before.0;
             // The operation under way may have happened, and no other.

@@ -50,9 +50,9 @@ pub enum Error {
         /// The length that is accepted.
         bytes_max: usize,
     },
-    /// A commit failed earlier: what is on disk is in doubt, so nothing more is acknowledged
-    /// until the store is opened again. Reads still answer with what was acknowledged.
-    #[error("the store no longer accepts writes: {reason}")]
+    /// A commit failed: whether it is on disk is in doubt, so nothing is acknowledged until the file
+    /// could be opened again. Reads still answer with what was acknowledged.
+    #[error("the store takes no writes while its disk fails: {reason}")]
     Failed {
         /// The failure of the commit.
         reason: Arc<str>,
