@@ -11,7 +11,7 @@ use crate::program::AppId;
 use crate::ty::Ty;
 
 /// Constant paths into apps, and where they are written.
-type Paths = HashMap<AppId, Vec<(String, Span)>>;
+type Paths = HashMap<AppId, HashMap<String, Span>>;
 
 /// What an environment's changes did, by path.
 #[derive(Default)]
@@ -29,22 +29,21 @@ impl Touched {
             key.strip_prefix(outer)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        let mut all = self
+        let all = self
             .above
             .iter()
             .chain([&self.finals])
             .filter_map(|p| p.get(&app))
             .flatten();
-        all.find(|(path, _)| within(path)).cloned()
+        let found = all
+            .filter(|(path, _)| within(path))
+            .min_by(|a, b| a.0.cmp(b.0));
+        found.map(|(path, span)| (path.clone(), *span))
     }
 
     /// Where this environment set exactly this path.
     fn first_set(&self, app: AppId, key: &str) -> Option<Span> {
-        let paths = self.set.get(&app)?;
-        paths
-            .iter()
-            .find(|(path, _)| path == key)
-            .map(|(_, span)| *span)
+        self.set.get(&app)?.get(key).copied()
     }
 }
 
@@ -101,9 +100,9 @@ impl<'a> Checker<'a> {
                 .finals
                 .entry(app)
                 .or_default()
-                .push((key.clone(), span));
+                .insert(key.clone(), span);
         }
-        touch.set.entry(app).or_default().push((key, span));
+        touch.set.entry(app).or_default().insert(key, span);
         false
     }
 

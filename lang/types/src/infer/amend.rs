@@ -1,5 +1,6 @@
 //! Amending: `base { … }` and the blocks inside it, and paths into values.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{Expr, Record, Segment, SegmentKind};
@@ -85,7 +86,7 @@ impl<'a> Checker<'a> {
         rule: Rule,
     ) -> Vec<AmendOp> {
         let mut ops = Vec::with_capacity(members.len());
-        let mut set: Vec<(String, Span)> = Vec::new();
+        let mut set: HashMap<String, Span> = HashMap::new();
         for member in members {
             match member {
                 Pm::Field { path, field, op } => {
@@ -94,12 +95,11 @@ impl<'a> Checker<'a> {
                         continue;
                     };
                     if let (Op::Set(_), Some(key)) = (op, &place.key) {
-                        if let Some((_, first)) = set.iter().find(|(k, _)| k == key) {
+                        if let Some(first) = set.insert(key.clone(), place.span) {
                             let name = Name::new(key.trim_start_matches('.'));
-                            self.set_twice(name, place.span, *first);
+                            self.set_twice(name, place.span, first);
                             continue;
                         }
-                        set.push((key.clone(), place.span));
                     }
                     ops.extend(self.amend_op(sc, place, *op, field.is_final));
                 }

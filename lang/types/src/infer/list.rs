@@ -1,5 +1,7 @@
 //! List literals and comprehensions in them.
 
+use std::collections::HashMap;
+
 use ordain_lang_syntax::ast::{Element, Expr, ForClause};
 use ordain_lang_syntax::{Diagnostic, Span};
 
@@ -89,31 +91,30 @@ impl<'a> Checker<'a> {
         if !list.set && list.keys.is_empty() {
             return;
         }
-        let mut seen: Vec<(Vec<Constant>, Span)> = Vec::new();
+        let mut seen: HashMap<String, Span> = HashMap::new();
         for item in items {
             let Item::Expr(id) = item else { continue };
             let Some((key, span)) = self.constant_key(*id, list) else {
                 continue;
             };
-            if let Some((_, first)) = seen.iter().find(|(k, _)| *k == key) {
-                let names: Vec<&str> = list.keys.iter().map(|k| k.as_str()).collect();
-                let values: Vec<String> = key.iter().map(Constant::show).collect();
-                let what = match names.as_slice() {
-                    [] => format!("the element {}", values.join(", ")),
-                    _ => format!(
-                        "an element with the {} {}",
-                        names.join(" and "),
-                        values.join(", ")
-                    ),
-                };
-                let diagnostic = Diagnostic::error("E0212", format!("{what} is in the list twice"))
-                    .label(span, "again here")
-                    .label(*first, "first here")
-                    .help("remove one of them, or give it another key");
-                self.report(diagnostic);
-            } else {
-                seen.push((key, span));
-            }
+            let Some(first) = seen.insert(format!("{key:?}"), span) else {
+                continue;
+            };
+            let names: Vec<&str> = list.keys.iter().map(|k| k.as_str()).collect();
+            let values: Vec<String> = key.iter().map(Constant::show).collect();
+            let what = match names.as_slice() {
+                [] => format!("the element {}", values.join(", ")),
+                _ => format!(
+                    "an element with the {} {}",
+                    names.join(" and "),
+                    values.join(", ")
+                ),
+            };
+            let diagnostic = Diagnostic::error("E0212", format!("{what} is in the list twice"))
+                .label(span, "again here")
+                .label(first, "first here")
+                .help("remove one of them, or give it another key");
+            self.report(diagnostic);
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ordain_lang_syntax::ast::{Segment, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
-use super::record::Op;
+use super::record::{Groups, Op};
 use super::{Pm, Want};
-use crate::checker::{Checker, Scope};
+use crate::checker::{Checker, NameMap, Scope};
 use crate::hir::{ExprId, ExprKind, FieldInit, For, Init, MapItem, RecordItem};
 use crate::relate::Misfit;
 use crate::ty::{FieldDef, Origin, RecordDef, RecordId, Ty, TyKind};
@@ -43,21 +43,15 @@ impl<'a> Checker<'a> {
         members: &[Pm<'a>],
         items: &mut Vec<MapItem>,
     ) {
-        let mut done: Vec<(Name, Span)> = Vec::new();
+        let groups = Groups::of(members);
         for (at, member) in members.iter().enumerate() {
             match member {
                 Pm::Field { path, op, .. } => {
                     let first = &path[0];
                     if let SegmentKind::Name(name) = &first.kind {
-                        if done.iter().any(|(n, _)| n == name) {
+                        let Some(same) = groups.same(members, at, *name) else {
                             continue;
-                        }
-                        done.push((*name, first.span));
-                        let same: Vec<Pm<'a>> = members[at..]
-                            .iter()
-                            .filter(|m| m.name().is_some_and(|(n, _)| n == *name))
-                            .copied()
-                            .collect();
+                        };
                         self.map_entry(sc, want, (key, value), *name, first.span, &same, items);
                         continue;
                     }
@@ -255,7 +249,8 @@ impl<'a> Checker<'a> {
             return self.free_map(sc, members, span);
         }
         let mark = sc.mark();
-        let mut fields: Vec<(Name, Ty, ExprId, Span)> = Vec::new();
+        let mut fields: Vec<(Name, Ty)> = Vec::new();
+        let mut places: NameMap<Span> = NameMap::default();
         let mut items: Vec<RecordItem> = Vec::new();
         for member in members {
             match member {
@@ -275,8 +270,7 @@ impl<'a> Checker<'a> {
                         }
                         Op::Declare => self.error,
                     };
-                    if let Some((.., first)) = fields.iter().find(|(n, ..)| *n == name) {
-                        let first = *first;
+                    if let Some(first) = places.insert(name, at) {
                         self.set_twice(name, path[0].span, first);
                         continue;
                     }
@@ -286,14 +280,13 @@ impl<'a> Checker<'a> {
                         span: at,
                         init: Init::Set(value),
                     }));
-                    fields.push((name, self.hir.ty(value), value, at));
+                    fields.push((name, self.hir.ty(value)));
                 }
                 _ => {}
             }
         }
         self.leave(sc, mark);
-        let shape: Vec<(Name, Ty)> = fields.iter().map(|(n, ty, ..)| (*n, *ty)).collect();
-        let id = self.anonymous_record(shape);
+        let id = self.anonymous_record(fields);
         let ty = self.types.intern(TyKind::Record(id));
         self.add(ExprKind::Record(id, items.into()), ty, span)
     }

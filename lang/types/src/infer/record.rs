@@ -7,7 +7,7 @@ use ordain_lang_syntax::ast::{
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
 use super::{Rule, Want};
-use crate::checker::{Checker, Scope};
+use crate::checker::{Checker, NameMap, Scope};
 use crate::constant::Constant;
 use crate::graph::Node;
 use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem, Slot};
@@ -80,6 +80,47 @@ impl<'a> Pm<'a> {
                 op: *op,
             }),
             _ => None,
+        }
+    }
+}
+
+/// Members by the name of their first step, so that all that say something of one field are found at once. Braces
+/// with few members, which nearly all are, are searched as they stand.
+pub(super) struct Groups(Option<NameMap<Vec<usize>>>);
+
+impl Groups {
+    /// From how many members on a table is worth its making.
+    const MANY: usize = 24;
+
+    pub(super) fn of(members: &[Pm<'_>]) -> Groups {
+        if members.len() < Groups::MANY {
+            return Groups(None);
+        }
+        let mut groups: NameMap<Vec<usize>> = NameMap::default();
+        for (at, member) in members.iter().enumerate() {
+            if let Some((name, _)) = member.name() {
+                groups.entry(name).or_default().push(at);
+            }
+        }
+        Groups(Some(groups))
+    }
+
+    /// The members with the name of the one at `at`; none when an earlier one stands for them.
+    pub(super) fn same<'a>(
+        &self,
+        members: &[Pm<'a>],
+        at: usize,
+        name: Name,
+    ) -> Option<Vec<Pm<'a>>> {
+        if let Some(groups) = &self.0 {
+            let group = groups.get(&name)?;
+            return (group.first() == Some(&at))
+                .then(|| group.iter().map(|at| members[*at]).collect());
+        }
+        let named = |member: &&Pm<'a>| member.name().is_some_and(|(n, _)| n == name);
+        match members[..at].iter().any(|m| named(&m)) {
+            true => None,
+            false => Some(members[at..].iter().filter(named).copied().collect()),
         }
     }
 }
@@ -217,20 +258,17 @@ impl<'a> Checker<'a> {
         members: &[Pm<'a>],
         build: &mut Build,
     ) {
-        let mut done: Vec<Name> = Vec::new();
+        let groups = Groups::of(members);
         for (at, member) in members.iter().enumerate() {
             match member {
                 Pm::Field { path, field, .. } => match member.name() {
                     Some((name, span)) => {
-                        if done.contains(&name) || name.is_empty() {
+                        let Some(same) = groups.same(members, at, name) else {
+                            continue;
+                        };
+                        if name.is_empty() {
                             continue;
                         }
-                        done.push(name);
-                        let same: Vec<Pm<'a>> = members[at..]
-                            .iter()
-                            .filter(|m| m.name().is_some_and(|(n, _)| n == name))
-                            .copied()
-                            .collect();
                         self.record_field(sc, id, name, span, &same, build);
                     }
                     None => {
