@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     admission::IMMORTAL,
     body::{self, Answer},
+    change::is_finished,
     convert,
     core::store_failure,
     decode,
@@ -20,7 +21,6 @@ use crate::{
     pipeline::Call,
     read::{self, Filter},
     status::{Failure, success},
-    write::is_finished,
 };
 
 const FOREGROUND: &str = "foregroundDeletion";

@@ -25,6 +25,7 @@ mod admission;
 mod auth;
 mod body;
 mod bootstrap;
+mod change;
 mod convert;
 mod core;
 mod crd;

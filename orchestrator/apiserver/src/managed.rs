@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     body::Answer,
+    change,
     core::Core,
     decode::{self, Validation},
     json::{as_map, entry_map, str_at},
@@ -109,7 +110,7 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
         decode::typed(call, resource, merged, &[], &mut Vec::new())
     };
     for _ in 0..TRIES_MAX {
-        let changed = write::change(call, part, &Managing::Keep, |live, new| {
+        let changed = change::change(call, part, &Managing::Keep, |live, new| {
             *new = merge(live)?;
             Ok(())
         })

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     auth::token::{Bound, Claims, ISSUER},
     body::{self, Answer},
-    decode,
+    change, decode,
     delete::{self, Options, Outcome},
     json::{as_map, at, entry_map, int_at, list_at, make_map, str_at, take},
     kinds, object,
@@ -69,7 +69,7 @@ async fn part(
 ) -> Result<Answer, Failure> {
     let managing = Managing::Track(call.field_manager()?);
     let wanted = Wanted::of(call)?;
-    let object = write::change(call, Part::Sub(name), &managing, |live, new| {
+    let object = change::change(call, Part::Sub(name), &managing, |live, new| {
         let asked = wanted.on(call, live)?;
         let (field, parents) = path.split_last().expect("a path has a last part");
         match at(&asked, path) {
@@ -126,7 +126,7 @@ fn carry_revision(new: &mut Value, asked: &Value) {
 async fn resize(call: &Call) -> Result<Answer, Failure> {
     let managing = Managing::Track(call.field_manager()?);
     let wanted = Wanted::of(call)?;
-    let object = write::change(call, Part::Sub("resize"), &managing, |live, new| {
+    let object = change::change(call, Part::Sub("resize"), &managing, |live, new| {
         let asked = wanted.on(call, live)?;
         for list in ["containers", "initContainers"] {
             let asked = list_at(&asked, &["spec", list]).to_vec();
@@ -257,7 +257,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
         None => Some(decode::other(call, "autoscaling", "v1", "Scale")?),
         Some(_) => None,
     };
-    let object = write::change(call, Part::Sub("scale"), &managing, |live, new| {
+    let object = change::change(call, Part::Sub("scale"), &managing, |live, new| {
         let asked = match (&given, &patch) {
             (Some(given), _) => given.clone(),
             (None, Some((content_type, patch))) => {
@@ -324,7 +324,7 @@ pub(crate) async fn bind(mut call: Call) -> Result<Answer, Failure> {
     let uid = str_at(&binding, &["metadata", "uid"]).to_owned();
     let name = call.target.name.clone();
     let managing = Managing::Track(call.field_manager()?);
-    write::change(&call, Part::Sub("binding"), &managing, |live, new| {
+    change::change(&call, Part::Sub("binding"), &managing, |live, new| {
         let subject = || crate::status::Subject { group: "", plural: "pods/binding", name: &name };
         if at(live, &["metadata", "deletionTimestamp"]).is_some() {
             return Err(Failure::conflict(subject(), &format!("pod {name} is being deleted, cannot be assigned to a host")));

@@ -130,8 +130,12 @@ fn redact(text: &str) -> String {
             .replace_all(&text, with)
             .into_owned();
     }
-    // Columns are as wide as what was replaced.
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    // Columns are as wide as what was replaced, so their width is not compared.
+    let gaps = regex::Regex::new(r"(\S) {2,}").expect("a pattern");
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| gaps.replace_all(line.trim_end(), "$1   ").into_owned())
+        .collect();
     let mut text = lines.join("\n");
     if !text.is_empty() {
         text.push('\n');

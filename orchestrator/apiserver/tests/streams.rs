@@ -26,7 +26,7 @@ async fn node(pki: &Pki) -> u16 {
             &["system:nodes"],
             &["127.0.0.1".to_owned()],
         )
-        .and_then(|pair| Ok(pair.to_rustls().expect("PEM")))
+        .map(|pair| pair.to_rustls().expect("PEM"))
         .expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();

@@ -4,11 +4,11 @@
 
 mod batch;
 mod cluster;
+mod container_validate;
 mod core;
 mod pod;
 mod pod_defaults;
 mod pod_validate;
-mod quantity;
 mod rules;
 mod service;
 mod validate;

@@ -1,8 +1,9 @@
 //! Pods and pod templates.
 
+use ordain_orchestrator_api::Quantity;
 use serde_json::{Map, Value, json};
 
-use super::{Strategy, pod_defaults, pod_validate, quantity};
+use super::{Strategy, pod_defaults, pod_validate};
 use crate::{
     json::{as_map, entry_map, int_at, list_at, map_at, str_at},
     status::Cause,
@@ -95,13 +96,16 @@ fn qos_class(object: &Value) -> &'static str {
             .into_iter()
             .flat_map(|list| list_at(object, &["spec", list]))
     };
-    let counts = |map: Option<&Map<String, Value>>| -> Vec<(String, f64)> {
+    let counts = |map: Option<&Map<String, Value>>| -> Vec<(String, Quantity)> {
         let entries = map
             .into_iter()
             .flatten()
             .filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory"));
-        let amounts = entries.filter_map(|(name, v)| Some((name.clone(), quantity::parse(v)?)));
-        amounts.filter(|(_, amount)| *amount > 0.0).collect()
+        let amounts =
+            entries.filter_map(|(name, v)| Some((name.clone(), Quantity::from_value(v).ok()?)));
+        amounts
+            .filter(|(_, amount)| *amount > Quantity::ZERO)
+            .collect()
     };
     let mut any = false;
     let mut guaranteed = true;

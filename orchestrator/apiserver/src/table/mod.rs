@@ -6,6 +6,7 @@
 mod cells;
 mod config;
 mod custom;
+mod network;
 mod pods;
 mod workloads;
 
@@ -57,15 +58,17 @@ fn printer(resource: &Resource) -> Printer {
                 (workloads::AUTOSCALER, workloads::autoscaler)
             }
             ("policy", "PodDisruptionBudget") => (workloads::BUDGET, workloads::budget),
-            ("", "Service") => (config::SERVICE, config::service),
-            ("", "Endpoints") => (config::ENDPOINTS, config::endpoints),
+            ("", "Service") => (network::SERVICE, network::service),
+            ("", "Endpoints") => (network::ENDPOINTS, network::endpoints),
             ("discovery.k8s.io", "EndpointSlice") => {
-                (config::ENDPOINT_SLICE, config::endpoint_slice)
+                (network::ENDPOINT_SLICE, network::endpoint_slice)
             }
-            ("networking.k8s.io", "Ingress") => (config::INGRESS, config::ingress),
-            ("networking.k8s.io", "IngressClass") => (config::INGRESS_CLASS, config::ingress_class),
+            ("networking.k8s.io", "Ingress") => (network::INGRESS, network::ingress),
+            ("networking.k8s.io", "IngressClass") => {
+                (network::INGRESS_CLASS, network::ingress_class)
+            }
             ("networking.k8s.io", "NetworkPolicy") => {
-                (config::NETWORK_POLICY, config::network_policy)
+                (network::NETWORK_POLICY, network::network_policy)
             }
             ("", "Namespace") => (config::NAMESPACE, config::namespace),
             ("", "ConfigMap") => (config::CONFIG_MAP, config::config_map),
