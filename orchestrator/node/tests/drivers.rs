@@ -8,6 +8,8 @@
 mod oci;
 #[path = "drivers/process.rs"]
 mod process;
+#[path = "drivers/suite.rs"]
+mod suite;
 #[path = "drivers/support.rs"]
 mod support;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         if root {
             ordain_orchestrator_net::bridge::loopback_up().await.expect("lo up");
         }
-        let mut suite = support::Suite::new();
+        let mut suite = suite::Suite::new();
         process::run(&mut suite).await;
         if root {
             oci::run(&mut suite).await;

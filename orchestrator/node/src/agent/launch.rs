@@ -39,7 +39,6 @@ const TERMINATION_PATH: &str = "/dev/termination-log";
 pub(super) struct Launch {
     agent: Arc<Agent>,
     folder: PathBuf,
-    logs: Option<PathBuf>,
     volumes: Volumes,
     paths: BTreeMap<String, PathBuf>,
 }
@@ -48,7 +47,7 @@ impl Launch {
     pub(super) fn new(agent: &Arc<Agent>, uid: &str) -> Self {
         let folder = agent.pods_dir().join(uid);
         let volumes = Volumes::new(agent.config.client.clone(), folder.join("volumes"));
-        Self { agent: agent.clone(), folder, logs: None, volumes, paths: BTreeMap::new() }
+        Self { agent: agent.clone(), folder, volumes, paths: BTreeMap::new() }
     }
 
     pub(super) fn sandbox_spec(&self, pod: &Pod) -> SandboxSpec {
@@ -199,7 +198,7 @@ impl Launch {
         }
         let limits = resources::limits(pod, container, self.agent.capacity.memory_bytes);
         Ok(ContainerSpec {
-            log: self.log_path(pod, &container.name, attempt),
+            log: self.logs(pod).join(&container.name).join(format!("{attempt}.log")),
             pod: pod_ref(pod),
             name: container.name.clone(),
             attempt,
@@ -221,13 +220,11 @@ impl Launch {
         })
     }
 
-    fn log_path(&mut self, pod: &Pod, container: &str, attempt: u32) -> PathBuf {
+    /// Returns the folder of a pod's logs, laid out as below /var/log/pods.
+    fn logs(&self, pod: &Pod) -> PathBuf {
         let pod = pod_ref(pod);
         let folder = self.agent.config.data_dir.join("logs/pods");
-        let folder = folder.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid));
-        let path = folder.join(container).join(format!("{attempt}.log"));
-        self.logs = Some(folder);
-        path
+        folder.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
     }
 
     fn mounts(
@@ -337,10 +334,9 @@ impl Launch {
     }
 
     /// Removes the pod's logs.
-    pub(super) async fn clear_logs(&self) {
-        if let Some(folder) = self.logs.clone() {
-            let _ = tokio::task::spawn_blocking(move || unpack::clear(&folder)).await;
-        }
+    pub(super) async fn clear_logs(&self, pod: &Pod) {
+        let folder = self.logs(pod);
+        let _ = tokio::task::spawn_blocking(move || unpack::clear(&folder)).await;
     }
 }
 

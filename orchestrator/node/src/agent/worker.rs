@@ -387,7 +387,7 @@ impl Worker {
                     tracing::warn!(%error, pod = self.uid, "sandbox could not be removed");
                 }
                 self.agent.clear_pod_folder(&self.uid).await;
-                self.launch.clear_logs().await;
+                self.launch.clear_logs(&self.pod).await;
                 false
             }
             Action::Delete => false,

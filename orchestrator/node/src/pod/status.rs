@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::backoff;
 use super::resources::qos_class;
-use super::view::{ImageState, RestartPolicy, World, is_sidecar, restarts};
+use super::view::{ImageState, LOST_CODE, RestartPolicy, World, is_sidecar, restarts};
 use crate::runtime::{ContainerRecord, ContainerState, Exit};
 
 /// Returns the pod's status, keeping what others wrote into the one that it has.
@@ -43,10 +43,17 @@ pub fn status(world: &World<'_>, host_ip: IpAddr) -> PodStatus {
 
 fn container_status(world: &World<'_>, container: &Container, init: bool) -> ContainerStatus {
     let record = world.latest(&container.name);
+    let old = known(world, &container.name);
+    if let (None, Some(old)) = (record, &old) {
+        return forgotten(world, container, old);
+    }
     let policy = policy_of(world, container, init);
     let probe = record.map(|record| world.probe(record)).unwrap_or_default();
     let running = record.is_some_and(|r| matches!(r.state, ContainerState::Running { .. }));
     let mut last = world.previous_exit(&container.name).map(|(r, exit)| terminated(world, r, exit));
+    if last.is_none() && record.is_some_and(|record| record.attempt > 0) {
+        last = old.and_then(|old| old.last_state);
+    }
     let state = match record {
         None => waiting(world, container),
         Some(record) => match &record.state {
@@ -87,6 +94,49 @@ fn container_status(world: &World<'_>, container: &Container, init: bool) -> Con
         state: Some(state),
         last_state: Some(last.unwrap_or_default()),
         ..ContainerStatus::default()
+    }
+}
+
+/// Returns what the pod's status says of a container that once ran.
+fn known(world: &World<'_>, name: &str) -> Option<ContainerStatus> {
+    let status = world.pod.status.as_ref()?;
+    let lists = [&status.container_statuses, &status.init_container_statuses];
+    let mut all = lists.into_iter().flatten().flatten();
+    all.find(|one| one.name == name && one.container_id.is_some()).cloned()
+}
+
+/// Returns the status of a container that ran, but that nothing is left of: after a restart of the
+/// node, or once a deleted pod was taken down.
+fn forgotten(world: &World<'_>, container: &Container, old: &ContainerStatus) -> ContainerStatus {
+    let state = old.state.clone().unwrap_or_default();
+    let ended = if state.terminated.is_some() {
+        state
+    } else if state.running.is_some() {
+        let lost = ContainerStateTerminated {
+            container_id: old.container_id.clone(),
+            exit_code: LOST_CODE,
+            reason: Some("ContainerStatusUnknown".to_owned()),
+            message: Some("The container could not be located when the node came back".to_owned()),
+            started_at: state.running.and_then(|running| running.started_at),
+            finished_at: Some(Time(world.now)),
+            ..ContainerStateTerminated::default()
+        };
+        ApiState { terminated: Some(lost), ..ApiState::default() }
+    } else {
+        old.last_state.clone().unwrap_or_default()
+    };
+    let over = world.finished() || world.deleting() || world.is_lost(&container.name);
+    let (state, last) = if over {
+        (ended, old.last_state.clone())
+    } else {
+        (waiting(world, container), Some(ended))
+    };
+    ContainerStatus {
+        ready: over && old.ready && state.terminated.is_some(),
+        started: Some(false),
+        state: Some(state),
+        last_state: last,
+        ..old.clone()
     }
 }
 

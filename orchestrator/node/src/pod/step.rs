@@ -160,6 +160,9 @@ fn stop(
 }
 
 fn bring_up(world: &World<'_>, out: &mut Decision) {
+    if !world.main().is_empty() && world.main().iter().all(|one| world.is_lost(&one.name)) {
+        return;
+    }
     if let Some(trouble) = world.troubles.get("") {
         if trouble.retry_at > world.now {
             out.wake_at(trouble.retry_at);
@@ -176,12 +179,12 @@ fn bring_up(world: &World<'_>, out: &mut Decision) {
     if !run_init(world, out) {
         return;
     }
-    for container in world.main() {
+    for container in world.main().iter().filter(|one| !world.is_lost(&one.name)) {
         run(world, container, world.policy(), out);
     }
     // When nothing is left to run, sidecars have nobody to serve.
     let over = |container: &Container| {
-        matches!(
+        world.is_lost(&container.name) || matches!(
             world.latest(&container.name).map(|record| &record.state),
             Some(ContainerState::Exited(exit)) if !restarts(world.policy(), exit)
         )

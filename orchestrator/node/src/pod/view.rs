@@ -122,6 +122,24 @@ impl World<'_> {
         known.map_or(0, |one| u32::try_from(one.restart_count).map_or(0, |count| count + 1))
     }
 
+    /// Returns whether a container ran, nothing is left of it, and the pod's restart policy does not
+    /// let it run again: the node went down before it had ended, or after.
+    pub fn is_lost(&self, name: &str) -> bool {
+        if self.latest(name).is_some() {
+            return false;
+        }
+        let statuses = self.pod.status.as_ref().and_then(|s| s.container_statuses.as_deref());
+        let mut all = statuses.unwrap_or_default().iter();
+        let old = all.find(|one| one.name == name && one.container_id.is_some());
+        let state = old.and_then(|one| one.state.as_ref());
+        let ended = state.and_then(|state| state.terminated.as_ref()).map(|ended| ended.exit_code);
+        let code = match state {
+            Some(state) if state.running.is_some() => Some(LOST_CODE),
+            _ => ended,
+        };
+        code.is_some_and(|code| !restarts_after(self.policy(), code))
+    }
+
     /// Returns how the one before the newest ended.
     pub fn previous_exit(&self, name: &str) -> Option<(&ContainerRecord, &Exit)> {
         let latest = self.latest(name)?.attempt;
@@ -172,11 +190,18 @@ pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
+/// The exit code of a container that nobody saw ending (kubelet: ContainerStatusUnknown).
+pub(super) const LOST_CODE: i32 = 137;
+
 /// Returns whether a container that ended starts again.
 pub fn restarts(policy: RestartPolicy, exit: &Exit) -> bool {
+    restarts_after(policy, exit.code)
+}
+
+fn restarts_after(policy: RestartPolicy, code: i32) -> bool {
     match policy {
         RestartPolicy::Always => true,
-        RestartPolicy::OnFailure => exit.code != 0,
+        RestartPolicy::OnFailure => code != 0,
         RestartPolicy::Never => false,
     }
 }

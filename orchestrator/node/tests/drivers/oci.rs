@@ -7,7 +7,8 @@ use ordain_orchestrator_node::images::ImageStore;
 use ordain_orchestrator_node::runtime::oci::OciRuntime;
 use ordain_orchestrator_node::runtime::{Mount, StopSignal, host};
 
-use crate::support::{Bench, Suite, busybox_image, wait_for};
+use crate::suite::Suite;
+use crate::support::{Bench, busybox_image, wait_for};
 
 async fn bench() -> Bench {
     let temporary = tempfile::tempdir().expect("a folder");

@@ -6,7 +6,8 @@ use ordain_orchestrator_node::images::ImageStore;
 use ordain_orchestrator_node::runtime::StopSignal;
 use ordain_orchestrator_node::runtime::process::ProcessRuntime;
 
-use crate::support::{Bench, Suite, busybox_image, wait_for};
+use crate::suite::Suite;
+use crate::support::{Bench, busybox_image, wait_for};
 
 fn bench() -> Bench {
     let temporary = tempfile::tempdir().expect("a folder");
