@@ -94,12 +94,12 @@ impl<'a> Checker<'a> {
                         self.look_inside(sc, op);
                         continue;
                     };
-                    if let (Op::Set(_), Some(key)) = (op, &place.key) {
-                        if let Some(first) = set.insert(key.clone(), place.span) {
-                            let name = Name::new(key.trim_start_matches('.'));
-                            self.set_twice(name, place.span, first);
-                            continue;
-                        }
+                    if let (Op::Set(_), Some(key)) = (op, &place.key)
+                        && let Some(first) = set.insert(key.clone(), place.span)
+                    {
+                        let name = Name::new(key.trim_start_matches('.'));
+                        self.set_twice(name, place.span, first);
+                        continue;
                     }
                     ops.extend(self.amend_op(sc, place, *op, field.is_final));
                 }

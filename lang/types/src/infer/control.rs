@@ -144,11 +144,13 @@ impl<'a> Checker<'a> {
         let value_id = self.infer(sc, value);
         let value_ty = self.hir.ty(value_id);
         let mut rest = Rest::of(self, value_ty);
+        // Of a value without a known type nothing can be said.
+        let known = !rest.is_empty();
         let mut made = Vec::with_capacity(arms.len());
         let mut ty = want.map_or(Ty::NEVER, |w| w.ty);
         for arm in arms {
             let mark = sc.mark();
-            if rest.is_empty() {
+            if known && rest.is_empty() {
                 let first = arm.patterns.first().map_or(span, |p| p.span);
                 self.report(
                     Diagnostic::warning("W0201", "this arm is never reached")
