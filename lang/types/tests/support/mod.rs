@@ -82,9 +82,15 @@ pub(crate) fn run(files: &[(String, String)]) -> Run {
             file: &parsed.file,
         })
         .collect();
+    // A comment may choose the Kubernetes version.
+    let kubernetes = files
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .find_map(|line| line.strip_prefix("// kubernetes: ")?.trim().parse().ok())
+        .unwrap_or(KubeVersion::DEFAULT);
     let checked = check(&Input {
         modules,
-        kubernetes: KubeVersion::DEFAULT,
+        kubernetes,
     });
     diagnostics.extend(checked.diagnostics.iter().cloned());
     Run {
