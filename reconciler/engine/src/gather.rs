@@ -243,15 +243,15 @@ async fn observe(
             });
         }
     };
-    let namespace = desired
+    if desired
         .key
         .namespace
         .as_deref()
-        .filter(|namespace| missing.contains(*namespace));
-    if let Some(namespace) = namespace {
+        .is_some_and(|name| missing.contains(name))
+    {
         return Observed {
             live: None,
-            dry_run: DryRun::Later(format!("Namespace {namespace}")),
+            dry_run: DryRun::NoNamespace,
         };
     }
     let (live, dry_run) = futures::join!(

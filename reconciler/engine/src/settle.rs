@@ -5,7 +5,7 @@ use ordain_reconciler_plan::{Inventory, health::Status};
 
 use crate::{
     AppStatus, Error, Sync, execute,
-    health_view::ObjectHealth,
+    health_view::{ObjectHealth, summary},
     target::Target,
     worker::{Applied, Worker, pause},
 };
@@ -15,12 +15,21 @@ const TRIES: u32 = 3;
 
 impl Worker {
     /// Says what the rollout waits for, when that is news.
-    pub(crate) fn waiting(&mut self, target: &Target, message: &str) {
-        let line = format!("{}: waiting: {message}", self.app);
-        if self.said != line {
-            self.tell(target, &line);
-            self.said = line;
-        }
+    ///
+    /// Pods go to and fro between two states of one trouble; each is said once.
+    pub(crate) fn waiting(&mut self, target: &Target, objects: &[ObjectHealth]) {
+        let (_, message) = summary(objects);
+        let news = objects
+            .iter()
+            .find(|object| !object.health.status.is_done() && !self.said.contains(&gist(object)));
+        let Some(object) = news else { return };
+        let gist = gist(object);
+        let line = match message.starts_with(&object.to_string()) {
+            true => message,
+            false => object.to_string(),
+        };
+        self.tell(target, &format!("{}: waiting: {}", self.app, cut(&line)));
+        self.said.insert(gist);
     }
 
     /// Tells a push that still listens.
@@ -115,11 +124,10 @@ impl Worker {
         let text = reasons.join("; ");
         self.set_status(target, Sync::Failed, Status::Unknown, &text, None);
         tracing::warn!(app = %self.app, commit = target.commit.short(), reason = text, "deploy failed");
-        if self.said != text {
+        if self.said.insert(text) {
             for reason in &reasons {
                 self.tell(target, &format!("{}: failed: {reason}", self.app));
             }
-            self.said = text;
         }
         if !transient || self.failures > TRIES {
             target.rollout.finish(&self.app, false);
@@ -185,5 +193,22 @@ impl Worker {
             objects,
         };
         statuses.insert(self.app.clone(), status);
+    }
+}
+
+/// The object and the first words about it: what comes behind the second colon are details.
+fn gist(object: &ObjectHealth) -> String {
+    let message = &object.health.message;
+    let words = message.split(": ").next().unwrap_or_default();
+    format!("{}: {words}", object.key)
+}
+
+/// Characters of a line while it is only waited; a failure is told in full.
+const WAITING_CHARS_MAX: usize = 160;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(WAITING_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }

@@ -72,8 +72,8 @@ pub(crate) struct Worker {
     pub(crate) app: AppRef,
     pub(crate) ledger: Ledger,
     pub(crate) failures: u32,
-    /// The last thing that was said about the rollout, so that it is not said twice.
-    pub(crate) said: String,
+    /// What was said about the rollout, so that it is not said twice.
+    pub(crate) said: BTreeSet<String>,
     /// The last plan that was told.
     planned: String,
     reverts: u32,
@@ -87,7 +87,7 @@ impl Worker {
             shared,
             app,
             failures: 0,
-            said: String::new(),
+            said: BTreeSet::new(),
             planned: String::new(),
             reverts: 0,
             view: HealthView::default(),
@@ -258,7 +258,9 @@ impl Worker {
     /// Tells the plan, once per commit and again when it says something new.
     async fn announce(&mut self, target: &Target, plan: &Plan) -> Result<(), Error> {
         let text = plan.to_string();
-        if target.rollout.is_pending(&self.app) && self.planned != text {
+        // Said once, and again when there is more to say than that it was carried out.
+        let news = self.planned.is_empty() || (self.planned != text && !plan.is_noop());
+        if target.rollout.is_pending(&self.app) && news {
             target.rollout.line(&text);
             self.planned = text;
         }
@@ -357,7 +359,7 @@ impl Worker {
                     .await
                     .map(|()| false)
             } else {
-                self.waiting(target, &message);
+                self.waiting(target, &objects);
                 Ok(false)
             };
             match settled {

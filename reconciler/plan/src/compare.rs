@@ -12,10 +12,28 @@ pub fn differs(live: &Value, dry_run: &Value) -> bool {
 }
 
 /// A digest of what [`differs`] compares, to notice a change without keeping the object.
+///
+/// Annotations that Kubernetes' own controllers keep up to date are left out: each rollout would look
+/// like somebody's edit.
 #[must_use]
 pub fn fingerprint(object: &Value) -> String {
-    digest(&declared(object))
+    let mut declared = declared(object);
+    let annotations = declared
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut);
+    if let Some(annotations) = annotations {
+        annotations.retain(|key, _| !CONTROLLERS.contains(&key.as_str()));
+    }
+    digest(&declared)
 }
+
+/// Written by the Deployment and Job controllers.
+const CONTROLLERS: [&str; 4] = [
+    "deployment.kubernetes.io/revision",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "batch.kubernetes.io/job-tracking",
+];
 
 /// The part of an object that people and controllers declare.
 pub(crate) fn declared(object: &Value) -> Value {

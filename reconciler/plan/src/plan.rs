@@ -33,8 +33,10 @@ pub enum DryRun {
     Accepted(Value),
     /// The server would refuse it.
     Refused(Refusal),
-    /// It cannot be tried yet: its definition or namespace is created by this plan.
+    /// It cannot be tried yet: the definition of its kind is created by this plan.
     Later(String),
+    /// It cannot be tried yet: its namespace does not exist.
+    NoNamespace,
 }
 
 /// What was found in the cluster for one desired object.
@@ -232,6 +234,11 @@ fn apply_action(desired: &Desired, observed: &Observed) -> Action {
         (Some(_), DryRun::Later(why)) => {
             set(&mut action, Verb::Update, format!("checked after {why}"))
         }
+        (_, DryRun::NoNamespace) => set(
+            &mut action,
+            Verb::Create,
+            "its namespace does not exist yet".to_owned(),
+        ),
         (None, DryRun::Accepted(_)) => set(&mut action, Verb::Create, "does not exist".to_owned()),
         (Some(live), DryRun::Accepted(after)) => {
             if differs(live, after) {

@@ -1,7 +1,10 @@
 //! Health from files: each `health/KIND.yaml` lists objects with what is to be said about them.
 //! Beside them, an extra suite of real objects, when the folder that holds it is there.
 
-#![expect(clippy::print_stderr, reason = "an extra suite says how many cases ran")]
+#![expect(
+    clippy::print_stderr,
+    reason = "an extra suite says how many cases ran"
+)]
 
 use std::{
     fs,

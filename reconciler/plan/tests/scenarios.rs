@@ -41,6 +41,8 @@ struct Case {
     refused: Option<Refusal>,
     #[serde(default)]
     later: Option<String>,
+    #[serde(default)]
+    no_namespace: bool,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +82,7 @@ fn observed(case: &Case, desired: &Desired) -> Observed {
     let dry_run = match (&case.refused, &case.later) {
         (Some(refusal), _) => DryRun::Refused(refusal.clone()),
         (None, Some(why)) => DryRun::Later(why.clone()),
+        (None, None) if case.no_namespace => DryRun::NoNamespace,
         (None, None) => DryRun::Accepted(after),
     };
     Observed { live, dry_run }
