@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ => RuntimeChoice::Auto,
     };
     let pki = Arc::new(Pki::open(&dir.join("pki"))?);
-    let mut config = Config::new(Arc::new(Embedded::open(&dir.join("store"))?), pki.clone());
+    let mut config = Config::new(Arc::new(Embedded::open(dir.join("store"))?), pki.clone());
     if runtime == RuntimeChoice::Process {
         config.service_cidr = "127.43.0.0/16".to_owned();
     }
@@ -53,18 +53,31 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let path = dir.join("admin.kubeconfig");
     std::fs::write(&path, server.kubeconfig())?;
     let registry = Registry::start().await?;
-    let image = registry.push("busybox", "1", &ImageBuilder::new().busybox()?.cmd(["sh"]).build());
+    let image = registry.push(
+        "busybox",
+        "1",
+        &ImageBuilder::new().busybox()?.cmd(["sh"]).build(),
+    );
 
     let kubeconfig = kube::config::Kubeconfig::read_from(&path)?;
     let options = kube::config::KubeConfigOptions::default();
     let access = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     let client = kube::Client::try_from(access)?;
     let shutdown = CancellationToken::new();
-    tokio::spawn(ordain_orchestrator_scheduler::run(client.clone(), shutdown.clone()));
-    tokio::spawn(ordain_orchestrator_controllers::run(client.clone(), shutdown.clone()));
+    tokio::spawn(ordain_orchestrator_scheduler::run(
+        client.clone(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(ordain_orchestrator_controllers::run(
+        client.clone(),
+        shutdown.clone(),
+    ));
 
-    let serving =
-        pki.server("system:node:node-1", &["system:nodes"], &["127.0.0.1".to_owned()])?;
+    let serving = pki.server(
+        "system:node:node-1",
+        &["system:nodes"],
+        &["127.0.0.1".to_owned()],
+    )?;
     let tls = ServingTls {
         certificate_pem: serving.cert_pem,
         key_pem: serving.key_pem,
@@ -75,7 +88,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let stop_node = CancellationToken::new();
     let node = ordain_orchestrator_node::start(config, stop_node.clone()).await?;
     let mut out = std::io::stdout();
-    writeln!(out, "kubeconfig {}\nimage {image}\nruntime {}", path.display(), node.runtime)?;
+    writeln!(
+        out,
+        "kubeconfig {}\nimage {image}\nruntime {}",
+        path.display(),
+        node.runtime
+    )?;
     out.flush()?;
     tokio::signal::ctrl_c().await?;
     stop_node.cancel();

@@ -136,8 +136,7 @@ pub async fn start(config: NodeConfig, shutdown: CancellationToken) -> Result<Ru
     let acceptor = server::tls::acceptor(&config.tls).map_err(NodeError::Tls)?;
     let address = config.kubelet_listen;
     let listening = server::listen(address).await;
-    let (listener, kubelet) =
-        listening.map_err(|source| NodeError::Listen { address, source })?;
+    let (listener, kubelet) = listening.map_err(|source| NodeError::Listen { address, source })?;
     let node_ip = config.node_address.unwrap_or(match kubelet.ip() {
         ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
@@ -148,7 +147,11 @@ pub async fn start(config: NodeConfig, shutdown: CancellationToken) -> Result<Ru
     let agent = Arc::new(Agent {
         recorder: Recorder::new(config.client.clone(), "kubelet"),
         capacity: register::Capacity::of_this_host(),
-        puller: pull::Puller::new(store.clone(), config.images.clone(), config.data_dir.clone()),
+        puller: pull::Puller::new(
+            store.clone(),
+            config.images.clone(),
+            config.data_dir.clone(),
+        ),
         config,
         runtime,
         store,
@@ -159,20 +162,34 @@ pub async fn start(config: NodeConfig, shutdown: CancellationToken) -> Result<Ru
     tracing::info!(node = name, driver, address = %kubelet, "node agent started");
     let task = tokio::spawn(async move {
         let serving = CancellationToken::new();
-        tokio::spawn(server::serve(listener, acceptor, agent.clone(), serving.clone()));
+        tokio::spawn(server::serve(
+            listener,
+            acceptor,
+            agent.clone(),
+            serving.clone(),
+        ));
         agent.clone().run(exited, kubelet.port(), shutdown).await;
         serving.cancel();
         // Held to the end, so that the next agent finds a clean folder.
         drop(lock);
     });
-    Ok(Running { name, kubelet, runtime: driver, gateway, task })
+    Ok(Running {
+        name,
+        kubelet,
+        runtime: driver,
+        gateway,
+        task,
+    })
 }
 
 /// Makes the data directory and locks it.
 fn prepare(config: &NodeConfig) -> Result<nix::fcntl::Flock<std::fs::File>, NodeError> {
     use nix::fcntl::{Flock, FlockArg};
     let path = &config.data_dir;
-    let failed = |source| NodeError::DataDir { path: path.clone(), source };
+    let failed = |source| NodeError::DataDir {
+        path: path.clone(),
+        source,
+    };
     std::fs::create_dir_all(path).map_err(failed)?;
     let file = std::fs::File::create(path.join("node.lock")).map_err(failed)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
@@ -202,14 +219,19 @@ async fn open_runtime(
         RuntimeChoice::Auto => RuntimeChoice::Process,
         other => other,
     };
-    let process_range =
-        || config.process_pod_cidr.unwrap_or_else(|| PROCESS_RANGE.parse().expect(known));
+    let process_range = || {
+        config
+            .process_pod_cidr
+            .unwrap_or_else(|| PROCESS_RANGE.parse().expect(known))
+    };
     match choice {
         RuntimeChoice::Oci | RuntimeChoice::Auto => {
             if !host::is_root() {
                 return Err(NodeError::NeedsRoot);
             }
-            let range = config.pod_cidr.unwrap_or_else(|| OCI_RANGE.parse().expect(known));
+            let range = config
+                .pod_cidr
+                .unwrap_or_else(|| OCI_RANGE.parse().expect(known));
             let opened = OciRuntime::open(
                 &config.data_dir,
                 program,
@@ -219,8 +241,10 @@ async fn open_runtime(
                 host_ip,
                 exits,
             );
-            let runtime =
-                opened.await.map_err(|source| NodeError::Runtime { driver: "oci", source })?;
+            let runtime = opened.await.map_err(|source| NodeError::Runtime {
+                driver: "oci",
+                source,
+            })?;
             let gateway = runtime.gateway();
             Ok((Arc::new(runtime), Some(gateway)))
         }
@@ -232,8 +256,10 @@ async fn open_runtime(
                 process_range(),
                 exits,
             );
-            let runtime =
-                opened.map_err(|source| NodeError::Runtime { driver: "process", source })?;
+            let runtime = opened.map_err(|source| NodeError::Runtime {
+                driver: "process",
+                source,
+            })?;
             Ok((Arc::new(runtime), None))
         }
         RuntimeChoice::Fake => Ok((Arc::new(FakeRuntime::new(process_range(), exits)), None)),
@@ -250,7 +276,8 @@ impl Agent {
         self.puller.import_archives().await;
         let registering = tokio::spawn(register::keep(self.clone(), port, shutdown.clone()));
         let api = Api::<Pod>::all(self.config.client.clone());
-        let mine = watcher::Config::default().fields(&format!("spec.nodeName={}", self.config.name));
+        let mine =
+            watcher::Config::default().fields(&format!("spec.nodeName={}", self.config.name));
         let pods = Informer::start(api, mine, shutdown.clone());
         let agent = self.clone();
         pods.on_change(move |change| match change {
@@ -333,8 +360,11 @@ impl Agent {
 
     /// Removes what earlier runs left of pods that are no longer bound here.
     fn remove_strangers(self: &Arc<Self>, pods: &Informer<Pod>) {
-        let known: Vec<String> =
-            pods.list().iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
+        let known: Vec<String> = pods
+            .list()
+            .iter()
+            .filter_map(|pod| pod.metadata.uid.clone())
+            .collect();
         let agent = self.clone();
         tokio::spawn(async move {
             for record in agent.runtime.containers() {
@@ -353,7 +383,9 @@ impl Agent {
     }
 
     fn dispatch(self: &Arc<Self>, pod: &Arc<Pod>) {
-        let Some(uid) = pod.metadata.uid.clone() else { return };
+        let Some(uid) = pod.metadata.uid.clone() else {
+            return;
+        };
         if self.stopping.is_cancelled() {
             return;
         }
@@ -420,7 +452,9 @@ impl Agent {
 
     fn uid_of(&self, namespace: &str, name: &str) -> Option<String> {
         let workers = self.workers();
-        let mut pods = workers.iter().map(|(uid, worker)| (uid, worker.mailbox.pod()));
+        let mut pods = workers
+            .iter()
+            .map(|(uid, worker)| (uid, worker.mailbox.pod()));
         let found = pods.find(|(_, pod)| {
             pod.metadata.namespace.as_deref() == Some(namespace)
                 && pod.metadata.name.as_deref() == Some(name)
@@ -436,9 +470,14 @@ impl Agent {
             let lists = [status.container_statuses, status.init_container_statuses];
             lists.into_iter().flatten().flatten().collect::<Vec<_>>()
         });
-        let own = statuses.unwrap_or_default().into_iter().find(|one| one.name == container);
+        let own = statuses
+            .unwrap_or_default()
+            .into_iter()
+            .find(|one| one.name == container);
         let waiting = own.and_then(|one| one.state?.waiting);
-        waiting.and_then(|state| state.reason).unwrap_or_else(|| "ContainerCreating".to_owned())
+        waiting
+            .and_then(|state| state.reason)
+            .unwrap_or_else(|| "ContainerCreating".to_owned())
     }
 
     /// Returns whether a pod is bound here.
@@ -448,13 +487,19 @@ impl Agent {
 
     /// Returns whether a container runs or is about to.
     pub(crate) fn is_live(&self, id: &str) -> bool {
-        self.runtime.containers().iter().any(|record| record.id == id && record.is_live())
+        self.runtime
+            .containers()
+            .iter()
+            .any(|record| record.id == id && record.is_live())
     }
 
     /// Returns the pods bound here, as a list object.
     pub(crate) fn pods(&self) -> serde_json::Value {
-        let items: Vec<_> =
-            self.workers().values().map(|worker| worker.mailbox.pod().as_ref().clone()).collect();
+        let items: Vec<_> = self
+            .workers()
+            .values()
+            .map(|worker| worker.mailbox.pod().as_ref().clone())
+            .collect();
         serde_json::json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
     }
 
@@ -462,8 +507,15 @@ impl Agent {
     pub(crate) fn summary(&self) -> serde_json::Value {
         let now = jiff::Timestamp::now().to_string();
         let mut pods: BTreeMap<String, (ContainerRecord, Vec<serde_json::Value>)> = BTreeMap::new();
-        for record in self.runtime.containers().into_iter().filter(ContainerRecord::is_live) {
-            let Some(usage) = self.runtime.usage(&record.id) else { continue };
+        for record in self
+            .runtime
+            .containers()
+            .into_iter()
+            .filter(ContainerRecord::is_live)
+        {
+            let Some(usage) = self.runtime.usage(&record.id) else {
+                continue;
+            };
             let stats = serde_json::json!({
                 "name": record.name,
                 "cpu": {"time": now, "usageCoreNanoSeconds": usage.cpu_nanoseconds},

@@ -12,13 +12,19 @@ pub(crate) fn hostname(pod: &Pod, domain: &str, node: &str) -> (String, Option<S
     if spec.is_some_and(|spec| spec.host_network == Some(true)) {
         return (node.to_owned(), None);
     }
-    let own = spec.and_then(|spec| spec.hostname.clone()).filter(|name| !name.is_empty());
-    let name = own.or_else(|| pod.metadata.name.clone()).unwrap_or_default();
+    let own = spec
+        .and_then(|spec| spec.hostname.clone())
+        .filter(|name| !name.is_empty());
+    let name = own
+        .or_else(|| pod.metadata.name.clone())
+        .unwrap_or_default();
     // The kernel takes 64 bytes, and Kubernetes' names keep to 63.
     let mut short: String = name.chars().take(63).collect();
     short.truncate(short.trim_end_matches(['-', '.']).len());
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-    let subdomain = spec.and_then(|spec| spec.subdomain.as_ref()).filter(|name| !name.is_empty());
+    let subdomain = spec
+        .and_then(|spec| spec.subdomain.as_ref())
+        .filter(|name| !name.is_empty());
     let full = subdomain.map(|sub| format!("{short}.{sub}.{namespace}.svc.{domain}"));
     (short, full)
 }
@@ -34,7 +40,10 @@ pub(crate) fn hosts(pod: &Pod, address: Ipv4Addr, name: &str, full: Option<&str>
         Some(full) => writeln!(out, "{address}\t{full}\t{name}"),
         None => writeln!(out, "{address}\t{name}"),
     };
-    let aliases = pod.spec.as_ref().and_then(|spec| spec.host_aliases.as_deref());
+    let aliases = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.host_aliases.as_deref());
     let aliases = aliases.unwrap_or_default();
     if !aliases.is_empty() {
         out.push_str("\n# Entries added by HostAliases.\n");
@@ -56,14 +65,21 @@ pub(crate) fn resolv_conf(
     let spec = pod.spec.as_ref();
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
     let host_network = spec.is_some_and(|spec| spec.host_network == Some(true));
-    let policy = spec.and_then(|spec| spec.dns_policy.as_deref()).unwrap_or("ClusterFirst");
+    let policy = spec
+        .and_then(|spec| spec.dns_policy.as_deref())
+        .unwrap_or("ClusterFirst");
     let cluster = match policy {
         "ClusterFirst" => cluster_dns.filter(|_| !host_network),
         "ClusterFirstWithHostNet" => cluster_dns,
         _ => None,
     };
     let (mut servers, mut searches, mut options) = (Vec::new(), Vec::new(), Vec::new());
-    let words = |line: &str| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let words = |line: &str| {
+        line.split_whitespace()
+            .skip(1)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let (mut host_servers, mut host_searches, mut host_options) =
         (Vec::new(), Vec::new(), Vec::new());
     for line in host.lines() {
@@ -123,7 +139,11 @@ mod tests {
         let text = format!(r#"{{"metadata":{{"name":"p","namespace":"ns"}},"spec":{spec}}}"#);
         let pod: Pod = serde_json::from_str(&text).expect("a pod");
         let dns = Some(Ipv4Addr::new(10, 43, 0, 10));
-        assert_eq!(resolv_conf(&pod, dns, "cluster.local", HOST), expect, "{spec}");
+        assert_eq!(
+            resolv_conf(&pod, dns, "cluster.local", HOST),
+            expect,
+            "{spec}"
+        );
     }
 
     #[test]

@@ -49,7 +49,12 @@ struct Line<'a> {
 fn parse(line: &[u8]) -> Option<Line<'_>> {
     let mut words = line.splitn(4, |byte| *byte == b' ');
     let (time, stream, tag) = (words.next()?, words.next()?, words.next()?);
-    Some(Line { time, stream, partial: tag == b"P", body: words.next().unwrap_or_default() })
+    Some(Line {
+        time,
+        stream,
+        partial: tag == b"P",
+        body: words.next().unwrap_or_default(),
+    })
 }
 
 /// Turns lines of the file into what the reader asked for.
@@ -74,7 +79,10 @@ impl Filter {
     fn keeps(&self, line: &Line<'_>) -> bool {
         let stream = self.options.stream.as_ref();
         stream.is_none_or(|stream| stream.as_bytes() == line.stream)
-            && self.since.as_ref().is_none_or(|since| line.time >= since.as_bytes())
+            && self
+                .since
+                .as_ref()
+                .is_none_or(|since| line.time >= since.as_bytes())
     }
 
     /// Appends a line; returns false once the limit is reached.
@@ -137,7 +145,10 @@ async fn pour(
     if let Some(wanted) = options.tail {
         let mut last: VecDeque<Vec<u8>> = VecDeque::new();
         let older = open(&rotated(path)).await?;
-        for file in [older, current.as_mut().map(Handle::take)].into_iter().flatten() {
+        for file in [older, current.as_mut().map(Handle::take)]
+            .into_iter()
+            .flatten()
+        {
             let mut file = file;
             while let Some(chunk) = file.next().await? {
                 rest.extend_from_slice(&chunk);
@@ -208,7 +219,10 @@ async fn pour(
 }
 
 fn whole_lines(lines: &VecDeque<Vec<u8>>) -> usize {
-    lines.iter().filter(|line| parse(line).is_some_and(|line| !line.partial)).count()
+    lines
+        .iter()
+        .filter(|line| parse(line).is_some_and(|line| !line.partial))
+        .count()
 }
 
 /// Calls `each` for every whole line in `pending`, and keeps the rest.
@@ -228,7 +242,9 @@ async fn flush(out: &mut Vec<u8>, send: &mpsc::Sender<io::Result<Bytes>>) -> boo
     if out.is_empty() {
         return true;
     }
-    send.send(Ok(Bytes::from(std::mem::take(out)))).await.is_ok()
+    send.send(Ok(Bytes::from(std::mem::take(out))))
+        .await
+        .is_ok()
 }
 
 /// An open file that knows whether a path still names it.
@@ -244,7 +260,11 @@ async fn open(path: &Path) -> io::Result<Option<Handle>> {
         Ok(mut file) => {
             let meta = file.metadata().await?;
             file.seek(SeekFrom::Start(0)).await?;
-            Ok(Some(Handle { file: Some(file), device: meta.dev(), inode: meta.ino() }))
+            Ok(Some(Handle {
+                file: Some(file),
+                device: meta.dev(),
+                inode: meta.ino(),
+            }))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -253,7 +273,11 @@ async fn open(path: &Path) -> io::Result<Option<Handle>> {
 
 impl Handle {
     fn take(&mut self) -> Self {
-        Self { file: self.file.take(), device: self.device, inode: self.inode }
+        Self {
+            file: self.file.take(),
+            device: self.device,
+            inode: self.inode,
+        }
     }
 
     fn is(&self, meta: &std::fs::Metadata) -> bool {
@@ -262,7 +286,9 @@ impl Handle {
     }
 
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
         let mut buffer = vec![0; CHUNK_BYTES];
         let n = file.read(&mut buffer).await?;
         buffer.truncate(n);
@@ -305,7 +331,11 @@ mod tests {
         check(|o| o.tail = Some(2), "three\nfour\n").await;
         check(|o| o.tail = Some(0), "").await;
         check(|o| o.tail = Some(99), "one\ntwo\nthree\nfour\n").await;
-        check(|o| o.since = Some("2026-01-01T00:00:03Z".parse().expect("a time")), "four\n").await;
+        check(
+            |o| o.since = Some("2026-01-01T00:00:03Z".parse().expect("a time")),
+            "four\n",
+        )
+        .await;
         check(|o| o.limit_bytes = Some(6), "one\ntw").await;
         check(|o| o.stream = Some("stderr".into()), "two\n").await;
         let timed = "2026-01-01T00:00:02.000000000Z three\n2026-01-01T00:00:03.000000000Z four\n";
@@ -334,7 +364,11 @@ mod tests {
         std::fs::write(&path, LOG).expect("written");
         let over = Arc::new(AtomicBool::new(false));
         let ended = over.clone();
-        let options = LogOptions { follow: true, tail: Some(1), ..LogOptions::default() };
+        let options = LogOptions {
+            follow: true,
+            tail: Some(1),
+            ..LogOptions::default()
+        };
         let mut from = read(path.clone(), options, move || ended.load(Ordering::SeqCst));
         let first = from.recv().await.expect("a piece").expect("readable");
         assert_eq!(&first[..], b"four\n");

@@ -52,7 +52,10 @@ struct Counter {
 impl Counter {
     fn new(probe: &Probe, state: bool) -> Self {
         let at_least_one = |value: Option<i32>, default: u32| {
-            value.and_then(|value| u32::try_from(value).ok()).filter(|v| *v > 0).unwrap_or(default)
+            value
+                .and_then(|value| u32::try_from(value).ok())
+                .filter(|v| *v > 0)
+                .unwrap_or(default)
         };
         Self {
             state,
@@ -80,21 +83,22 @@ impl Counter {
 }
 
 fn seconds(value: Option<i32>, default: u64) -> Duration {
-    Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(default))
+    Duration::from_secs(
+        value
+            .and_then(|value| u64::try_from(value).ok())
+            .unwrap_or(default),
+    )
 }
 
 impl Prober {
     /// Probes until aborted.
     pub(crate) async fn run(self) {
-        let this = Arc::new(self);
-        match this.container.startup_probe.clone() {
-            Some(probe) => {
-                this.set(|view| view.started = false);
-                if !this.startup(&probe).await {
-                    return;
-                }
+        let this = &self;
+        if let Some(probe) = &this.container.startup_probe {
+            this.set(|view| view.started = false);
+            if !this.startup(probe).await {
+                return;
             }
-            None => {}
         }
         let readiness = this.container.readiness_probe.clone();
         this.set(|view| {
@@ -116,7 +120,10 @@ impl Prober {
 
     async fn startup(&self, probe: &Probe) -> bool {
         let mut counter = Counter::new(probe, false);
-        let mut failures = Counter { state: true, ..counter.clone() };
+        let mut failures = Counter {
+            state: true,
+            ..counter.clone()
+        };
         tokio::time::sleep(seconds(probe.initial_delay_seconds, 0)).await;
         loop {
             let outcome = self.probe(probe, "Startup").await;
@@ -206,20 +213,28 @@ impl Prober {
             let port = self.port(&tcp.port)?;
             let host = self.host(tcp.host.as_deref());
             let connected = TcpStream::connect((host.as_str(), port)).await;
-            return connected.map(drop).map_err(|e| format!("dial tcp {host}:{port}: {}", plain(&e)));
+            return connected
+                .map(drop)
+                .map_err(|e| format!("dial tcp {host}:{port}: {}", plain(&e)));
         }
         Err("this kind of probe is not supported yet".to_owned())
     }
 
     async fn exec(&self, command: Vec<String>) -> Result<(), String> {
-        let request = ExecRequest { command, ..ExecRequest::default() };
+        let request = ExecRequest {
+            command,
+            ..ExecRequest::default()
+        };
         let session = self.runtime.exec(&self.id, request).await;
         let mut session = session.map_err(|error| error.to_string())?;
         let mut text = Vec::new();
         let mut errors = Vec::new();
         let limit = MESSAGE_BYTES_MAX as u64;
         let read = async {
-            let _ = (&mut session.stdout).take(limit).read_to_end(&mut text).await;
+            let _ = (&mut session.stdout)
+                .take(limit)
+                .read_to_end(&mut text)
+                .await;
             let _ = tokio::io::copy(&mut session.stdout, &mut tokio::io::sink()).await;
         };
         let stderr = async {
@@ -242,8 +257,16 @@ impl Prober {
     async fn http(&self, get: &HTTPGetAction) -> Result<(), String> {
         let port = self.port(&get.port)?;
         let host = self.host(get.host.as_deref());
-        let path = get.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/");
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let path = get
+            .path
+            .as_deref()
+            .filter(|path| !path.is_empty())
+            .unwrap_or("/");
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
         let secure = get.scheme.as_deref() == Some("HTTPS");
         let scheme = if secure { "https" } else { "http" };
         let url = format!("{scheme}://{host}:{port}{path}");
@@ -263,7 +286,9 @@ impl Prober {
             }
             request = request.header(&header.name, &header.value);
         }
-        let request = request.body(Empty::<bytes::Bytes>::new()).map_err(|error| failed(&error))?;
+        let request = request
+            .body(Empty::<bytes::Bytes>::new())
+            .map_err(|error| failed(&error))?;
         let connected = TcpStream::connect((host.as_str(), port)).await;
         let stream = connected
             .map_err(|error| failed(&format!("dial tcp {host}:{port}: {}", plain(&error))))?;
@@ -271,15 +296,23 @@ impl Prober {
             let name = rustls::pki_types::ServerName::try_from(host.clone());
             let name = name.map_err(|error| failed(&error))?;
             let connector = crate::server::tls::any_certificate();
-            let stream =
-                connector.connect(name, stream).await.map_err(|error| failed(&plain(&error)))?;
-            return answer(stream, request).await.map_err(|words| words.replace("{url}", &url));
+            let stream = connector
+                .connect(name, stream)
+                .await
+                .map_err(|error| failed(&plain(&error)))?;
+            return answer(stream, request)
+                .await
+                .map_err(|words| words.replace("{url}", &url));
         }
-        answer(stream, request).await.map_err(|words| words.replace("{url}", &url))
+        answer(stream, request)
+            .await
+            .map_err(|words| words.replace("{url}", &url))
     }
 
     fn host(&self, given: Option<&str>) -> String {
-        given.filter(|host| !host.is_empty()).map_or_else(|| self.address.to_string(), str::to_owned)
+        given
+            .filter(|host| !host.is_empty())
+            .map_or_else(|| self.address.to_string(), str::to_owned)
     }
 
     fn port(&self, port: &IntOrString) -> Result<u16, String> {
@@ -291,7 +324,9 @@ impl Prober {
                 named.map(|port| port.container_port)
             }),
         };
-        let valid = number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0);
+        let valid = number
+            .and_then(|number| u16::try_from(number).ok())
+            .filter(|port| *port > 0);
         valid.ok_or_else(|| format!("invalid port number: {port:?}"))
     }
 }
@@ -302,15 +337,18 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let failed = |error: hyper::Error| format!("Get \"{{url}}\": {error}");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await;
     let outcome = match response {
         Ok(response) => {
             let status = response.status().as_u16();
             // The body is read so that the program does not see its connection cut.
-            let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+            let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
+                .collect()
+                .await;
             drop(body);
             if (200..400).contains(&status) {
                 Ok(())
@@ -347,12 +385,23 @@ mod tests {
     fn thresholds_count_outcomes_in_a_row() {
         let (yes, no) = (Some(true), Some(false));
         check(false, "{}", &[true, true], &[yes, None]);
-        check(true, "{}", &[false, false, true, false, false, false], &[
-            None, None, None, None, None, no,
-        ]);
-        check(false, r#"{"successThreshold":2}"#, &[true, false, true, true], &[
-            None, None, None, yes,
-        ]);
-        check(true, r#"{"failureThreshold":1}"#, &[false, true, false], &[no, yes, no]);
+        check(
+            true,
+            "{}",
+            &[false, false, true, false, false, false],
+            &[None, None, None, None, None, no],
+        );
+        check(
+            false,
+            r#"{"successThreshold":2}"#,
+            &[true, false, true, true],
+            &[None, None, None, yes],
+        );
+        check(
+            true,
+            r#"{"failureThreshold":1}"#,
+            &[false, true, false],
+            &[no, yes, no],
+        );
     }
 }

@@ -69,7 +69,11 @@ impl RuntimeError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -162,7 +166,8 @@ pub trait Runtime: Send + Sync + 'static {
     fn refusals(&self, pod: &k8s_openapi::api::core::v1::Pod) -> Vec<String>;
 
     /// Makes the pod's sandbox (address, namespaces), or returns the one that is there.
-    fn sandbox<'a>(&'a self, spec: &'a SandboxSpec) -> BoxFuture<'a, Result<Sandbox, RuntimeError>>;
+    fn sandbox<'a>(&'a self, spec: &'a SandboxSpec)
+    -> BoxFuture<'a, Result<Sandbox, RuntimeError>>;
 
     /// Returns the pod's sandbox, if there is one.
     fn find_sandbox(&self, pod_uid: &str) -> Option<Sandbox>;

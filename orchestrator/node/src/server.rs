@@ -65,8 +65,7 @@ pub(crate) async fn serve(
                 async move { Ok::<_, Infallible>(answer(agent, request, stop).await) }
             });
             let builder = auto::Builder::new(TokioExecutor::new());
-            let connection =
-                builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = connection => {}
@@ -115,8 +114,15 @@ async fn answer(
 }
 
 fn running(found: Vec<ContainerRecord>) -> Result<ContainerRecord, Box<Response<Body>>> {
-    let live = found.into_iter().find(|r| matches!(r.state, ContainerState::Running { .. }));
-    live.ok_or_else(|| Box::new(refusal(StatusCode::NOT_FOUND, "container not found or not running")))
+    let live = found
+        .into_iter()
+        .find(|r| matches!(r.state, ContainerState::Running { .. }));
+    live.ok_or_else(|| {
+        Box::new(refusal(
+            StatusCode::NOT_FOUND,
+            "container not found or not running",
+        ))
+    })
 }
 
 fn container_logs(
@@ -130,25 +136,32 @@ fn container_logs(
     let mut found = agent.find(namespace, pod, container);
     if query.flag("previous") {
         if found.len() < 2 {
-            let words = format!(
-                "previous terminated container \"{container}\" in pod \"{pod}\" not found"
-            );
+            let words =
+                format!("previous terminated container \"{container}\" in pod \"{pod}\" not found");
             return refusal(StatusCode::BAD_REQUEST, &words);
         }
         found.remove(0);
     }
     let Some(record) = found.into_iter().next() else {
         let known = agent.knows(namespace, pod);
-        let status = if known { StatusCode::BAD_REQUEST } else { StatusCode::NOT_FOUND };
+        let status = if known {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::NOT_FOUND
+        };
         let why = agent.waiting_for(namespace, pod, container);
-        let words = format!("container \"{container}\" in pod \"{pod}\" is waiting to start: {why}");
+        let words =
+            format!("container \"{container}\" in pod \"{pod}\" is waiting to start: {why}");
         return refusal(status, &words);
     };
     let since = query.number("sinceSeconds").and_then(|seconds| {
         let back = jiff::SignedDuration::from_secs(i64::try_from(seconds).ok()?);
         jiff::Timestamp::now().checked_sub(back).ok()
     });
-    let stream = query.get("stream").map(str::to_lowercase).filter(|name| name != "all");
+    let stream = query
+        .get("stream")
+        .map(str::to_lowercase)
+        .filter(|name| name != "all");
     let options = LogOptions {
         follow: query.flag("follow"),
         tail: query.number("tailLines").map(|lines| lines as usize),
@@ -184,13 +197,17 @@ fn sync_stream<S: futures::Stream + Send>(
     let mut stream = Box::pin(std::sync::Mutex::new(Box::pin(stream)));
     futures::stream::poll_fn(move |context| {
         let inner = stream.as_mut().get_mut();
-        let inner = inner.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let inner = inner
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         inner.as_mut().poll_next(context)
     })
 }
 
 pub(crate) fn text(status: StatusCode, words: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(words.to_owned())).map_err(|never| match never {}).boxed();
+    let body = Full::new(Bytes::from(words.to_owned()))
+        .map_err(|never| match never {})
+        .boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
@@ -198,7 +215,11 @@ pub(crate) fn text(status: StatusCode, words: &str) -> Response<Body> {
 
 /// Returns a refusal as a Kubernetes Status, which the API server hands on as it is.
 fn refusal(status: StatusCode, words: &str) -> Response<Body> {
-    let reason = if status == StatusCode::NOT_FOUND { "NotFound" } else { "BadRequest" };
+    let reason = if status == StatusCode::NOT_FOUND {
+        "NotFound"
+    } else {
+        "BadRequest"
+    };
     let mut response = json(&serde_json::json!({
         "kind": "Status",
         "apiVersion": "v1",
@@ -214,10 +235,16 @@ fn refusal(status: StatusCode, words: &str) -> Response<Body> {
 
 fn json<T: serde::Serialize>(value: &T) -> Response<Body> {
     let body = serde_json::to_vec(value).unwrap_or_default();
-    let mut response =
-        Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed());
+    let mut response = Response::new(
+        Full::new(Bytes::from(body))
+            .map_err(|never| match never {})
+            .boxed(),
+    );
     let headers = response.headers_mut();
-    headers.insert("content-type", http::HeaderValue::from_static("application/json"));
+    headers.insert(
+        "content-type",
+        http::HeaderValue::from_static("application/json"),
+    );
     response
 }
 

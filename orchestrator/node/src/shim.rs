@@ -45,7 +45,9 @@ pub fn shim_main() -> ExitCode {
     let words: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
     let done = match words.as_slice() {
         [role, folder] if role.as_os_str() == "run" => run::run(folder),
-        [role, folder, request] if role.as_os_str() == "exec" => return exec::exec(folder, request),
+        [role, folder, request] if role.as_os_str() == "exec" => {
+            return exec::exec(folder, request);
+        }
         [role, request] if role.as_os_str() == "sandbox" => sandbox::sandbox(request),
         _ => Err("the shim was called with arguments that it does not know".to_owned()),
     };

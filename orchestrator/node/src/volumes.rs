@@ -47,7 +47,11 @@ pub(crate) struct Volumes {
 impl Volumes {
     /// Returns the volumes kept in `folder`.
     pub(crate) fn new(client: Client, folder: PathBuf) -> Self {
-        Self { client, folder, tokens: BTreeMap::new() }
+        Self {
+            client,
+            folder,
+            tokens: BTreeMap::new(),
+        }
     }
 
     /// Makes or refreshes all volumes and returns where each is on the host.
@@ -61,7 +65,10 @@ impl Volumes {
         for volume in volumes.unwrap_or_default() {
             let made = self.volume(pod, volume, sources).await;
             let path = made.map_err(|words| {
-                format!("MountVolume.SetUp failed for volume \"{}\" : {words}", volume.name)
+                format!(
+                    "MountVolume.SetUp failed for volume \"{}\" : {words}",
+                    volume.name
+                )
             })?;
             out.insert(volume.name.clone(), path);
         }
@@ -96,13 +103,27 @@ impl Volumes {
             let optional = map.optional == Some(true);
             let mode = map.default_mode.unwrap_or(FILE_MODE);
             let data = self.config_map(pod, &map.name, optional).await?;
-            select(&mut files, data, map.items.as_deref(), mode, optional, "configmap")?;
+            select(
+                &mut files,
+                data,
+                map.items.as_deref(),
+                mode,
+                optional,
+                "configmap",
+            )?;
         } else if let Some(secret) = &volume.secret {
             let optional = secret.optional == Some(true);
             let mode = secret.default_mode.unwrap_or(FILE_MODE);
             let name = secret.secret_name.as_deref().unwrap_or_default();
             let data = self.secret(pod, name, optional).await?;
-            select(&mut files, data, secret.items.as_deref(), mode, optional, "secret")?;
+            select(
+                &mut files,
+                data,
+                secret.items.as_deref(),
+                mode,
+                optional,
+                "secret",
+            )?;
         } else if let Some(downward) = &volume.downward_api {
             let mode = downward.default_mode.unwrap_or(FILE_MODE);
             for item in downward.items.iter().flatten() {
@@ -114,14 +135,32 @@ impl Volumes {
                 if let Some(map) = &source.config_map {
                     let optional = map.optional == Some(true);
                     let data = self.config_map(pod, &map.name, optional).await?;
-                    select(&mut files, data, map.items.as_deref(), mode, optional, "configmap")?;
+                    select(
+                        &mut files,
+                        data,
+                        map.items.as_deref(),
+                        mode,
+                        optional,
+                        "configmap",
+                    )?;
                 }
                 if let Some(secret) = &source.secret {
                     let optional = secret.optional == Some(true);
                     let data = self.secret(pod, &secret.name, optional).await?;
-                    select(&mut files, data, secret.items.as_deref(), mode, optional, "secret")?;
+                    select(
+                        &mut files,
+                        data,
+                        secret.items.as_deref(),
+                        mode,
+                        optional,
+                        "secret",
+                    )?;
                 }
-                for item in source.downward_api.iter().flat_map(|one| one.items.iter().flatten()) {
+                for item in source
+                    .downward_api
+                    .iter()
+                    .flat_map(|one| one.items.iter().flatten())
+                {
                     downward_file(&mut files, pod, item, mode, sources)?;
                 }
                 if let Some(token) = &source.service_account_token {
@@ -146,7 +185,11 @@ impl Volumes {
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace(pod));
         match api.get_opt(name).await.map_err(|error| error.to_string())? {
             Some(map) => {
-                let texts = map.data.into_iter().flatten().map(|(k, v)| (k, v.into_bytes()));
+                let texts = map
+                    .data
+                    .into_iter()
+                    .flatten()
+                    .map(|(k, v)| (k, v.into_bytes()));
                 let binary = map.binary_data.into_iter().flatten().map(|(k, v)| (k, v.0));
                 Ok(texts.chain(binary).collect())
             }
@@ -163,7 +206,12 @@ impl Volumes {
     ) -> VolumeResult<BTreeMap<String, Vec<u8>>> {
         let api = Api::<Secret>::namespaced(self.client.clone(), namespace(pod));
         match api.get_opt(name).await.map_err(|error| error.to_string())? {
-            Some(secret) => Ok(secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect()),
+            Some(secret) => Ok(secret
+                .data
+                .into_iter()
+                .flatten()
+                .map(|(k, v)| (k, v.0))
+                .collect()),
             None if optional => Ok(BTreeMap::new()),
             None => Err(format!("secret \"{name}\" not found")),
         }
@@ -180,7 +228,10 @@ impl Volumes {
         if let Some(known) = self.tokens.get(&key).filter(|token| token.renew_at > now) {
             return Ok(known.text.clone());
         }
-        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref());
+        let account = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service_account_name.as_deref());
         let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
@@ -196,10 +247,16 @@ impl Volumes {
             ..TokenRequest::default()
         };
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace(pod));
-        let given = api.create_token_request(account, &PostParams::default(), &request).await;
-        let status = given.map_err(|error| format!("failed to fetch token: {error}"))?.status;
+        let given = api
+            .create_token_request(account, &PostParams::default(), &request)
+            .await;
+        let status = given
+            .map_err(|error| format!("failed to fetch token: {error}"))?
+            .status;
         let status = status.ok_or("failed to fetch token: no token in the answer")?;
-        let text = status.token.ok_or("failed to fetch token: no token in the answer")?;
+        let text = status
+            .token
+            .ok_or("failed to fetch token: no token in the answer")?;
         let until = status.expiration_timestamp.map_or(now, |time| time.0);
         let whole = until.duration_since(now);
         let renew_at = now.checked_add(whole * 4 / 5).unwrap_or(now);
@@ -211,12 +268,21 @@ impl Volumes {
     /// Resolves a claim to a folder of this host: hostPath and local volumes only.
     async fn claim(&self, pod: &Pod, name: &str) -> VolumeResult<PathBuf> {
         let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace(pod));
-        let claim = claims.get_opt(name).await.map_err(|error| error.to_string())?;
+        let claim = claims
+            .get_opt(name)
+            .await
+            .map_err(|error| error.to_string())?;
         let claim = claim.ok_or_else(|| format!("persistentvolumeclaim \"{name}\" not found"))?;
-        let bound = claim.spec.and_then(|spec| spec.volume_name).filter(|name| !name.is_empty());
+        let bound = claim
+            .spec
+            .and_then(|spec| spec.volume_name)
+            .filter(|name| !name.is_empty());
         let bound = bound.ok_or_else(|| format!("PVC \"{name}\" is not bound"))?;
         let volumes = Api::<PersistentVolume>::all(self.client.clone());
-        let volume = volumes.get(&bound).await.map_err(|error| error.to_string())?;
+        let volume = volumes
+            .get(&bound)
+            .await
+            .map_err(|error| error.to_string())?;
         let spec = volume.spec.unwrap_or_default();
         if let Some(host) = &spec.host_path {
             return host_path(host);
@@ -236,15 +302,24 @@ fn said(action: &str, path: &Path, error: &dyn std::fmt::Display) -> String {
 
 /// Mounts memory on an empty folder, once.
 fn memory(place: &Path, size: Option<i64>) -> VolumeResult<()> {
-    if crate::runtime::host::mounts_below(place).iter().any(|point| point == place) {
+    if crate::runtime::host::mounts_below(place)
+        .iter()
+        .any(|point| point == place)
+    {
         return Ok(());
     }
     let options = match size {
         Some(bytes) => format!("mode=777,size={bytes}"),
         None => "mode=777".to_owned(),
     };
-    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
-        .map_err(|error| said("mount memory on", place, &error))
+    mount(
+        Some("tmpfs"),
+        place,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .map_err(|error| said("mount memory on", place, &error))
 }
 
 /// Kubernetes, HostPathVolumeSource: the types.
@@ -255,7 +330,12 @@ fn host_path(volume: &HostPathVolumeSource) -> VolumeResult<PathBuf> {
         return Err(format!("hostPath `{}` holds `..`", path.display()));
     }
     let kind = fs::metadata(&path).map(|meta| meta.file_type()).ok();
-    let wrong = |what: &str| Err(format!("hostPath type check failed: {} is not {what}", volume.path));
+    let wrong = |what: &str| {
+        Err(format!(
+            "hostPath type check failed: {} is not {what}",
+            volume.path
+        ))
+    };
     match volume.type_.as_deref().unwrap_or("") {
         "" => {}
         "DirectoryOrCreate" => {
@@ -264,7 +344,9 @@ fn host_path(volume: &HostPathVolumeSource) -> VolumeResult<PathBuf> {
         "FileOrCreate" => {
             let mut options = fs::OpenOptions::new();
             options.create(true).append(true);
-            options.open(&path).map_err(|error| said("create", &path, &error))?;
+            options
+                .open(&path)
+                .map_err(|error| said("create", &path, &error))?;
         }
         "Directory" if !kind.is_some_and(|kind| kind.is_dir()) => return wrong("a directory"),
         "File" if !kind.is_some_and(|kind| kind.is_file()) => return wrong("a file"),
@@ -290,7 +372,10 @@ fn select(
     what: &str,
 ) -> VolumeResult<()> {
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        files.extend(data.into_iter().map(|(key, content)| (key, (content, mode))));
+        files.extend(
+            data.into_iter()
+                .map(|(key, content)| (key, (content, mode))),
+        );
         return Ok(());
     };
     for item in items {
@@ -300,7 +385,12 @@ fn select(
                 files.insert(item.path.clone(), (content.clone(), mode));
             }
             None if optional => {}
-            None => return Err(format!("{what} references non-existent config key: {}", item.key)),
+            None => {
+                return Err(format!(
+                    "{what} references non-existent config key: {}",
+                    item.key
+                ));
+            }
         }
     }
     Ok(())
@@ -319,13 +409,20 @@ fn downward_file(
         let name = wanted.container_name.as_deref().unwrap_or_default();
         let spec = pod.spec.as_ref();
         let container = spec.and_then(|spec| spec.containers.iter().find(|c| c.name == name));
-        let divisor = wanted.divisor.as_ref().map_or("1", |quantity| quantity.0.as_str());
+        let divisor = wanted
+            .divisor
+            .as_ref()
+            .map_or("1", |quantity| quantity.0.as_str());
         container.and_then(|c| resource_value(c, &wanted.resource, divisor, sources.allocatable))
     } else {
         None
     };
-    let text = text.ok_or_else(|| format!("downward API file {} has no known source", item.path))?;
-    files.insert(item.path.clone(), (text.into_bytes(), item.mode.unwrap_or(mode)));
+    let text =
+        text.ok_or_else(|| format!("downward API file {} has no known source", item.path))?;
+    files.insert(
+        item.path.clone(),
+        (text.into_bytes(), item.mode.unwrap_or(mode)),
+    );
     Ok(())
 }
 
@@ -333,7 +430,9 @@ fn downward_file(
 fn write(place: &Path, files: &Files) -> VolumeResult<()> {
     for (name, (content, mode)) in files {
         let relative = Path::new(name);
-        let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        let plain = relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         if !plain || name.is_empty() {
             return Err(format!("the path `{name}` leads out of the volume"));
         }
@@ -375,9 +474,9 @@ mod tests {
     use super::*;
 
     fn files(list: &[(&str, &str)]) -> Files {
-        let all = list.iter().map(|(name, text)| {
-            ((*name).to_owned(), (text.as_bytes().to_vec(), FILE_MODE))
-        });
+        let all = list
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (text.as_bytes().to_vec(), FILE_MODE)));
         all.collect()
     }
 
@@ -387,7 +486,10 @@ mod tests {
         let place = folder.path();
         let read = |name: &str| fs::read_to_string(place.join(name)).ok();
         write(place, &files(&[("a", "1"), ("d/b", "2")])).expect("written");
-        assert_eq!((read("a"), read("d/b")), (Some("1".into()), Some("2".into())));
+        assert_eq!(
+            (read("a"), read("d/b")),
+            (Some("1".into()), Some("2".into()))
+        );
         write(place, &files(&[("a", "3")])).expect("written");
         assert_eq!((read("a"), read("d/b")), (Some("3".into()), None));
         for bad in ["../x", "/x", "a/../../x", ""] {
@@ -404,10 +506,24 @@ mod tests {
             mode: Some(0o400),
         };
         let mut out = Files::new();
-        select(&mut out, data.clone(), Some(&[item("k")]), FILE_MODE, false, "configmap")
-            .expect("there");
+        select(
+            &mut out,
+            data.clone(),
+            Some(&[item("k")]),
+            FILE_MODE,
+            false,
+            "configmap",
+        )
+        .expect("there");
         assert_eq!(out.get("dir/name"), Some(&(b"v".to_vec(), 0o400)));
-        let missing = select(&mut out, data, Some(&[item("x")]), FILE_MODE, false, "configmap");
+        let missing = select(
+            &mut out,
+            data,
+            Some(&[item("x")]),
+            FILE_MODE,
+            false,
+            "configmap",
+        );
         assert!(missing.is_err());
     }
 }

@@ -30,7 +30,9 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         if root {
-            ordain_orchestrator_net::bridge::loopback_up().await.expect("lo up");
+            ordain_orchestrator_net::bridge::loopback_up()
+                .await
+                .expect("lo up");
         }
         let mut suite = suite::Suite::new();
         stories::run(&mut suite, RuntimeChoice::Process, "process").await;

@@ -15,9 +15,7 @@ use ordain_orchestrator_node::images::Image;
 use ordain_orchestrator_node::pod::status::status;
 use ordain_orchestrator_node::pod::view::Stopping;
 use ordain_orchestrator_node::pod::{Action, ImageState, ProbeView, Trouble, World, step};
-use ordain_orchestrator_node::runtime::{
-    ContainerRecord, ContainerState, Exit, PodRef, Sandbox,
-};
+use ordain_orchestrator_node::runtime::{ContainerRecord, ContainerState, Exit, PodRef, Sandbox};
 
 datatest_stable::harness! {
     { test = story, root = "tests/steps", pattern = r"\.json$" },
@@ -61,7 +59,10 @@ fn story(path: &Path) -> datatest_stable::Result<()> {
         stage.happen(&words)?;
         stage.settle();
     }
-    let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("no name")?;
+    let name = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .ok_or("no name")?;
     insta::with_settings!({ snapshot_path => "steps", prepend_module_to_snapshot => false,
                             omit_expression => true }, {
         insta::assert_snapshot!(name, stage.out);
@@ -75,11 +76,14 @@ impl Stage {
             ["bound"] => {}
             ["wait", seconds] => self.now += SignedDuration::from_secs(seconds.parse()?),
             ["pulled", name] => {
-                self.images.insert((*name).to_owned(), ImageState::Ready(Box::new(image())));
+                self.images
+                    .insert((*name).to_owned(), ImageState::Ready(Box::new(image())));
             }
             ["refused", name] => {
                 let before = match self.images.get(*name) {
-                    Some(ImageState::Pulling { before: Some(trouble) }) => trouble.count,
+                    Some(ImageState::Pulling {
+                        before: Some(trouble),
+                    }) => trouble.count,
                     _ => 0,
                 };
                 let trouble = Trouble {
@@ -89,7 +93,8 @@ impl Stage {
                     retry_at: self.now + ordain_orchestrator_node::pod::backoff::pull(before + 1),
                     count: before + 1,
                 };
-                self.images.insert((*name).to_owned(), ImageState::Failed(trouble));
+                self.images
+                    .insert((*name).to_owned(), ImageState::Failed(trouble));
             }
             ["exits", name, code] => self.exit(name, code.parse()?, "Error"),
             ["killed", name] => self.exit(name, 137, "Error"),
@@ -118,7 +123,11 @@ impl Stage {
 
     fn exit(&mut self, name: &str, code: i32, reason: &str) {
         let now = self.now;
-        for record in self.containers.iter_mut().filter(|record| record.name == name) {
+        for record in self
+            .containers
+            .iter_mut()
+            .filter(|record| record.name == name)
+        {
             if let ContainerState::Running { started_at, .. } = record.state {
                 record.state = ContainerState::Exited(Exit {
                     code,
@@ -161,7 +170,11 @@ impl Stage {
             self.pod.status = Some(says);
             if !changed {
                 if let Some(at) = decision.wake {
-                    let _ = writeln!(self.out, "  look again in {}s", at.duration_since(self.now).as_secs());
+                    let _ = writeln!(
+                        self.out,
+                        "  look again in {}s",
+                        at.duration_since(self.now).as_secs()
+                    );
                 }
                 break;
             }
@@ -173,7 +186,10 @@ impl Stage {
     fn describe(&self, action: &Action) -> String {
         match action {
             Action::Ask { id, deadline, why } => {
-                format!("ask {id} to stop within {}s: {why}", deadline.duration_since(self.now).as_secs())
+                format!(
+                    "ask {id} to stop within {}s: {why}",
+                    deadline.duration_since(self.now).as_secs()
+                )
             }
             Action::Start { container, attempt } => format!("start {container} ({attempt})"),
             Action::Pull { container } => format!("pull for {container}"),
@@ -199,14 +215,21 @@ impl Stage {
                     Some(ImageState::Failed(trouble)) => Some(trouble),
                     _ => None,
                 };
-                self.images.insert(container, ImageState::Pulling { before });
+                self.images
+                    .insert(container, ImageState::Pulling { before });
             }
             Action::Start { container, attempt } => {
                 self.images.remove(&container);
                 let id = format!("{container}-{attempt}");
                 let spec = self.pod.spec.as_ref().expect("a spec");
-                let all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-                let own = all.into_iter().find(|one| one.name == container).expect("known");
+                let all = spec
+                    .containers
+                    .iter()
+                    .chain(spec.init_containers.iter().flatten());
+                let own = all
+                    .into_iter()
+                    .find(|one| one.name == container)
+                    .expect("known");
                 let view = ProbeView {
                     started: own.startup_probe.is_none(),
                     ready: own.startup_probe.is_none() && own.readiness_probe.is_none(),
@@ -221,7 +244,10 @@ impl Stage {
                     image: "img".to_owned(),
                     image_id: "sha256:1".to_owned(),
                     log: "/log".into(),
-                    state: ContainerState::Running { pid: 1, started_at: self.now },
+                    state: ContainerState::Running {
+                        pid: 1,
+                        started_at: self.now,
+                    },
                 });
             }
             Action::Ask { id, deadline, .. } => {
@@ -257,23 +283,43 @@ fn summarize(status: &PodStatus) -> String {
     for one in lists.into_iter().flatten().flatten() {
         let state = one.state.clone().unwrap_or_default();
         let word = if let Some(waiting) = state.waiting {
-            let message = waiting.message.map(|text| format!(": {text}")).unwrap_or_default();
+            let message = waiting
+                .message
+                .map(|text| format!(": {text}"))
+                .unwrap_or_default();
             format!("waiting {}{message}", waiting.reason.unwrap_or_default())
         } else if let Some(ended) = state.terminated {
-            format!("terminated {} {}", ended.reason.unwrap_or_default(), ended.exit_code)
+            format!(
+                "terminated {} {}",
+                ended.reason.unwrap_or_default(),
+                ended.exit_code
+            )
         } else {
             "running".to_owned()
         };
-        let last = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-        let last = last.map(|last| format!(", last {}", last.exit_code)).unwrap_or_default();
+        let last = one
+            .last_state
+            .as_ref()
+            .and_then(|last| last.terminated.as_ref());
+        let last = last
+            .map(|last| format!(", last {}", last.exit_code))
+            .unwrap_or_default();
         let ready = if one.ready { ", ready" } else { "" };
-        let _ = writeln!(out, "    {}: {word}{ready}, restarts {}{last}", one.name, one.restart_count);
+        let _ = writeln!(
+            out,
+            "    {}: {word}{ready}, restarts {}{last}",
+            one.name, one.restart_count
+        );
     }
     out
 }
 
 fn pod_ref() -> PodRef {
-    PodRef { namespace: "default".into(), name: "p".into(), uid: "u".into() }
+    PodRef {
+        namespace: "default".into(),
+        name: "p".into(),
+        uid: "u".into(),
+    }
 }
 
 fn image() -> Image {

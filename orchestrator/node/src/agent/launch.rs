@@ -23,9 +23,7 @@ use crate::pod::env::{self, Sources};
 use crate::pod::resources;
 use crate::pod::service_env;
 use crate::runtime::spec::container_id;
-use crate::runtime::{
-    ContainerSpec, ExecRequest, Mount, PodRef, Sandbox, SandboxSpec, Security,
-};
+use crate::runtime::{ContainerSpec, ExecRequest, Mount, PodRef, Sandbox, SandboxSpec, Security};
 use crate::volumes::Volumes;
 
 /// Longest message taken from a container's termination file, in bytes (Kubernetes,
@@ -47,7 +45,12 @@ impl Launch {
     pub(super) fn new(agent: &Arc<Agent>, uid: &str) -> Self {
         let folder = agent.pods_dir().join(uid);
         let volumes = Volumes::new(agent.config.client.clone(), folder.join("volumes"));
-        Self { agent: agent.clone(), folder, volumes, paths: BTreeMap::new() }
+        Self {
+            agent: agent.clone(),
+            folder,
+            volumes,
+            paths: BTreeMap::new(),
+        }
     }
 
     pub(super) fn sandbox_spec(&self, pod: &Pod) -> SandboxSpec {
@@ -75,9 +78,11 @@ impl Launch {
             files::hosts(pod, sandbox.address, &name, full.as_deref())
         };
         let resolv = files::resolv_conf(pod, config.cluster_dns, &config.cluster_domain, &host);
-        for (file, text) in
-            [("hosts", hosts), ("hostname", format!("{name}\n")), ("resolv.conf", resolv)]
-        {
+        for (file, text) in [
+            ("hosts", hosts),
+            ("hostname", format!("{name}\n")),
+            ("resolv.conf", resolv),
+        ] {
             let path = folder.join(file);
             let written = fs::write(&path, text);
             written.map_err(|error| format!("failed to write {}: {error}", path.display()))?;
@@ -97,7 +102,10 @@ impl Launch {
         Sources {
             pod_ip: sandbox.address.to_string(),
             host_ip: self.agent.node_ip.to_string(),
-            allocatable: (capacity.cpus as i128 * 1000, i128::from(capacity.memory_bytes)),
+            allocatable: (
+                capacity.cpus as i128 * 1000,
+                i128::from(capacity.memory_bytes),
+            ),
             ..Sources::default()
         }
     }
@@ -129,10 +137,18 @@ impl Launch {
         let links = pod.spec.as_ref().and_then(|spec| spec.enable_service_links) != Some(false);
         let services = Api::<Service>::namespaced(client.clone(), namespace);
         let mut own = match links {
-            true => services.list(&ListParams::default()).await.map_err(said)?.items,
+            true => {
+                services
+                    .list(&ListParams::default())
+                    .await
+                    .map_err(said)?
+                    .items
+            }
             false => Vec::new(),
         };
-        let has_master = own.iter().any(|s| s.metadata.name.as_deref() == Some("kubernetes"));
+        let has_master = own
+            .iter()
+            .any(|s| s.metadata.name.as_deref() == Some("kubernetes"));
         if !has_master || namespace != "default" {
             own.retain(|service| service.metadata.name.as_deref() != Some("kubernetes"));
             let default = Api::<Service>::namespaced(client, "default");
@@ -145,8 +161,12 @@ impl Launch {
                 ("KUBERNETES_SERVICE_PORT", port.to_string()),
                 ("KUBERNETES_SERVICE_PORT_HTTPS", port.to_string()),
             ];
-            sources.services.retain(|(name, _)| !fixed.iter().any(|(own, _)| own == name));
-            sources.services.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+            sources
+                .services
+                .retain(|(name, _)| !fixed.iter().any(|(own, _)| own == name));
+            sources
+                .services
+                .extend(fixed.map(|(name, value)| (name.to_owned(), value)));
         }
         Ok(sources)
     }
@@ -165,11 +185,16 @@ impl Launch {
         let sources = self.sources(pod, container, sandbox).await?;
         let env = env::environment(pod, container, &image.config.env, &sources)?;
         let look_up = |name: &str| {
-            env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            env.iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone())
         };
         let expand = |words: &Option<Vec<String>>| {
             let words = words.as_deref().unwrap_or_default();
-            words.iter().map(|word| env::expand(word, look_up)).collect::<Vec<_>>()
+            words
+                .iter()
+                .map(|word| env::expand(word, look_up))
+                .collect::<Vec<_>>()
         };
         let (command, arguments) = (expand(&container.command), expand(&container.args));
         let mut args = match (command.is_empty(), arguments.is_empty()) {
@@ -177,16 +202,36 @@ impl Launch {
             (true, false) => [image.config.entrypoint.clone(), arguments].concat(),
             (true, true) => [image.config.entrypoint.clone(), image.config.cmd.clone()].concat(),
         };
-        args.retain(|word| !word.is_empty() || container.command.is_some() || container.args.is_some());
+        args.retain(|word| {
+            !word.is_empty() || container.command.is_some() || container.args.is_some()
+        });
         if args.is_empty() {
             return Err("no command specified".to_owned());
         }
-        let id = container_id(pod.metadata.uid.as_deref().unwrap_or_default(), &container.name, attempt);
+        let id = container_id(
+            pod.metadata.uid.as_deref().unwrap_or_default(),
+            &container.name,
+            attempt,
+        );
         let mounts = self.mounts(pod, container, &id, look_up)?;
-        let cwd = [container.working_dir.as_deref(), Some(image.config.working_dir.as_str())];
-        let cwd = cwd.into_iter().flatten().find(|path| !path.is_empty()).unwrap_or("/");
-        let cwd = if cwd.starts_with('/') { cwd.to_owned() } else { format!("/{cwd}") };
-        let own_signal = container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone());
+        let cwd = [
+            container.working_dir.as_deref(),
+            Some(image.config.working_dir.as_str()),
+        ];
+        let cwd = cwd
+            .into_iter()
+            .flatten()
+            .find(|path| !path.is_empty())
+            .unwrap_or("/");
+        let cwd = if cwd.starts_with('/') {
+            cwd.to_owned()
+        } else {
+            format!("/{cwd}")
+        };
+        let own_signal = container
+            .lifecycle
+            .as_ref()
+            .and_then(|l| l.stop_signal.clone());
         let mut env = env;
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         if !env.iter().any(|(name, _)| name == "PATH") {
@@ -198,7 +243,10 @@ impl Launch {
         }
         let limits = resources::limits(pod, container, self.agent.capacity.memory_bytes);
         Ok(ContainerSpec {
-            log: self.logs(pod).join(&container.name).join(format!("{attempt}.log")),
+            log: self
+                .logs(pod)
+                .join(&container.name)
+                .join(format!("{attempt}.log")),
             pod: pod_ref(pod),
             name: container.name.clone(),
             attempt,
@@ -238,7 +286,10 @@ impl Launch {
         for wanted in container.volume_mounts.iter().flatten() {
             let source = self.paths.get(&wanted.name);
             let source = source.ok_or_else(|| format!("volume \"{}\" not found", wanted.name))?;
-            let kind = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+            let kind = pod
+                .spec
+                .iter()
+                .flat_map(|spec| spec.volumes.iter().flatten());
             let kind = kind.into_iter().find(|volume| volume.name == wanted.name);
             // Upstream mounts what the API server filled read-only.
             let given = kind.is_some_and(|volume| {
@@ -256,16 +307,26 @@ impl Launch {
         let mut own = |source: PathBuf, destination: &str| {
             if !out.iter().any(|mount| mount.destination == destination) {
                 let destination = destination.to_owned();
-                out.push(Mount { source, destination, read_only: false });
+                out.push(Mount {
+                    source,
+                    destination,
+                    read_only: false,
+                });
             }
         };
         let etc = self.folder.join("etc");
         for name in ["hosts", "hostname", "resolv.conf"] {
             own(etc.join(name), &format!("/etc/{name}"));
         }
-        let path = container.termination_message_path.as_deref().filter(|path| !path.is_empty());
+        let path = container
+            .termination_message_path
+            .as_deref()
+            .filter(|path| !path.is_empty());
         let file = self.termination_file(id);
-        let made = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, ""));
+        let made = file
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&file, ""));
         made.map_err(|error| format!("failed to write {}: {error}", file.display()))?;
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         let _ = fs::set_permissions(&file, open);
@@ -301,7 +362,10 @@ impl Launch {
             return Err("this kind of hook is not supported yet".to_owned());
         };
         let command = exec.command.clone().unwrap_or_default();
-        let request = ExecRequest { command, ..ExecRequest::default() };
+        let request = ExecRequest {
+            command,
+            ..ExecRequest::default()
+        };
         let work = async {
             let session = self.agent.runtime.exec(id, request).await;
             let mut session = session.map_err(|error| error.to_string())?;
@@ -319,12 +383,17 @@ impl Launch {
 
     /// Returns the registry credentials of the pod's `imagePullSecrets`.
     pub(super) async fn credentials(&self, pod: &Pod) -> Vec<(String, Credentials)> {
-        let names = pod.spec.as_ref().and_then(|spec| spec.image_pull_secrets.as_deref());
+        let names = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.image_pull_secrets.as_deref());
         let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
         let api = Api::<Secret>::namespaced(self.agent.config.client.clone(), namespace);
         let mut out = Vec::new();
         for wanted in names.unwrap_or_default() {
-            let Ok(Some(secret)) = api.get_opt(&wanted.name).await else { continue };
+            let Ok(Some(secret)) = api.get_opt(&wanted.name).await else {
+                continue;
+            };
             let data = secret.data.unwrap_or_default();
             if let Some(text) = data.get(".dockerconfigjson") {
                 out.extend(docker_config(&text.0));
@@ -343,7 +412,10 @@ impl Launch {
 fn pod_ref(pod: &Pod) -> PodRef {
     let meta = &pod.metadata;
     PodRef {
-        namespace: meta.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        namespace: meta
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".to_owned()),
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
     }
@@ -351,7 +423,11 @@ fn pod_ref(pod: &Pod) -> PodRef {
 
 fn absolute(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
-    if trimmed.starts_with('/') { trimmed.to_owned() } else { format!("/{trimmed}") }
+    if trimmed.starts_with('/') {
+        trimmed.to_owned()
+    } else {
+        format!("/{trimmed}")
+    }
 }
 
 /// Resolves `subPath` inside the volume: links in it never lead out.
@@ -362,16 +438,24 @@ fn sub_path(
     given: bool,
 ) -> Result<PathBuf, String> {
     let plain = wanted.sub_path.clone().filter(|path| !path.is_empty());
-    let expanded = wanted.sub_path_expr.as_ref().filter(|path| !path.is_empty());
+    let expanded = wanted
+        .sub_path_expr
+        .as_ref()
+        .filter(|path| !path.is_empty());
     let path = plain.or_else(|| expanded.map(|text| env::expand(text, look_up)));
-    let Some(path) = path else { return Ok(source.to_owned()) };
+    let Some(path) = path else {
+        return Ok(source.to_owned());
+    };
     if path.starts_with('/') || path.split('/').any(|part| part == "..") {
         return Err(format!("subPath `{path}` leads out of the volume"));
     }
     let found = unpack::scoped(source, Path::new(&path)).map_err(|error| error.to_string())?;
     if !found.exists() {
         if given {
-            return Err(format!("subPath `{path}` is not in volume \"{}\"", wanted.name));
+            return Err(format!(
+                "subPath `{path}` is not in volume \"{}\"",
+                wanted.name
+            ));
         }
         fs::create_dir_all(&found).map_err(|error| format!("failed to create subPath: {error}"))?;
     }
@@ -380,13 +464,20 @@ fn sub_path(
 
 /// Merges the pod's and the container's security settings; the container's win.
 fn security(pod: &Pod, container: &Container) -> Security {
-    let of_pod = pod.spec.as_ref().and_then(|spec| spec.security_context.clone());
+    let of_pod = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.security_context.clone());
     let of_pod = of_pod.unwrap_or_default();
     let own: SecurityContext = container.security_context.clone().unwrap_or_default();
     let id = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
     let capabilities = own.capabilities.unwrap_or_default();
-    let mut groups: Vec<u32> =
-        of_pod.supplemental_groups.iter().flatten().filter_map(|gid| id(Some(*gid))).collect();
+    let mut groups: Vec<u32> = of_pod
+        .supplemental_groups
+        .iter()
+        .flatten()
+        .filter_map(|gid| id(Some(*gid)))
+        .collect();
     groups.extend(id(of_pod.fs_group));
     Security {
         privileged: own.privileged == Some(true),
@@ -409,19 +500,29 @@ fn docker_config(text: &[u8]) -> Vec<(String, Credentials)> {
         return Vec::new();
     };
     let one = |(registry, entry): (&String, &serde_json::Value)| {
-        let registry = registry.trim_start_matches("https://").trim_start_matches("http://");
+        let registry = registry
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
         let registry = registry.split('/').next()?.to_owned();
         let text = |name: &str| entry.get(name).and_then(|value| value.as_str());
         let pair = match (text("username"), text("password")) {
             (Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
             _ => {
-                let bytes = base64::engine::general_purpose::STANDARD.decode(text("auth")?).ok()?;
+                let bytes = base64::engine::general_purpose::STANDARD
+                    .decode(text("auth")?)
+                    .ok()?;
                 let whole = String::from_utf8(bytes).ok()?;
                 let (user, password) = whole.split_once(':')?;
                 (user.to_owned(), password.to_owned())
             }
         };
-        Some((registry, Credentials { username: pair.0, password: pair.1 }))
+        Some((
+            registry,
+            Credentials {
+                username: pair.0,
+                password: pair.1,
+            },
+        ))
     };
     auths.iter().filter_map(one).collect()
 }

@@ -41,7 +41,13 @@ pub(crate) struct Puller {
 
 impl Puller {
     pub(super) fn new(store: ImageStore, config: ImageConfig, data_dir: PathBuf) -> Self {
-        Self { store, config, data_dir, busy: Mutex::default(), seen: Mutex::default() }
+        Self {
+            store,
+            config,
+            data_dir,
+            busy: Mutex::default(),
+            seen: Mutex::default(),
+        }
     }
 
     /// Has an image ready. `started` is called when a registry is asked.
@@ -62,13 +68,15 @@ impl Puller {
             busy.entry(name.clone()).or_default().clone()
         };
         let _one_at_a_time = lock.lock().await;
-        if policy != "Always" {
-            if let Some(image) = self.find(reference) {
-                return Ok((image, Had::Present));
-            }
+        if policy != "Always"
+            && let Some(image) = self.find(reference)
+        {
+            return Ok((image, Had::Present));
         }
         self.import_archives().await;
-        let archived = self.find(reference).filter(|_| policy != "Always" || self.archived(&name));
+        let archived = self
+            .find(reference)
+            .filter(|_| policy != "Always" || self.archived(&name));
         if let Some(image) = archived {
             return Ok((image, Had::Present));
         }
@@ -82,15 +90,15 @@ impl Puller {
         }
         started();
         let begun = Instant::now();
-        let fits = |(registry, _): &&(String, Credentials)| {
-            name.starts_with(&format!("{registry}/"))
-        };
+        let fits =
+            |(registry, _): &&(String, Credentials)| name.starts_with(&format!("{registry}/"));
         let known = credentials.iter().find(fits).map(|(_, known)| known);
         match pull(&self.store, &self.config, reference, known).await {
             Ok(image) => Ok((image, Had::Pulled(begun.elapsed()))),
-            Err(error) => {
-                Err(NotHad { reason: "ErrImagePull", message: crate::shim::chain(&error) })
-            }
+            Err(error) => Err(NotHad {
+                reason: "ErrImagePull",
+                message: crate::shim::chain(&error),
+            }),
         }
     }
 

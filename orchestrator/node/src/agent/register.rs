@@ -95,7 +95,9 @@ async fn register(agent: &Agent, port: u16) -> Result<(), kube::Error> {
     let meta = json!({"metadata": {"labels": labels(agent)}});
     match nodes.get_opt(name).await? {
         Some(_) => {
-            nodes.patch(name, &PatchParams::default(), &Patch::Merge(meta)).await?;
+            nodes
+                .patch(name, &PatchParams::default(), &Patch::Merge(meta))
+                .await?;
         }
         None => {
             let mut node = meta;
@@ -109,7 +111,9 @@ async fn register(agent: &Agent, port: u16) -> Result<(), kube::Error> {
     }
     let known = nodes.get_opt(name).await?;
     let status = json!({"status": status(agent, port, known.as_ref())});
-    nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
+    nodes
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+        .await?;
     Ok(())
 }
 
@@ -155,9 +159,16 @@ fn status(agent: &Agent, port: u16, known: Option<&Node>) -> Value {
 }
 
 fn info(agent: &Agent) -> Value {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let read = |path: &str| {
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let release = read("/etc/os-release");
-    let os = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let os = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
     json!({
         "architecture": crate::images::model::architecture(),
         "operatingSystem": "linux",
@@ -177,7 +188,8 @@ fn conditions(known: Option<&Node>) -> Value {
     let old = known.and_then(|node| node.status.as_ref()?.conditions.as_ref());
     let one = |kind: &str, status: &str, reason: &str, message: &str| {
         let same = old.and_then(|list| {
-            list.iter().find(|one| one.type_ == kind && one.status == status)
+            list.iter()
+                .find(|one| one.type_ == kind && one.status == status)
         });
         let since = same.and_then(|one| one.last_transition_time.as_ref());
         let since = since.and_then(|time| serde_json::to_value(time).ok());
@@ -191,10 +203,30 @@ fn conditions(known: Option<&Node>) -> Value {
         })
     };
     json!([
-        one("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        one("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        one("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        one("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        one(
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available"
+        ),
+        one(
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure"
+        ),
+        one(
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available"
+        ),
+        one(
+            "Ready",
+            "True",
+            "KubeletReady",
+            "kubelet is posting ready status"
+        ),
     ])
 }
 
@@ -202,7 +234,9 @@ async fn renew(agent: &Agent) -> Result<(), kube::Error> {
     let name = &agent.config.name;
     let client = agent.config.client.clone();
     let leases = Api::<Lease>::namespaced(client.clone(), LEASE_NAMESPACE);
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let now = Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+        .to_string();
     let spec = json!({
         "spec": {
             "holderIdentity": name,
@@ -210,7 +244,10 @@ async fn renew(agent: &Agent) -> Result<(), kube::Error> {
             "renewTime": now,
         },
     });
-    match leases.patch(name, &PatchParams::default(), &Patch::Merge(&spec)).await {
+    match leases
+        .patch(name, &PatchParams::default(), &Patch::Merge(&spec))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => {
             let mut lease = spec;
@@ -220,7 +257,10 @@ async fn renew(agent: &Agent) -> Result<(), kube::Error> {
                 Ok(_) => Ok(()),
                 Err(kube::Error::Api(status)) if status.code == 404 => {
                     make_namespace(client).await?;
-                    leases.create(&PostParams::default(), &lease).await.map(drop)
+                    leases
+                        .create(&PostParams::default(), &lease)
+                        .await
+                        .map(drop)
                 }
                 Err(error) => Err(error),
             }
@@ -233,5 +273,8 @@ async fn make_namespace(client: Client) -> Result<(), kube::Error> {
     let namespace = json!({"metadata": {"name": LEASE_NAMESPACE}});
     let namespace: Namespace =
         serde_json::from_value(namespace).map_err(kube::Error::SerdeError)?;
-    Api::<Namespace>::all(client).create(&PostParams::default(), &namespace).await.map(drop)
+    Api::<Namespace>::all(client)
+        .create(&PostParams::default(), &namespace)
+        .await
+        .map(drop)
 }

@@ -46,7 +46,10 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     pub(super) fn new(pod: Arc<Pod>) -> Self {
-        Self { state: Mutex::new((pod, false)), signal: Arc::default() }
+        Self {
+            state: Mutex::new((pod, false)),
+            signal: Arc::default(),
+        }
     }
 
     pub(super) fn deliver(&self, pod: Arc<Pod>) {
@@ -70,7 +73,11 @@ impl Mailbox {
     }
 
     pub(super) fn pod(&self) -> Arc<Pod> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
     }
 
     fn is_gone(&self) -> bool {
@@ -79,7 +86,11 @@ impl Mailbox {
 }
 
 fn revision(pod: &Pod) -> u64 {
-    pod.metadata.resource_version.as_ref().and_then(|text| text.parse().ok()).unwrap_or(0)
+    pod.metadata
+        .resource_version
+        .as_ref()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 type Pulled = (String, Result<(Image, Had), NotHad>);
@@ -160,7 +171,10 @@ pub(super) async fn run(agent: Arc<Agent>, uid: String, mailbox: Arc<Mailbox>) {
 
 enum Round {
     Done,
-    Again { acted: bool, wake: Option<Timestamp> },
+    Again {
+        acted: bool,
+        wake: Option<Timestamp>,
+    },
 }
 
 impl Worker {
@@ -178,7 +192,11 @@ impl Worker {
         let containers = self.containers();
         self.look(&containers);
         let sandbox = self.agent.runtime.find_sandbox(&self.uid);
-        let probes = self.results.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let probes = self
+            .results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let node_stopping = self.agent.stopping.is_cancelled();
         let pod = self.limited(node_stopping);
         let world = World {
@@ -209,7 +227,10 @@ impl Worker {
                         Round::Done
                     } else {
                         let wake = backoff::after(Timestamp::now(), RETRY);
-                        Round::Again { acted: false, wake: Some(wake) }
+                        Round::Again {
+                            acted: false,
+                            wake: Some(wake),
+                        }
                     };
                 }
                 other => acted |= self.act(other).await,
@@ -218,7 +239,10 @@ impl Worker {
         if last && (node_stopping || gone) {
             return Round::Done;
         }
-        Round::Again { acted, wake: decision.wake }
+        Round::Again {
+            acted,
+            wake: decision.wake,
+        }
     }
 
     /// Returns the pod, with a short grace period while the node goes down.
@@ -227,8 +251,14 @@ impl Worker {
         if node_stopping {
             let longest = NODE_STOP_GRACE.as_secs();
             let meta = &mut pod.metadata;
-            let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-            let own = meta.deletion_grace_period_seconds.or(own).unwrap_or(longest);
+            let own = pod
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.termination_grace_period_seconds);
+            let own = meta
+                .deletion_grace_period_seconds
+                .or(own)
+                .unwrap_or(longest);
             meta.deletion_grace_period_seconds = Some(own.min(longest));
         }
         pod
@@ -236,16 +266,24 @@ impl Worker {
 
     fn containers(&self) -> Vec<ContainerRecord> {
         let all = self.agent.runtime.containers();
-        all.into_iter().filter(|record| record.pod.uid == self.uid).collect()
+        all.into_iter()
+            .filter(|record| record.pod.uid == self.uid)
+            .collect()
     }
 
     fn event(&self, kind: EventType, reason: &'static str, words: impl Into<String>) {
-        self.agent.recorder.record(&self.reference, kind, reason, words);
+        self.agent
+            .recorder
+            .record(&self.reference, kind, reason, words);
     }
 
     /// As [`Self::event`], about one container.
     fn container_event(&self, name: &str, kind: EventType, reason: &'static str, words: String) {
-        let init = self.pod.spec.as_ref().and_then(|spec| spec.init_containers.as_ref());
+        let init = self
+            .pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.init_containers.as_ref());
         let init = init.is_some_and(|list| list.iter().any(|c| c.name == name));
         let field = if init { "initContainers" } else { "containers" };
         let mut reference = self.reference.clone();
@@ -281,12 +319,17 @@ impl Worker {
     }
 
     fn note_exit(&mut self, record: &ContainerRecord, exit: &Exit) {
-        let ran = exit.started_at.map(|start| exit.finished_at.duration_since(start));
+        let ran = exit
+            .started_at
+            .map(|start| exit.finished_at.duration_since(start));
         if ran.is_some_and(|ran| ran >= backoff::FORGET) {
             self.crash_base.insert(record.name.clone(), record.attempt);
         }
         if !self.messages.contains_key(&record.id) {
-            let text = self.launch.termination_message(&record.id).unwrap_or_default();
+            let text = self
+                .launch
+                .termination_message(&record.id)
+                .unwrap_or_default();
             if !text.is_empty() {
                 self.messages.insert(record.id.clone(), text);
             }
@@ -295,7 +338,10 @@ impl Worker {
 
     fn spec_of(&self, name: &str) -> Option<Container> {
         let spec = self.pod.spec.as_ref()?;
-        let mut all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        let mut all = spec
+            .containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten());
         all.find(|container| container.name == name).cloned()
     }
 
@@ -304,7 +350,9 @@ impl Worker {
         if self.probing.contains_key(&record.id) {
             return;
         }
-        let Some(container) = self.spec_of(&record.name) else { return };
+        let Some(container) = self.spec_of(&record.name) else {
+            return;
+        };
         let sandbox = self.agent.runtime.find_sandbox(&self.uid);
         let address = sandbox.map_or(self.agent.node_ip, |sandbox| IpAddr::V4(sandbox.address));
         let none = container.startup_probe.is_none();
@@ -340,7 +388,10 @@ impl Worker {
             let keep = running.contains(id);
             if !keep {
                 task.abort();
-                results.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+                results
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(id);
             }
             keep
         });
@@ -356,9 +407,14 @@ impl Worker {
                 let name = self.name_of(&id);
                 self.container_event(&name, EventType::Normal, "Killing", why);
                 self.hook_before_stop(&id, &name).await;
-                let signal = if deadline <= Timestamp::now() { StopSignal::Kill } else { StopSignal::Ask };
+                let signal = if deadline <= Timestamp::now() {
+                    StopSignal::Kill
+                } else {
+                    StopSignal::Ask
+                };
                 let killed = signal == StopSignal::Kill;
-                self.stopping.insert(id.clone(), Stopping { deadline, killed });
+                self.stopping
+                    .insert(id.clone(), Stopping { deadline, killed });
                 self.stop(&id, signal);
                 false
             }
@@ -370,7 +426,11 @@ impl Worker {
                 false
             }
             Action::Remove { id } => {
-                let log = self.containers().into_iter().find(|r| r.id == id).map(|r| r.log);
+                let log = self
+                    .containers()
+                    .into_iter()
+                    .find(|r| r.id == id)
+                    .map(|r| r.log);
                 if let Err(error) = self.agent.runtime.remove(&id).await {
                     tracing::warn!(%error, container = id, "container could not be removed");
                     return false;
@@ -410,7 +470,11 @@ impl Worker {
         let container = self.spec_of(name);
         let hook = container.and_then(|container| container.lifecycle?.pre_stop);
         let Some(hook) = hook else { return };
-        let grace = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+        let grace = self
+            .pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.termination_grace_period_seconds);
         let limit = Duration::from_secs(u64::try_from(grace.unwrap_or(30)).unwrap_or(0));
         if let Err(words) = self.launch.hook(id, &hook, limit).await {
             let words = format!("PreStopHook failed: {words}");
@@ -423,12 +487,22 @@ impl Worker {
         let now = Timestamp::now();
         let wait = RETRY * i32::try_from(count.min(8)).unwrap_or(8);
         let retry_at = backoff::after(now, wait);
-        let trouble = Trouble { reason, message, since: now, retry_at, count };
+        let trouble = Trouble {
+            reason,
+            message,
+            since: now,
+            retry_at,
+            count,
+        };
         self.troubles.insert(name.to_owned(), trouble);
     }
 
     async fn prepare(&mut self) -> bool {
-        let made = self.agent.runtime.sandbox(&self.launch.sandbox_spec(&self.pod)).await;
+        let made = self
+            .agent
+            .runtime
+            .sandbox(&self.launch.sandbox_spec(&self.pod))
+            .await;
         let sandbox = match made {
             Ok(sandbox) => sandbox,
             Err(error) => {
@@ -457,20 +531,25 @@ impl Worker {
         if deleting || self.troubles.contains_key("") {
             return;
         }
-        let Some(sandbox) = self.agent.runtime.find_sandbox(&self.uid) else { return };
+        let Some(sandbox) = self.agent.runtime.find_sandbox(&self.uid) else {
+            return;
+        };
         if let Err(words) = self.launch.refresh(&self.pod, &sandbox).await {
             self.event(EventType::Warning, "FailedMount", words);
         }
     }
 
     async fn pull(&mut self, name: &str) -> bool {
-        let Some(container) = self.spec_of(name) else { return false };
+        let Some(container) = self.spec_of(name) else {
+            return false;
+        };
         let image = container.image.clone().unwrap_or_default();
         let before = match self.images.remove(name) {
             Some(ImageState::Failed(trouble)) => Some(trouble),
             _ => None,
         };
-        self.images.insert(name.to_owned(), ImageState::Pulling { before });
+        self.images
+            .insert(name.to_owned(), ImageState::Pulling { before });
         let policy = policy(&container, &image);
         let credentials = self.launch.credentials(&self.pod).await;
         let (agent, name, send) = (self.agent.clone(), name.to_owned(), self.pulled.clone());
@@ -480,14 +559,20 @@ impl Worker {
                 let words = format!("Pulling image \"{image}\"");
                 recorder.record(&reference, EventType::Normal, "Pulling", words);
             };
-            let outcome = agent.puller.ensure(&image, &policy, &credentials, started).await;
+            let outcome = agent
+                .puller
+                .ensure(&image, &policy, &credentials, started)
+                .await;
             let _ = send.send((name, outcome));
         });
         false
     }
 
     fn note_image(&mut self, name: String, outcome: Result<(Image, Had), NotHad>) {
-        let image = self.spec_of(&name).and_then(|c| c.image).unwrap_or_default();
+        let image = self
+            .spec_of(&name)
+            .and_then(|c| c.image)
+            .unwrap_or_default();
         let before = match self.images.remove(&name) {
             Some(ImageState::Pulling { before }) => before,
             _ => None,
@@ -519,7 +604,13 @@ impl Worker {
                 }
                 let since = Timestamp::now();
                 let retry_at = backoff::after(since, backoff::pull(count));
-                ImageState::Failed(Trouble { reason, message, since, retry_at, count })
+                ImageState::Failed(Trouble {
+                    reason,
+                    message,
+                    since,
+                    retry_at,
+                    count,
+                })
             }
         };
         self.images.insert(name, state);
@@ -527,10 +618,19 @@ impl Worker {
 
     async fn start(&mut self, name: &str, attempt: u32) -> bool {
         // Taken, so that the next start looks at the pull policy again.
-        let Some(ImageState::Ready(image)) = self.images.remove(name) else { return false };
-        let Some(container) = self.spec_of(name) else { return false };
-        let Some(sandbox) = self.agent.runtime.find_sandbox(&self.uid) else { return true };
-        let spec = self.launch.container(&self.pod, &container, attempt, &image, &sandbox).await;
+        let Some(ImageState::Ready(image)) = self.images.remove(name) else {
+            return false;
+        };
+        let Some(container) = self.spec_of(name) else {
+            return false;
+        };
+        let Some(sandbox) = self.agent.runtime.find_sandbox(&self.uid) else {
+            return true;
+        };
+        let spec = self
+            .launch
+            .container(&self.pod, &container, attempt, &image, &sandbox)
+            .await;
         let spec = match spec {
             Ok(spec) => spec,
             Err(words) => {
@@ -552,7 +652,12 @@ impl Worker {
             }
             Err(error) => {
                 let words = crate::shim::chain(&error);
-                self.container_event(name, EventType::Warning, "Failed", format!("Error: {words}"));
+                self.container_event(
+                    name,
+                    EventType::Warning,
+                    "Failed",
+                    format!("Error: {words}"),
+                );
                 let recorded = self.containers().iter().any(|record| record.id == id);
                 if !recorded {
                     self.trouble(name, "CreateContainerError", words);
@@ -563,12 +668,20 @@ impl Worker {
     }
 
     async fn hook_after_start(&mut self, id: &str, container: &Container) {
-        let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
+        let hook = container
+            .lifecycle
+            .as_ref()
+            .and_then(|lifecycle| lifecycle.post_start.as_ref());
         let Some(hook) = hook else { return };
         let limit = Duration::from_secs(60);
         if let Err(words) = self.launch.hook(id, hook, limit).await {
             let words = format!("PostStartHook failed: {words}");
-            self.container_event(&container.name, EventType::Warning, "FailedPostStartHook", words);
+            self.container_event(
+                &container.name,
+                EventType::Warning,
+                "FailedPostStartHook",
+                words,
+            );
             self.stop(id, StopSignal::Kill);
         }
     }
@@ -580,11 +693,15 @@ impl Worker {
         }
         self.note_back_off(&status);
         let meta = &self.pod.metadata;
-        let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else { return };
+        let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else {
+            return;
+        };
         let api = Api::<Pod>::namespaced(self.agent.config.client.clone(), namespace);
         // The UID keeps us from writing about a stranger of the same name.
         let patch = json!({"metadata": {"uid": self.uid}, "status": status});
-        let patched = api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        let patched = api
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
         match patched {
             Ok(pod) => {
                 if let Some(known) = &pod.status {
@@ -611,7 +728,9 @@ impl Worker {
                 let waiting = one.state.as_ref().and_then(|state| state.waiting.as_ref());
                 waiting.and_then(|w| w.reason.as_deref()) == Some("CrashLoopBackOff")
             });
-            looping.map(|one| (one.name.clone(), one.restart_count)).collect::<Vec<_>>()
+            looping
+                .map(|one| (one.name.clone(), one.restart_count))
+                .collect::<Vec<_>>()
         };
         let before = self.written.as_ref().map(waits).unwrap_or_default();
         for (name, count) in waits(status) {
@@ -632,9 +751,14 @@ impl Worker {
     /// Deletes the object for good; returns whether it is gone.
     async fn delete(&self) -> bool {
         let meta = &self.pod.metadata;
-        let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else { return true };
+        let (Some(name), Some(namespace)) = (&meta.name, &meta.namespace) else {
+            return true;
+        };
         let api = Api::<Pod>::namespaced(self.agent.config.client.clone(), namespace);
-        let own = Preconditions { uid: Some(self.uid.clone()), resource_version: None };
+        let own = Preconditions {
+            uid: Some(self.uid.clone()),
+            resource_version: None,
+        };
         let options = DeleteParams::default().grace_period(0).preconditions(own);
         match api.delete(name, &options).await {
             Ok(_) => true,
@@ -649,7 +773,10 @@ impl Worker {
 
 /// Returns the pull policy, with upstream's default by the tag.
 fn policy(container: &Container, image: &str) -> String {
-    let given = container.image_pull_policy.clone().filter(|policy| !policy.is_empty());
+    let given = container
+        .image_pull_policy
+        .clone()
+        .filter(|policy| !policy.is_empty());
     given.unwrap_or_else(|| {
         let last = image.rsplit('/').next().unwrap_or_default();
         let tagged = last.split_once(':').map(|(_, tag)| tag);

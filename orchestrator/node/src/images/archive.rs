@@ -39,7 +39,10 @@ pub fn import(store: &ImageStore, path: &Path) -> Result<Vec<String>, ImageError
             layout(store, &folder)
         } else {
             let what = path.display().to_string();
-            Err(ImageError::invalid(what, "it has neither manifest.json nor index.json"))
+            Err(ImageError::invalid(
+                what,
+                "it has neither manifest.json nor index.json",
+            ))
         }
     });
     unpack::clear(&folder);
@@ -74,16 +77,27 @@ fn docker(store: &ImageStore, folder: &Path) -> Result<Vec<String>, ImageError> 
         let file: ConfigFile = serde_json::from_slice(&config_text)
             .map_err(|error| ImageError::invalid("image config", error))?;
         if file.rootfs.diff_ids.len() != image.layers.len() {
-            return Err(ImageError::invalid("manifest.json", "it has another number of layers"));
+            return Err(ImageError::invalid(
+                "manifest.json",
+                "it has another number of layers",
+            ));
         }
         let mut layers = Vec::new();
         for layer in &image.layers {
             let path = locate(folder, layer)?;
             let opened = File::open(&path).map_err(ImageError::io("open", &path))?;
             let (digest, size) = store.put(opened, None)?;
-            layers.push(descriptor("application/vnd.oci.image.layer.v1.tar", digest, size));
+            layers.push(descriptor(
+                "application/vnd.oci.image.layer.v1.tar",
+                digest,
+                size,
+            ));
         }
-        let config = descriptor("application/vnd.oci.image.config.v1+json", config, config_size);
+        let config = descriptor(
+            "application/vnd.oci.image.config.v1+json",
+            config,
+            config_size,
+        );
         let manifest = serde_json::to_vec(&serde_json::json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -108,7 +122,9 @@ fn layout(store: &ImageStore, folder: &Path) -> Result<Vec<String>, ImageError> 
     let mut names = Vec::new();
     for entry in &manifests {
         let digest = copy_image(store, folder, entry)?;
-        let name = [CONTAINERD_NAME, REF_NAME].iter().find_map(|key| entry.annotations.get(*key));
+        let name = [CONTAINERD_NAME, REF_NAME]
+            .iter()
+            .find_map(|key| entry.annotations.get(*key));
         match name {
             Some(name) => {
                 store.name(name, &digest)?;
@@ -155,9 +171,14 @@ fn descriptor(media_type: &str, digest: String, size: u64) -> Descriptor {
 
 /// Finds a file that a document of the archive names; the name may not lead out.
 fn locate(folder: &Path, name: &str) -> Result<PathBuf, ImageError> {
-    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    let plain = Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     if !plain || name.is_empty() {
-        return Err(ImageError::invalid("archive", format!("`{name}` is no file of it")));
+        return Err(ImageError::invalid(
+            "archive",
+            format!("`{name}` is no file of it"),
+        ));
     }
     // Old archives link repeated layers; links resolve inside the folder only.
     unpack::scoped(folder, Path::new(name)).map_err(ImageError::io("resolve", folder.join(name)))
@@ -168,6 +189,8 @@ fn read(folder: &Path, name: &str) -> Result<Vec<u8>, ImageError> {
     let file = File::open(&path).map_err(ImageError::io("open", &path))?;
     let mut text = Vec::new();
     let limit = super::store::DOCUMENT_BYTES_MAX;
-    file.take(limit).read_to_end(&mut text).map_err(ImageError::io("read", &path))?;
+    file.take(limit)
+        .read_to_end(&mut text)
+        .map_err(ImageError::io("read", &path))?;
     Ok(text)
 }

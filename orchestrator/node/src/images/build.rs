@@ -57,14 +57,16 @@ impl ImageBuilder {
     /// Adds a file with a mode such as 0o755.
     #[must_use]
     pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>, mode: u32) -> Self {
-        self.entries.insert(relative(path), Entry::File(content.into(), mode));
+        self.entries
+            .insert(relative(path), Entry::File(content.into(), mode));
         self
     }
 
     /// Adds a symbolic link.
     #[must_use]
     pub fn symlink(mut self, path: &str, target: &str) -> Self {
-        self.entries.insert(relative(path), Entry::Symlink(target.to_owned()));
+        self.entries
+            .insert(relative(path), Entry::Symlink(target.to_owned()));
         self
     }
 
@@ -165,7 +167,10 @@ impl ImageBuilder {
             let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
             env.insert(0, path.to_owned());
         }
-        let ports = self.ports.iter().map(|port| (format!("{port}/tcp"), json!({})));
+        let ports = self
+            .ports
+            .iter()
+            .map(|port| (format!("{port}/tcp"), json!({})));
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
@@ -194,7 +199,11 @@ impl ImageBuilder {
                 "size": layer.len(),
             }],
         });
-        BuiltImage { manifest: manifest.to_string().into_bytes(), config, layer }
+        BuiltImage {
+            manifest: manifest.to_string().into_bytes(),
+            config,
+            layer,
+        }
     }
 
     fn layer(&self) -> Vec<u8> {
@@ -265,9 +274,13 @@ impl BuiltImage {
             let mut header = tar::Header::new_gnu();
             header.set_mode(0o644);
             header.set_size(content.len() as u64);
-            tar.append_data(&mut header, name, content).expect("writing to memory does not fail");
+            tar.append_data(&mut header, name, content)
+                .expect("writing to memory does not fail");
         };
-        add("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#);
+        add(
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#,
+        );
         add("index.json".to_owned(), index.to_string().as_bytes());
         for blob in [&self.manifest, &self.config, &self.layer] {
             add(format!("blobs/{}", digest_of(blob).replace(':', "/")), blob);
@@ -284,10 +297,14 @@ fn relative(path: &str) -> String {
 /// Returns the shared libraries of a program; none for a static one, or where `ldd` is missing.
 fn libraries(program: &Path) -> Vec<PathBuf> {
     let output = std::process::Command::new("ldd").arg(program).output();
-    let Ok(output) = output else { return Vec::new() };
+    let Ok(output) = output else {
+        return Vec::new();
+    };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = text.lines().filter_map(|line| {
-        line.split_whitespace().find(|word| word.starts_with('/')).map(PathBuf::from)
+        line.split_whitespace()
+            .find(|word| word.starts_with('/'))
+            .map(PathBuf::from)
     });
     words.filter(|path| path.exists()).collect()
 }

@@ -65,13 +65,23 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 
     pub(crate) fn invalid(what: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Invalid { what: what.into(), reason: reason.to_string() }
+        Self::Invalid {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -151,8 +161,13 @@ pub(crate) struct Platform {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Manifest {
-    Image { config: Descriptor, layers: Vec<Descriptor> },
-    Index { manifests: Vec<Descriptor> },
+    Image {
+        config: Descriptor,
+        layers: Vec<Descriptor>,
+    },
+    Index {
+        manifests: Vec<Descriptor>,
+    },
 }
 
 /// The parts of an image config file that the store reads.
@@ -186,7 +201,11 @@ pub(crate) fn format_digest(hash: &[u8]) -> String {
 pub(crate) fn hex_of(digest: &str) -> Result<&str, ImageError> {
     let hex = digest.strip_prefix("sha256:").unwrap_or_default();
     let plain = hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if plain { Ok(hex) } else { Err(ImageError::invalid("digest", format!("`{digest}`"))) }
+    if plain {
+        Ok(hex)
+    } else {
+        Err(ImageError::invalid("digest", format!("`{digest}`")))
+    }
 }
 
 /// Returns the architecture's name in Go's words, as images use them.

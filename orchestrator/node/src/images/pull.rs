@@ -51,7 +51,11 @@ pub async fn pull(
     let mut at = parse_reference(reference)?;
     let insecure = resolve(config, &mut at);
     let client = Client::new(ClientConfig {
-        protocol: if insecure { ClientProtocol::Http } else { ClientProtocol::Https },
+        protocol: if insecure {
+            ClientProtocol::Http
+        } else {
+            ClientProtocol::Https
+        },
         connect_timeout: Some(std::time::Duration::from_secs(CONNECT_SECONDS_MAX)),
         read_timeout: Some(std::time::Duration::from_secs(SILENCE_SECONDS_MAX)),
         ..ClientConfig::default()
@@ -60,7 +64,12 @@ pub async fn pull(
         Some(known) => RegistryAuth::Basic(known.username.clone(), known.password.clone()),
         None => RegistryAuth::Anonymous,
     };
-    let source = Source { client, at, auth, reference };
+    let source = Source {
+        client,
+        at,
+        auth,
+        reference,
+    };
     let (digest, text) = source.manifest(None).await?;
     store.put(text.as_slice(), Some(&digest))?;
     let image = match parse_manifest(&text)? {
@@ -92,14 +101,21 @@ fn resolve(config: &ImageConfig, at: &mut Reference) -> bool {
         return mirror.insecure || is_loopback(&mirror.address);
     }
     let registry = at.resolve_registry();
-    is_loopback(registry) || config.insecure_registries.iter().any(|known| known == registry)
+    is_loopback(registry)
+        || config
+            .insecure_registries
+            .iter()
+            .any(|known| known == registry)
 }
 
 /// Returns whether a `host:port` is this machine, which Docker and containerd also take as insecure.
 fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 struct Source<'a> {
@@ -115,7 +131,10 @@ impl Source<'_> {
             Some(digest) => self.at.clone_with_digest(digest.to_owned()),
             None => self.at.clone(),
         };
-        let pulled = self.client.pull_manifest_raw(&at, &self.auth, MANIFEST_TYPES).await;
+        let pulled = self
+            .client
+            .pull_manifest_raw(&at, &self.auth, MANIFEST_TYPES)
+            .await;
         let (text, _) = pulled.map_err(|error| self.refused(&error))?;
         // The digest that counts is the content's, not the header's.
         let found = super::model::digest_of(&text);
@@ -123,7 +142,10 @@ impl Source<'_> {
             Some(expected) if digest.is_some() || self.at.digest().is_some() => {
                 let expected = digest.unwrap_or(expected);
                 if expected != found {
-                    return Err(ImageError::Digest { expected: expected.to_owned(), found });
+                    return Err(ImageError::Digest {
+                        expected: expected.to_owned(),
+                        found,
+                    });
                 }
             }
             _ => {}
@@ -140,7 +162,9 @@ impl Source<'_> {
         let mut file = created.map_err(ImageError::io("create", &path))?;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(ImageError::io("read from the registry into", &path))?;
-            file.write_all(&chunk).await.map_err(ImageError::io("write", &path))?;
+            file.write_all(&chunk)
+                .await
+                .map_err(ImageError::io("write", &path))?;
         }
         file.flush().await.map_err(ImageError::io("write", &path))?;
         drop(file);
@@ -175,8 +199,13 @@ mod tests {
     #[test]
     fn only_loopback_and_named_registries_are_insecure() {
         let mut config = ImageConfig::default();
-        config.insecure_registries.push("registry.lan:5000".to_owned());
-        let mirror = crate::config::Mirror { address: "127.0.0.1:5001".into(), insecure: false };
+        config
+            .insecure_registries
+            .push("registry.lan:5000".to_owned());
+        let mirror = crate::config::Mirror {
+            address: "127.0.0.1:5001".into(),
+            insecure: false,
+        };
         config.mirrors.insert("registry.local".to_owned(), mirror);
         for (image, place, insecure) in [
             ("busybox", "index.docker.io", false),

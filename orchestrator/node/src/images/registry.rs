@@ -53,7 +53,11 @@ impl Registry {
         let content = Arc::<Mutex<Content>>::default();
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, content.clone(), stop.clone()));
-        Ok(Self { address, content, _stop: stop.drop_guard() })
+        Ok(Self {
+            address,
+            content,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// Returns where it listens.
@@ -66,9 +70,13 @@ impl Registry {
         let digest = image.manifest_digest();
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         for blob in [&image.config, &image.layer] {
-            content.blobs.insert(digest_of(blob), Bytes::from(blob.clone()));
+            content
+                .blobs
+                .insert(digest_of(blob), Bytes::from(blob.clone()));
         }
-        content.manifests.insert(digest.clone(), Bytes::from(image.manifest.clone()));
+        content
+            .manifests
+            .insert(digest.clone(), Bytes::from(image.manifest.clone()));
         content.tags.insert(format!("{repository}:{tag}"), digest);
         format!("{}/{repository}:{tag}", self.address)
     }
@@ -133,7 +141,11 @@ fn find(content: &Content, path: &str) -> Option<(&'static str, String, Bytes)> 
         let tag = format!("{}:{reference}", repository.trim_start_matches('/'));
         let digest = content.tags.get(&tag).map_or(reference, String::as_str);
         let body = content.manifests.get(digest)?.clone();
-        return Some(("application/vnd.oci.image.manifest.v1+json", digest.to_owned(), body));
+        return Some((
+            "application/vnd.oci.image.manifest.v1+json",
+            digest.to_owned(),
+            body,
+        ));
     }
     let (_, digest) = path.rsplit_once("/blobs/")?;
     let body = content.blobs.get(digest)?.clone();

@@ -69,7 +69,10 @@ impl ImageStore {
         let digest = names.get(&name).cloned().or_else(|| {
             // `name:tag@digest` and `name@digest` also match by digest alone.
             let digest = name.split_once('@')?.1.to_owned();
-            names.values().any(|known| *known == digest).then_some(digest)
+            names
+                .values()
+                .any(|known| *known == digest)
+                .then_some(digest)
         });
         drop(names);
         match digest {
@@ -82,7 +85,9 @@ impl ImageStore {
     pub fn list(&self) -> Vec<(String, Image)> {
         let names = self.names().clone();
         let known = names.into_iter();
-        known.filter_map(|(name, digest)| Some((name, self.image(&digest).ok()?))).collect()
+        known
+            .filter_map(|(name, digest)| Some((name, self.image(&digest).ok()?)))
+            .collect()
     }
 
     /// Gives an image whose blobs are stored a name.
@@ -94,7 +99,10 @@ impl ImageStore {
         let image = self.image(manifest)?;
         for layer in &image.layers {
             if !self.has(layer) {
-                return Err(ImageError::invalid(reference, format!("layer {layer} is missing")));
+                return Err(ImageError::invalid(
+                    reference,
+                    format!("layer {layer} is missing"),
+                ));
             }
         }
         let mut names = self.names();
@@ -132,18 +140,24 @@ impl ImageStore {
         let mut buffer = vec![0; 64 << 10];
         let mut size = 0;
         loop {
-            let n = from.read(&mut buffer).map_err(ImageError::io("read into", &path))?;
+            let n = from
+                .read(&mut buffer)
+                .map_err(ImageError::io("read into", &path))?;
             if n == 0 {
                 break;
             }
             hash.update(&buffer[..n]);
             size += n as u64;
-            file.write_all(&buffer[..n]).map_err(ImageError::io("write", &path))?;
+            file.write_all(&buffer[..n])
+                .map_err(ImageError::io("write", &path))?;
         }
         let found = format_digest(hash.finalize().as_slice());
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             let _ = fs::remove_file(&path);
-            return Err(ImageError::Digest { expected: expected.to_owned(), found });
+            return Err(ImageError::Digest {
+                expected: expected.to_owned(),
+                found,
+            });
         }
         let to = self.blob(&found)?;
         fs::rename(&path, &to).map_err(ImageError::io("rename to", to))?;
@@ -158,7 +172,10 @@ impl ImageStore {
         let found = format_digest(hash.finalize().as_slice());
         if found != expected {
             let _ = fs::remove_file(path);
-            return Err(ImageError::Digest { expected: expected.to_owned(), found });
+            return Err(ImageError::Digest {
+                expected: expected.to_owned(),
+                found,
+            });
         }
         let to = self.blob(expected)?;
         fs::rename(path, &to).map_err(ImageError::io("rename to", to))
@@ -168,7 +185,11 @@ impl ImageStore {
     pub(crate) fn temporary(&self) -> PathBuf {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         self.root.join("tmp").join(name)
     }
 
@@ -200,7 +221,10 @@ impl ImageStore {
         let file: ConfigFile = serde_json::from_slice(&text)
             .map_err(|error| ImageError::invalid("image config", error))?;
         if file.rootfs.diff_ids.len() != layers.len() {
-            return Err(ImageError::invalid("image config", "it has another number of layers"));
+            return Err(ImageError::invalid(
+                "image config",
+                "it has another number of layers",
+            ));
         }
         Ok(Image {
             id: config.digest,
@@ -218,7 +242,10 @@ impl ImageStore {
     /// # Errors
     /// When a layer is damaged, tries to leave its folder, or cannot be written.
     pub fn layers(&self, image: &Image) -> Result<Vec<PathBuf>, ImageError> {
-        let _guard = self.unpacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self
+            .unpacking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let pairs = image.layers.iter().zip(&image.diff_ids);
         pairs
             .map(|(layer, diff_id)| {
@@ -238,7 +265,10 @@ impl ImageStore {
     /// # Errors
     /// When a layer is damaged, tries to leave the folder, or cannot be written.
     pub fn flat(&self, image: &Image) -> Result<PathBuf, ImageError> {
-        let _guard = self.unpacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self
+            .unpacking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let to = self.root.join("flat").join(hex_of(&image.id)?);
         if !to.exists() {
             let scratch = self.temporary();
@@ -263,7 +293,10 @@ impl ImageStore {
         fs::create_dir_all(to).map_err(ImageError::io("create", to))?;
         let found = unpack::unpack(io::BufReader::new(file), to, mode)?;
         if found != diff_id {
-            return Err(ImageError::Digest { expected: diff_id.to_owned(), found });
+            return Err(ImageError::Digest {
+                expected: diff_id.to_owned(),
+                found,
+            });
         }
         Ok(())
     }
@@ -318,10 +351,11 @@ pub fn normalize(text: &str) -> Result<String, ImageError> {
 }
 
 pub(crate) fn parse_reference(text: &str) -> Result<Reference, ImageError> {
-    text.parse().map_err(|error: oci_client::ParseError| ImageError::Reference {
-        text: text.to_owned(),
-        reason: error.to_string(),
-    })
+    text.parse()
+        .map_err(|error: oci_client::ParseError| ImageError::Reference {
+            text: text.to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 pub(crate) fn parse_manifest(text: &[u8]) -> Result<Manifest, ImageError> {

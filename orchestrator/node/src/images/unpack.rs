@@ -43,10 +43,20 @@ pub enum Mode {
 /// # Errors
 /// When the stream is damaged, an entry is refused, or a file cannot be written.
 pub fn unpack(from: impl BufRead, root: &Path, mode: Mode) -> Result<String, ImageError> {
-    let mut stream = HashReader { inner: decompress(from, root)?, hash: Sha256::new() };
-    let mut layer = Layer { root, mode, own: HashSet::new(), folders: Vec::new() };
+    let mut stream = HashReader {
+        inner: decompress(from, root)?,
+        hash: Sha256::new(),
+    };
+    let mut layer = Layer {
+        root,
+        mode,
+        own: HashSet::new(),
+        folders: Vec::new(),
+    };
     let mut archive = tar::Archive::new(&mut stream);
-    let entries = archive.entries().map_err(ImageError::io("read the layer for", root))?;
+    let entries = archive
+        .entries()
+        .map_err(ImageError::io("read the layer for", root))?;
     for entry in entries {
         let mut entry = entry.map_err(ImageError::io("read the layer for", root))?;
         layer.entry(&mut entry)?;
@@ -73,7 +83,9 @@ fn decompress<'a>(
     mut from: impl BufRead + 'a,
     root: &Path,
 ) -> Result<Box<dyn Read + 'a>, ImageError> {
-    let head = from.fill_buf().map_err(ImageError::io("read the layer for", root))?;
+    let head = from
+        .fill_buf()
+        .map_err(ImageError::io("read the layer for", root))?;
     // RFC 1952 section 2.3.1 and RFC 8878 section 3.1.1.
     Ok(if head.starts_with(&[0x1f, 0x8b]) {
         Box::new(flate2::bufread::MultiGzDecoder::new(from))
@@ -125,10 +137,13 @@ impl Layer<'_> {
             .map_err(|()| refuse("its name leads out of the layer"))?
         else {
             // The entry for the root itself carries only its mode.
-            self.folders.push((self.root.to_owned(), entry.header().mode().unwrap_or(0o755)));
+            self.folders
+                .push((self.root.to_owned(), entry.header().mode().unwrap_or(0o755)));
             return Ok(());
         };
-        let folder = self.folder(&parent).map_err(|error| refuse(&error.to_string()))?;
+        let folder = self
+            .folder(&parent)
+            .map_err(|error| refuse(&error.to_string()))?;
         if name.as_bytes() == OPAQUE {
             return self.opaque(&folder);
         }
@@ -168,12 +183,16 @@ impl Layer<'_> {
                 set_time(&file, header.mtime().unwrap_or(0));
             }
             EntryType::Symlink => {
-                let target = entry.link_name_bytes().ok_or_else(|| refuse("it has no target"))?;
+                let target = entry
+                    .link_name_bytes()
+                    .ok_or_else(|| refuse("it has no target"))?;
                 symlink(OsStr::from_bytes(&target), &to).map_err(ImageError::io("create", &to))?;
                 self.own_it(entry, &to)?;
             }
             EntryType::Link => {
-                let target = entry.link_name_bytes().ok_or_else(|| refuse("it has no target"))?;
+                let target = entry
+                    .link_name_bytes()
+                    .ok_or_else(|| refuse("it has no target"))?;
                 let found = split(Path::new(OsStr::from_bytes(&target)))
                     .map_err(|()| refuse("its target leads out of the layer"))?;
                 let (parent, name) = found.ok_or_else(|| refuse("its target is the root"))?;
@@ -186,8 +205,11 @@ impl Layer<'_> {
             EntryType::Char | EntryType::Block => {
                 let major = header.device_major().ok().flatten().unwrap_or(0);
                 let minor = header.device_minor().ok().flatten().unwrap_or(0);
-                let flag =
-                    if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
+                let flag = if kind == EntryType::Char {
+                    SFlag::S_IFCHR
+                } else {
+                    SFlag::S_IFBLK
+                };
                 // A 0:0 character device would be a whiteout in disguise.
                 if (major, minor) == (0, 0) {
                     return Err(refuse("it is an overlayfs whiteout"));
@@ -269,9 +291,13 @@ impl Layer<'_> {
         let (user, group) = (header.uid().unwrap_or(0), header.gid().unwrap_or(0));
         let changed = lchown(to, u32::try_from(user).ok(), u32::try_from(group).ok());
         changed.map_err(ImageError::io("change the owner of", to))?;
-        let Ok(Some(extensions)) = entry.pax_extensions() else { return Ok(()) };
+        let Ok(Some(extensions)) = entry.pax_extensions() else {
+            return Ok(());
+        };
         for extension in extensions.flatten() {
-            let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") else { continue };
+            let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") else {
+                continue;
+            };
             // Overlayfs reads its own marks from `trusted.`: a layer must not bring any.
             if !(name.starts_with(b"user.") || name == b"security.capability") {
                 continue;
@@ -320,7 +346,9 @@ fn split(path: &Path) -> Result<Option<(PathBuf, OsString)>, ()> {
             Component::ParentDir | Component::Prefix(_) => return Err(()),
         }
     }
-    let Some(name) = parts.pop() else { return Ok(None) };
+    let Some(name) = parts.pop() else {
+        return Ok(None);
+    };
     Ok(Some((parts.iter().collect(), name.to_owned())))
 }
 
@@ -377,7 +405,9 @@ mod tests {
             header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
             header.set_size(body.len() as u64);
             header.set_cksum();
-            self.0.append(&header, body.as_bytes()).expect("written to memory");
+            self.0
+                .append(&header, body.as_bytes())
+                .expect("written to memory");
             self
         }
 
@@ -403,7 +433,11 @@ mod tests {
             for child in fs::read_dir(at).expect("readable") {
                 let path = child.expect("readable").path();
                 let meta = fs::symlink_metadata(&path).expect("there");
-                let name = path.strip_prefix(root).expect("below").display().to_string();
+                let name = path
+                    .strip_prefix(root)
+                    .expect("below")
+                    .display()
+                    .to_string();
                 if meta.is_dir() {
                     out.push(format!("{name}/"));
                     walk(root, &path, out);
@@ -456,9 +490,18 @@ mod tests {
             .add("hard", EntryType::Link, "lib/x", "")
             .unpack(root.path())
             .expect("good layer");
-        assert_eq!(fs::read_to_string(root.path().join("usr/lib/x")).expect("there"), "x");
-        assert_eq!(fs::read_to_string(root.path().join("hard")).expect("there"), "x");
-        assert!(root.path().join("escape").exists(), "`up/escape` lands at the root");
+        assert_eq!(
+            fs::read_to_string(root.path().join("usr/lib/x")).expect("there"),
+            "x"
+        );
+        assert_eq!(
+            fs::read_to_string(root.path().join("hard")).expect("there"),
+            "x"
+        );
+        assert!(
+            root.path().join("escape").exists(),
+            "`up/escape` lands at the root"
+        );
         assert_eq!(tree(outside.path()), [""; 0], "nothing lands outside");
     }
 

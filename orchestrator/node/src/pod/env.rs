@@ -33,7 +33,12 @@ pub fn references(container: &Container) -> (Vec<String>, Vec<String>) {
         maps.extend(source.config_map_ref.iter().map(|one| one.name.clone()));
         secrets.extend(source.secret_ref.iter().map(|one| one.name.clone()));
     }
-    for source in container.env.iter().flatten().filter_map(|one| one.value_from.as_ref()) {
+    for source in container
+        .env
+        .iter()
+        .flatten()
+        .filter_map(|one| one.value_from.as_ref())
+    {
         maps.extend(source.config_map_key_ref.iter().map(|one| one.name.clone()));
         secrets.extend(source.secret_key_ref.iter().map(|one| one.name.clone()));
     }
@@ -113,7 +118,10 @@ impl Env {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        self.list.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        self.list
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
     }
 }
 
@@ -124,10 +132,14 @@ fn referred(
     sources: &Sources,
     namespace: &str,
 ) -> Result<Option<String>, String> {
-    let Some(from) = &variable.value_from else { return Ok(Some(String::new())) };
+    let Some(from) = &variable.value_from else {
+        return Ok(Some(String::new()));
+    };
     if let Some(field) = &from.field_ref {
         let value = field_value(pod, &field.field_path, sources);
-        return value.map(Some).ok_or_else(|| format!("unsupported fieldPath: {}", field.field_path));
+        return value
+            .map(Some)
+            .ok_or_else(|| format!("unsupported fieldPath: {}", field.field_path));
     }
     if let Some(wanted) = &from.config_map_key_ref {
         let optional = wanted.optional == Some(true);
@@ -139,7 +151,10 @@ fn referred(
             Some(value) => Ok(Some(value.clone())),
             None => absent(
                 optional,
-                format!("couldn't find key {} in ConfigMap {namespace}/{}", wanted.key, wanted.name),
+                format!(
+                    "couldn't find key {} in ConfigMap {namespace}/{}",
+                    wanted.key, wanted.name
+                ),
             ),
         };
     }
@@ -153,23 +168,36 @@ fn referred(
             Some(value) => Ok(Some(String::from_utf8_lossy(&value.0).into_owned())),
             None => absent(
                 optional,
-                format!("couldn't find key {} in Secret {namespace}/{}", wanted.key, wanted.name),
+                format!(
+                    "couldn't find key {} in Secret {namespace}/{}",
+                    wanted.key, wanted.name
+                ),
             ),
         };
     }
     if let Some(wanted) = &from.resource_field_ref {
-        let other = wanted.container_name.as_deref().filter(|name| !name.is_empty());
+        let other = wanted
+            .container_name
+            .as_deref()
+            .filter(|name| !name.is_empty());
         let containers = pod.spec.iter().flat_map(|spec| {
-            spec.containers.iter().chain(spec.init_containers.iter().flatten())
+            spec.containers
+                .iter()
+                .chain(spec.init_containers.iter().flatten())
         });
         let at = match other {
             Some(name) => containers.into_iter().find(|one| one.name == name),
             None => Some(container),
         };
         let at = at.ok_or_else(|| format!("container {} not found", other.unwrap_or_default()))?;
-        let divisor = wanted.divisor.as_ref().map_or("1", |quantity| quantity.0.as_str());
+        let divisor = wanted
+            .divisor
+            .as_ref()
+            .map_or("1", |quantity| quantity.0.as_str());
         let value = resource_value(at, &wanted.resource, divisor, sources.allocatable);
-        return value.map(Some).ok_or_else(|| format!("unsupported resource: {}", wanted.resource));
+        return value
+            .map(Some)
+            .ok_or_else(|| format!("unsupported resource: {}", wanted.resource));
     }
     Ok(Some(String::new()))
 }
@@ -182,7 +210,11 @@ fn absent(optional: bool, words: String) -> Result<Option<String>, String> {
 pub fn field_value(pod: &Pod, path: &str, sources: &Sources) -> Option<String> {
     let meta = &pod.metadata;
     let spec = pod.spec.as_ref();
-    let keyed = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("']").map(str::to_owned);
+    let keyed = |prefix: &str| {
+        path.strip_prefix(prefix)?
+            .strip_suffix("']")
+            .map(str::to_owned)
+    };
     let text = |value: Option<&String>| Some(value.cloned().unwrap_or_default());
     match path {
         "metadata.name" => text(meta.name.as_ref()),
@@ -206,8 +238,11 @@ pub fn field_value(pod: &Pod, path: &str, sources: &Sources) -> Option<String> {
 
 /// Writes labels as the downward API does: one `key="value"` per line.
 fn pairs(table: Option<&BTreeMap<String, String>>) -> String {
-    let lines: Vec<_> =
-        table.into_iter().flatten().map(|(key, value)| format!("{key}={value:?}")).collect();
+    let lines: Vec<_> = table
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect();
     lines.join("\n")
 }
 
@@ -223,7 +258,8 @@ pub fn resource_value(
     let limits = resources.and_then(|resources| resources.limits.as_ref());
     let requests = resources.and_then(|resources| resources.requests.as_ref());
     let of = |table: Option<&BTreeMap<_, _>>| -> Option<i128> {
-        let quantity: &k8s_openapi::apimachinery::pkg::api::resource::Quantity = table?.get(name)?;
+        let quantity: &k8s_openapi::apimachinery::pkg::api::resource::Quantity =
+            table?.get(name)?;
         milli(&quantity.0)
     };
     let node = match name {
@@ -237,7 +273,9 @@ pub fn resource_value(
         "requests" => of(requests).or_else(|| of(limits)).unwrap_or(0),
         _ => return None,
     };
-    let divisor = milli(divisor).filter(|divisor| *divisor > 0).unwrap_or(1000);
+    let divisor = milli(divisor)
+        .filter(|divisor| *divisor > 0)
+        .unwrap_or(1000);
     Some(((value + divisor - 1) / divisor).to_string())
 }
 
@@ -254,7 +292,9 @@ pub fn expand(text: &str, look_up: impl Fn(&str) -> Option<String>) -> String {
             rest = more;
             continue;
         }
-        let name = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        let name = after
+            .strip_prefix('(')
+            .and_then(|inner| inner.split_once(')'));
         match name {
             Some((name, more)) => {
                 match look_up(name) {
@@ -305,13 +345,22 @@ mod tests {
         let pod: Pod = serde_json::from_str(&text).expect("a pod");
         let map = r#"{"data":{"k":"v","COLOR":"red"}}"#;
         let secret = r#"{"data":{"password":"aHVzaA=="}}"#;
-        let mut sources = Sources { pod_ip: "10.42.0.7".into(), ..Sources::default() };
-        sources.config_maps.insert("m".into(), serde_json::from_str(map).expect("a map"));
-        sources.secrets.insert("s".into(), serde_json::from_str(secret).expect("a secret"));
+        let mut sources = Sources {
+            pod_ip: "10.42.0.7".into(),
+            ..Sources::default()
+        };
+        sources
+            .config_maps
+            .insert("m".into(), serde_json::from_str(map).expect("a map"));
+        sources
+            .secrets
+            .insert("s".into(), serde_json::from_str(secret).expect("a secret"));
         let container = &pod.spec.as_ref().expect("a spec").containers[0];
         let found = environment(&pod, container, &["PATH=/bin".to_owned()], &sources);
         let found = found.as_ref().map(|list| {
-            list.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>()
+            list.iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect::<Vec<_>>()
         });
         let found = found.map_err(String::as_str);
         assert_eq!(found, expect.map(<[_]>::to_vec));

@@ -18,21 +18,35 @@ const QUOTA_US_MIN: i128 = 1000;
 
 fn wish<'a>(container: &'a Container, limits: bool, name: &str) -> Option<&'a str> {
     let resources = container.resources.as_ref()?;
-    let table = if limits { &resources.limits } else { &resources.requests };
-    table.as_ref()?.get(name).map(|quantity| quantity.0.as_str())
+    let table = if limits {
+        &resources.limits
+    } else {
+        &resources.requests
+    };
+    table
+        .as_ref()?
+        .get(name)
+        .map(|quantity| quantity.0.as_str())
 }
 
 /// Returns what a container may use.
 pub fn limits(pod: &Pod, container: &Container, memory_capacity: i64) -> Limits {
-    let cpu_limit = wish(container, true, "cpu").and_then(milli).filter(|cpu| *cpu > 0);
+    let cpu_limit = wish(container, true, "cpu")
+        .and_then(milli)
+        .filter(|cpu| *cpu > 0);
     // A limit without a request is a request as well, as upstream defaults it.
-    let cpu_request = wish(container, false, "cpu").and_then(milli).or(cpu_limit).unwrap_or(0);
+    let cpu_request = wish(container, false, "cpu")
+        .and_then(milli)
+        .or(cpu_limit)
+        .unwrap_or(0);
     let shares = (cpu_request * 1024 / 1000).clamp(SHARES_MIN, SHARES_MAX);
     let quota = cpu_limit.map(|cpu| (cpu * PERIOD_US / 1000).max(QUOTA_US_MIN));
     Limits {
         cpu_shares: shares as u64,
         cpu_quota_us: quota.and_then(|quota| i64::try_from(quota).ok()),
-        memory_bytes: wish(container, true, "memory").and_then(units).filter(|bytes| *bytes > 0),
+        memory_bytes: wish(container, true, "memory")
+            .and_then(units)
+            .filter(|bytes| *bytes > 0),
         oom_score_adj: oom_score(pod, container, memory_capacity),
     }
 }
@@ -43,7 +57,9 @@ fn oom_score(pod: &Pod, container: &Container, capacity: i64) -> i32 {
         "Guaranteed" => -997,
         "BestEffort" => 1000,
         _ => {
-            let request = wish(container, false, "memory").and_then(units).unwrap_or(0);
+            let request = wish(container, false, "memory")
+                .and_then(units)
+                .unwrap_or(0);
             let share = 1000i64.saturating_mul(request) / capacity.max(1);
             (1000 - share).clamp(3, 999) as i32
         }
@@ -52,10 +68,18 @@ fn oom_score(pod: &Pod, container: &Container, capacity: i64) -> i32 {
 
 /// Returns the pod's quality-of-service class (Kubernetes, pkg/apis/core/v1/helper/qos).
 pub fn qos_class(pod: &Pod) -> &'static str {
-    let Some(spec) = &pod.spec else { return "BestEffort" };
-    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let Some(spec) = &pod.spec else {
+        return "BestEffort";
+    };
+    let containers = || {
+        spec.containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten())
+    };
     let asks = |container: &Container, limits, name| {
-        wish(container, limits, name).and_then(milli).filter(|amount| *amount > 0)
+        wish(container, limits, name)
+            .and_then(milli)
+            .filter(|amount| *amount > 0)
     };
     let none = containers().all(|container| {
         ["cpu", "memory"].iter().all(|name| {
@@ -89,7 +113,14 @@ mod tests {
     fn requests_and_limits_become_kernel_settings() {
         for (resources, class, shares, quota, memory, oom) in [
             ("{}", "BestEffort", 2, None, None, 1000),
-            (r#"{"requests":{"cpu":"100m"}}"#, "Burstable", 102, None, None, 999),
+            (
+                r#"{"requests":{"cpu":"100m"}}"#,
+                "Burstable",
+                102,
+                None,
+                None,
+                999,
+            ),
             (
                 r#"{"limits":{"cpu":"500m","memory":"1Gi"}}"#,
                 "Guaranteed",
@@ -111,8 +142,12 @@ mod tests {
             let container = &pod.spec.as_ref().expect("a spec").containers[0];
             let found = limits(&pod, container, 4 << 30);
             assert_eq!(qos_class(&pod), class, "{resources}");
-            let expect =
-                Limits { cpu_shares: shares, cpu_quota_us: quota, memory_bytes: memory, oom_score_adj: oom };
+            let expect = Limits {
+                cpu_shares: shares,
+                cpu_quota_us: quota,
+                memory_bytes: memory,
+                oom_score_adj: oom,
+            };
             assert_eq!(found, expect, "{resources}");
         }
     }

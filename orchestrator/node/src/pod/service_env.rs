@@ -7,17 +7,26 @@ pub fn variables<'a>(services: impl IntoIterator<Item = &'a Service>) -> Vec<(St
     let mut out = Vec::new();
     for service in services {
         let Some(spec) = &service.spec else { continue };
-        let address = spec.cluster_ip.as_deref().filter(|ip| !ip.is_empty() && *ip != "None");
-        let (Some(address), Some(name)) = (address, &service.metadata.name) else { continue };
+        let address = spec
+            .cluster_ip
+            .as_deref()
+            .filter(|ip| !ip.is_empty() && *ip != "None");
+        let (Some(address), Some(name)) = (address, &service.metadata.name) else {
+            continue;
+        };
         let ports = spec.ports.as_deref().unwrap_or_default();
         let Some(first) = ports.first() else { continue };
         let prefix = variable_name(name);
-        let mut add = |suffix: String, value: String| out.push((format!("{prefix}{suffix}"), value));
+        let mut add =
+            |suffix: String, value: String| out.push((format!("{prefix}{suffix}"), value));
         add("_SERVICE_HOST".to_owned(), address.to_owned());
         add("_SERVICE_PORT".to_owned(), first.port.to_string());
         for port in ports {
             if let Some(name) = port.name.as_ref().filter(|name| !name.is_empty()) {
-                add(format!("_SERVICE_PORT_{}", variable_name(name)), port.port.to_string());
+                add(
+                    format!("_SERVICE_PORT_{}", variable_name(name)),
+                    port.port.to_string(),
+                );
             }
         }
         for (index, port) in ports.iter().enumerate() {
@@ -52,8 +61,10 @@ mod tests {
             {"metadata":{"name":"headless"},"spec":{"clusterIP":"None","ports":[{"port":1}]}}
         ]"#;
         let services: Vec<Service> = serde_json::from_str(text).expect("services");
-        let found: Vec<_> =
-            variables(&services).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let found: Vec<_> = variables(&services)
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let expect = [
             "MY_DB_SERVICE_HOST=10.43.0.9",
             "MY_DB_SERVICE_PORT=5432",

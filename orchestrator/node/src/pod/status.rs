@@ -17,16 +17,29 @@ use crate::runtime::{ContainerRecord, ContainerState, Exit};
 /// Returns the pod's status, keeping what others wrote into the one that it has.
 pub fn status(world: &World<'_>, host_ip: IpAddr) -> PodStatus {
     let before = world.pod.status.clone().unwrap_or_default();
-    let init: Vec<_> = world.init().iter().map(|one| container_status(world, one, true)).collect();
-    let main: Vec<_> = world.main().iter().map(|one| container_status(world, one, false)).collect();
+    let init: Vec<_> = world
+        .init()
+        .iter()
+        .map(|one| container_status(world, one, true))
+        .collect();
+    let main: Vec<_> = world
+        .main()
+        .iter()
+        .map(|one| container_status(world, one, false))
+        .collect();
     let phase = phase(world, &before, &init, &main);
     let address = world.sandbox.map(|sandbox| sandbox.address.to_string());
     let mut status = PodStatus {
         conditions: Some(conditions(world, &before, &phase, &init, &main)),
         host_ip: Some(host_ip.to_string()),
-        host_ips: Some(vec![HostIP { ip: host_ip.to_string() }]),
+        host_ips: Some(vec![HostIP {
+            ip: host_ip.to_string(),
+        }]),
         start_time: before.start_time.clone().or(Some(Time(world.now))),
-        qos_class: before.qos_class.clone().or_else(|| Some(qos_class(world.pod).to_owned())),
+        qos_class: before
+            .qos_class
+            .clone()
+            .or_else(|| Some(qos_class(world.pod).to_owned())),
         observed_generation: world.pod.metadata.generation,
         container_statuses: Some(main),
         init_container_statuses: (!init.is_empty()).then_some(init),
@@ -45,12 +58,14 @@ fn container_status(world: &World<'_>, container: &Container, init: bool) -> Con
     let record = world.latest(&container.name);
     let old = known(world, &container.name);
     if let (None, Some(old)) = (record, &old) {
-        return forgotten(world, container, old);
+        return forgotten(world, container, old, init && !is_sidecar(container));
     }
     let policy = policy_of(world, container, init);
     let probe = record.map(|record| world.probe(record)).unwrap_or_default();
     let running = record.is_some_and(|r| matches!(r.state, ContainerState::Running { .. }));
-    let mut last = world.previous_exit(&container.name).map(|(r, exit)| terminated(world, r, exit));
+    let mut last = world
+        .previous_exit(&container.name)
+        .map(|(r, exit)| terminated(world, r, exit));
     if last.is_none() && record.is_some_and(|record| record.attempt > 0) {
         last = old.and_then(|old| old.last_state);
     }
@@ -59,13 +74,18 @@ fn container_status(world: &World<'_>, container: &Container, init: bool) -> Con
         Some(record) => match &record.state {
             ContainerState::Starting => wait("ContainerCreating", None),
             ContainerState::Running { started_at, .. } => ApiState {
-                running: Some(ContainerStateRunning { started_at: Some(Time(*started_at)) }),
+                running: Some(ContainerStateRunning {
+                    started_at: Some(Time(*started_at)),
+                }),
                 ..ApiState::default()
             },
             ContainerState::Exited(exit) => {
                 let ended = terminated(world, record, exit);
                 let again = restarts(policy, exit) && !world.deleting() && !world.finished();
-                match again.then(|| restarting(world, container, record, exit)).flatten() {
+                match again
+                    .then(|| restarting(world, container, record, exit))
+                    .flatten()
+                {
                     Some(state) => {
                         last = Some(ended);
                         state
@@ -85,11 +105,17 @@ fn container_status(world: &World<'_>, container: &Container, init: bool) -> Con
             || container.image.clone().unwrap_or_default(),
             |record| record.image.clone(),
         ),
-        image_id: record.map(|record| record.image_id.clone()).unwrap_or_default(),
+        image_id: record
+            .map(|record| record.image_id.clone())
+            .unwrap_or_default(),
         container_id: record.map(|record| format!("ordain://{}", record.id)),
         restart_count: record.map_or(0, |record| record.attempt as i32),
         // An init container is ready once it has done its work.
-        ready: if init && !is_sidecar(container) { ended_well } else { running && probe.ready },
+        ready: if init && !is_sidecar(container) {
+            ended_well
+        } else {
+            running && probe.ready
+        },
         started: Some(running && probe.started),
         state: Some(state),
         last_state: Some(last.unwrap_or_default()),
@@ -102,12 +128,18 @@ fn known(world: &World<'_>, name: &str) -> Option<ContainerStatus> {
     let status = world.pod.status.as_ref()?;
     let lists = [&status.container_statuses, &status.init_container_statuses];
     let mut all = lists.into_iter().flatten().flatten();
-    all.find(|one| one.name == name && one.container_id.is_some()).cloned()
+    all.find(|one| one.name == name && one.container_id.is_some())
+        .cloned()
 }
 
 /// Returns the status of a container that ran, but that nothing is left of: after a restart of the
 /// node, or once a deleted pod was taken down.
-fn forgotten(world: &World<'_>, container: &Container, old: &ContainerStatus) -> ContainerStatus {
+fn forgotten(
+    world: &World<'_>,
+    container: &Container,
+    old: &ContainerStatus,
+    init: bool,
+) -> ContainerStatus {
     let state = old.state.clone().unwrap_or_default();
     let ended = if state.terminated.is_some() {
         state
@@ -121,7 +153,10 @@ fn forgotten(world: &World<'_>, container: &Container, old: &ContainerStatus) ->
             finished_at: Some(Time(world.now)),
             ..ContainerStateTerminated::default()
         };
-        ApiState { terminated: Some(lost), ..ApiState::default() }
+        ApiState {
+            terminated: Some(lost),
+            ..ApiState::default()
+        }
     } else {
         old.last_state.clone().unwrap_or_default()
     };
@@ -132,7 +167,11 @@ fn forgotten(world: &World<'_>, container: &Container, old: &ContainerStatus) ->
         (waiting(world, container), Some(ended))
     };
     ContainerStatus {
-        ready: over && old.ready && state.terminated.is_some(),
+        ready: init
+            && state
+                .terminated
+                .as_ref()
+                .is_some_and(|ended| ended.exit_code == 0),
         started: Some(false),
         state: Some(state),
         last_state: last,
@@ -159,7 +198,14 @@ fn waiting(world: &World<'_>, container: &Container) -> ApiState {
         return state;
     }
     let init = !world.init().is_empty() && world.main().iter().any(|c| c.name == container.name);
-    wait(if init { "PodInitializing" } else { "ContainerCreating" }, None)
+    wait(
+        if init {
+            "PodInitializing"
+        } else {
+            "ContainerCreating"
+        },
+        None,
+    )
 }
 
 /// Returns what a container that ended waits for, if it does.
@@ -190,7 +236,10 @@ fn restarting(
 
 fn image_trouble(world: &World<'_>, container: &Container) -> Option<ApiState> {
     let trouble = match world.images.get(&container.name)? {
-        ImageState::Failed(trouble) | ImageState::Pulling { before: Some(trouble) } => trouble,
+        ImageState::Failed(trouble)
+        | ImageState::Pulling {
+            before: Some(trouble),
+        } => trouble,
         _ => return None,
     };
     let fresh = backoff::after(trouble.since, backoff::FRESH) > world.now;
@@ -198,13 +247,22 @@ fn image_trouble(world: &World<'_>, container: &Container) -> Option<ApiState> {
         return Some(wait(trouble.reason, Some(trouble.message.clone())));
     }
     let image = container.image.as_deref().unwrap_or_default();
-    let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", trouble.message);
+    let message = format!(
+        "Back-off pulling image \"{image}\": ErrImagePull: {}",
+        trouble.message
+    );
     Some(wait("ImagePullBackOff", Some(message)))
 }
 
 fn wait(reason: &str, message: Option<String>) -> ApiState {
-    let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message };
-    ApiState { waiting: Some(waiting), ..ApiState::default() }
+    let waiting = ContainerStateWaiting {
+        reason: Some(reason.to_owned()),
+        message,
+    };
+    ApiState {
+        waiting: Some(waiting),
+        ..ApiState::default()
+    }
 }
 
 fn terminated(world: &World<'_>, record: &ContainerRecord, exit: &Exit) -> ApiState {
@@ -218,7 +276,10 @@ fn terminated(world: &World<'_>, record: &ContainerRecord, exit: &Exit) -> ApiSt
         started_at: Some(Time(exit.started_at.unwrap_or(Timestamp::UNIX_EPOCH))),
         finished_at: Some(Time(exit.finished_at)),
     };
-    ApiState { terminated: Some(terminated), ..ApiState::default() }
+    ApiState {
+        terminated: Some(terminated),
+        ..ApiState::default()
+    }
 }
 
 /// Writes seconds as Go prints a duration: `10s`, `1m20s`, `5m0s`.
@@ -240,7 +301,11 @@ fn phase(
         return known.to_owned();
     }
     let exit = |status: &ContainerStatus| {
-        status.state.as_ref().and_then(|state| state.terminated.as_ref()).map(|t| t.exit_code)
+        status
+            .state
+            .as_ref()
+            .and_then(|state| state.terminated.as_ref())
+            .map(|t| t.exit_code)
     };
     let never = world.policy() == RestartPolicy::Never;
     let mut initializing = false;
@@ -258,7 +323,10 @@ fn phase(
     let (mut waits, mut runs, mut stopped, mut succeeded) = (0, 0, 0, 0);
     for status in main {
         let state = status.state.as_ref();
-        let last = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        let last = status
+            .last_state
+            .as_ref()
+            .and_then(|last| last.terminated.as_ref());
         if state.is_some_and(|state| state.running.is_some()) {
             runs += 1;
         } else if let Some(code) = exit(status) {
@@ -271,9 +339,7 @@ fn phase(
         }
     }
     let started = main.iter().any(|status| status.container_id.is_some());
-    let phase = if initializing && !started {
-        "Pending"
-    } else if waits > 0 {
+    let phase = if (initializing && !started) || waits > 0 {
         "Pending"
     } else if runs > 0 {
         "Running"
@@ -281,7 +347,11 @@ fn phase(
         "Pending"
     } else if world.deleting() {
         // A pod that is taken away has ended, whatever its policy says.
-        if stopped == succeeded { "Succeeded" } else { "Failed" }
+        if stopped == succeeded {
+            "Succeeded"
+        } else {
+            "Failed"
+        }
     } else if world.policy() == RestartPolicy::Always {
         "Running"
     } else if stopped == succeeded {
@@ -304,14 +374,21 @@ fn conditions(
     let old = before.conditions.clone().unwrap_or_default();
     let over = matches!(phase, "Succeeded" | "Failed");
     let names = |list: Vec<&ContainerStatus>| {
-        list.iter().map(|status| status.name.as_str()).collect::<Vec<_>>().join(" ")
+        list.iter()
+            .map(|status| status.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let mut out = Vec::new();
     let sandbox = world.sandbox.is_some() && !over;
     out.push(condition("PodReadyToStartContainers", sandbox, None));
 
     let pending = world.init().iter().zip(init).filter(|(container, status)| {
-        if is_sidecar(container) { status.started != Some(true) } else { !status.ready }
+        if is_sidecar(container) {
+            status.started != Some(true)
+        } else {
+            !status.ready
+        }
     });
     let pending: Vec<_> = pending.map(|(_, status)| status).collect();
     let started = main.iter().any(|status| status.container_id.is_some());
@@ -326,7 +403,11 @@ fn conditions(
     };
     out.push(condition("Initialized", initialized, why));
 
-    let sidecars = world.init().iter().zip(init).filter(|(container, _)| is_sidecar(container));
+    let sidecars = world
+        .init()
+        .iter()
+        .zip(init)
+        .filter(|(container, _)| is_sidecar(container));
     let counted = sidecars.map(|(_, status)| status).chain(main);
     let unready: Vec<_> = counted.filter(|status| !status.ready).collect();
     let containers_ready = unready.is_empty() && !over && !main.is_empty();
@@ -335,11 +416,18 @@ fn conditions(
         "Failed" => Some(("PodFailed", None)),
         _ if containers_ready => None,
         _ => {
-            let list = format!("containers with unready status: [{}]", names(unready.clone()));
+            let list = format!(
+                "containers with unready status: [{}]",
+                names(unready.clone())
+            );
             Some(("ContainersNotReady", Some(list)))
         }
     };
-    let gates = world.pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_deref());
+    let gates = world
+        .pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.readiness_gates.as_deref());
     let missing: Vec<_> = gates
         .unwrap_or_default()
         .iter()
@@ -354,10 +442,17 @@ fn conditions(
         Some(("ReadinessGatesNotReady", Some(what)))
     };
     let ready = containers_ready && missing.is_empty();
-    let ready_why = if containers_ready && !ready { gate_words() } else { why() };
+    let ready_why = if containers_ready && !ready {
+        gate_words()
+    } else {
+        why()
+    };
     out.push(condition("Ready", ready, ready_why));
     out.push(condition("ContainersReady", containers_ready, why()));
-    if !old.iter().any(|condition| condition.type_ == "PodScheduled") {
+    if !old
+        .iter()
+        .any(|condition| condition.type_ == "PodScheduled")
+    {
         out.push(condition("PodScheduled", true, None));
     }
 
@@ -370,7 +465,9 @@ fn conditions(
         };
     }
     // What others wrote (scheduler, readiness gates, disruption) stays.
-    let foreign = old.into_iter().filter(|one| !out.iter().any(|own| own.type_ == one.type_));
+    let foreign = old
+        .into_iter()
+        .filter(|one| !out.iter().any(|own| own.type_ == one.type_));
     let foreign: Vec<_> = foreign.collect();
     out.extend(foreign);
     out

@@ -88,7 +88,11 @@ pub fn step(world: &World<'_>) -> Decision {
 /// Returns how long the pod's containers may take to stop.
 fn grace(world: &World<'_>) -> SignedDuration {
     let meta = &world.pod.metadata;
-    let spec = world.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    let spec = world
+        .pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.termination_grace_period_seconds);
     let seconds = meta.deletion_grace_period_seconds.or(spec).unwrap_or(30);
     SignedDuration::from_secs(seconds.max(0))
 }
@@ -101,10 +105,15 @@ fn take_down(world: &World<'_>, out: &mut Decision) {
     }
     // Sidecars go last, once the containers that they serve are gone.
     let mains_live = world.main().iter().any(|container| {
-        world.latest(&container.name).is_some_and(ContainerRecord::is_live)
+        world
+            .latest(&container.name)
+            .is_some_and(ContainerRecord::is_live)
     });
     for record in world.containers.iter().filter(|record| record.is_live()) {
-        let sidecar = world.init().iter().any(|c| c.name == record.name && is_sidecar(c));
+        let sidecar = world
+            .init()
+            .iter()
+            .any(|c| c.name == record.name && is_sidecar(c));
         if !(sidecar && mains_live) {
             stop(world, record, grace, "Stopping container", out);
         }
@@ -113,7 +122,9 @@ fn take_down(world: &World<'_>, out: &mut Decision) {
         return;
     }
     for record in world.containers {
-        out.act(Action::Remove { id: record.id.clone() });
+        out.act(Action::Remove {
+            id: record.id.clone(),
+        });
     }
     out.act(Action::TearDown);
     if !world.node_stopping {
@@ -143,7 +154,11 @@ fn stop(
     match world.stopping.get(&record.id) {
         None => {
             let why = format!("{why} {}", record.name);
-            out.act(Action::Ask { id: record.id.clone(), deadline: own, why });
+            out.act(Action::Ask {
+                id: record.id.clone(),
+                deadline: own,
+                why,
+            });
             out.wake_at(own);
         }
         Some(known) if known.killed => {}
@@ -151,7 +166,9 @@ fn stop(
             // A second deletion with a shorter grace period shortens the first.
             let deadline = known.deadline.min(own);
             if deadline <= world.now {
-                out.act(Action::Kill { id: record.id.clone() });
+                out.act(Action::Kill {
+                    id: record.id.clone(),
+                });
             } else {
                 out.wake_at(deadline);
             }
@@ -184,13 +201,15 @@ fn bring_up(world: &World<'_>, out: &mut Decision) {
     }
     // When nothing is left to run, sidecars have nobody to serve.
     let over = |container: &Container| {
-        world.is_lost(&container.name) || matches!(
-            world.latest(&container.name).map(|record| &record.state),
-            Some(ContainerState::Exited(exit)) if !restarts(world.policy(), exit)
-        )
+        world.is_lost(&container.name)
+            || matches!(
+                world.latest(&container.name).map(|record| &record.state),
+                Some(ContainerState::Exited(exit)) if !restarts(world.policy(), exit)
+            )
     };
     if !world.main().is_empty() && world.main().iter().all(over) {
-        out.actions.retain(|action| !matches!(action, Action::Start { .. } | Action::Pull { .. }));
+        out.actions
+            .retain(|action| !matches!(action, Action::Start { .. } | Action::Pull { .. }));
         stop_all(world, grace(world), "Stopping container", out);
     }
 }
@@ -201,7 +220,9 @@ fn collect_old(world: &World<'_>, out: &mut Decision) {
         let newer = world.containers.iter();
         let newer = newer.filter(|r| r.name == record.name && r.attempt > record.attempt);
         if newer.count() >= 2 {
-            out.act(Action::Remove { id: record.id.clone() });
+            out.act(Action::Remove {
+                id: record.id.clone(),
+            });
         }
     }
 }
@@ -209,7 +230,10 @@ fn collect_old(world: &World<'_>, out: &mut Decision) {
 /// Runs init containers in order. Returns whether the others may start.
 fn run_init(world: &World<'_>, out: &mut Decision) -> bool {
     // Once a main container exists, init containers are history (their records may be gone).
-    let past = world.main().iter().any(|container| world.latest(&container.name).is_some());
+    let past = world
+        .main()
+        .iter()
+        .any(|container| world.latest(&container.name).is_some());
     for container in world.init() {
         if is_sidecar(container) {
             run(world, container, RestartPolicy::Always, out);
@@ -252,13 +276,21 @@ fn run(world: &World<'_>, container: &Container, policy: RestartPolicy, out: &mu
                     let spec = world.pod.spec.as_ref();
                     let of_probe = [&container.liveness_probe, &container.startup_probe];
                     let own = of_probe.into_iter().flatten();
-                    let own = own.filter_map(|probe| probe.termination_grace_period_seconds).next();
+                    let own = own
+                        .filter_map(|probe| probe.termination_grace_period_seconds)
+                        .next();
                     let pods = spec.and_then(|spec| spec.termination_grace_period_seconds);
                     let seconds = own.or(pods).unwrap_or(30).max(0);
                     let grace = SignedDuration::from_secs(seconds);
                     stop_for(world, record, grace, &why, out);
                 } else if world.stopping.contains_key(&record.id) {
-                    stop(world, record, SignedDuration::from_secs(i64::from(i32::MAX)), "", out);
+                    stop(
+                        world,
+                        record,
+                        SignedDuration::from_secs(i64::from(i32::MAX)),
+                        "",
+                        out,
+                    );
                 }
                 return;
             }
@@ -275,17 +307,20 @@ fn run(world: &World<'_>, container: &Container, policy: RestartPolicy, out: &mu
             }
         },
     };
-    if let Some(trouble) = world.troubles.get(&container.name) {
-        if trouble.retry_at > world.now {
-            out.wake_at(trouble.retry_at);
-            return;
-        }
+    if let Some(trouble) = world.troubles.get(&container.name)
+        && trouble.retry_at > world.now
+    {
+        out.wake_at(trouble.retry_at);
+        return;
     }
     let name = container.name.clone();
     match world.images.get(&name) {
         None => out.act(Action::Pull { container: name }),
         Some(ImageState::Pulling { .. }) => {}
-        Some(ImageState::Ready(_)) => out.act(Action::Start { container: name, attempt }),
+        Some(ImageState::Ready(_)) => out.act(Action::Start {
+            container: name,
+            attempt,
+        }),
         Some(ImageState::Failed(trouble)) if trouble.retry_at > world.now => {
             out.wake_at(trouble.retry_at);
             let stale = backoff::after(trouble.since, backoff::FRESH);
@@ -310,6 +345,10 @@ fn stop_for(
         return;
     }
     let deadline = backoff::after(world.now, grace);
-    out.act(Action::Ask { id: record.id.clone(), deadline, why: why.to_owned() });
+    out.act(Action::Ask {
+        id: record.id.clone(),
+        deadline,
+        why: why.to_owned(),
+    });
     out.wake_at(deadline);
 }

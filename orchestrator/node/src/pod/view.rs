@@ -98,12 +98,20 @@ pub enum RestartPolicy {
 impl World<'_> {
     /// Returns the pod's init containers in order.
     pub fn init(&self) -> &[Container] {
-        self.pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default()
+        self.pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.init_containers.as_deref())
+            .unwrap_or_default()
     }
 
     /// Returns the pod's containers.
     pub fn main(&self) -> &[Container] {
-        self.pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default()
+        self.pod
+            .spec
+            .as_ref()
+            .map(|spec| spec.containers.as_slice())
+            .unwrap_or_default()
     }
 
     /// Returns the newest container of a name.
@@ -119,7 +127,9 @@ impl World<'_> {
         let lists = status.map(|s| [&s.container_statuses, &s.init_container_statuses]);
         let mut all = lists.into_iter().flatten().flatten().flatten();
         let known = all.find(|one| one.name == name && one.container_id.is_some());
-        known.map_or(0, |one| u32::try_from(one.restart_count).map_or(0, |count| count + 1))
+        known.map_or(0, |one| {
+            u32::try_from(one.restart_count).map_or(0, |count| count + 1)
+        })
     }
 
     /// Returns whether a container ran, nothing is left of it, and the pod's restart policy does not
@@ -128,11 +138,17 @@ impl World<'_> {
         if self.latest(name).is_some() {
             return false;
         }
-        let statuses = self.pod.status.as_ref().and_then(|s| s.container_statuses.as_deref());
+        let statuses = self
+            .pod
+            .status
+            .as_ref()
+            .and_then(|s| s.container_statuses.as_deref());
         let mut all = statuses.unwrap_or_default().iter();
         let old = all.find(|one| one.name == name && one.container_id.is_some());
         let state = old.and_then(|one| one.state.as_ref());
-        let ended = state.and_then(|state| state.terminated.as_ref()).map(|ended| ended.exit_code);
+        let ended = state
+            .and_then(|state| state.terminated.as_ref())
+            .map(|ended| ended.exit_code);
         let code = match state {
             Some(state) if state.running.is_some() => Some(LOST_CODE),
             _ => ended,
@@ -143,7 +159,10 @@ impl World<'_> {
     /// Returns how the one before the newest ended.
     pub fn previous_exit(&self, name: &str) -> Option<(&ContainerRecord, &Exit)> {
         let latest = self.latest(name)?.attempt;
-        let older = self.containers.iter().filter(|r| r.name == name && r.attempt < latest);
+        let older = self
+            .containers
+            .iter()
+            .filter(|r| r.name == name && r.attempt < latest);
         let record = older.max_by_key(|record| record.attempt)?;
         match &record.state {
             ContainerState::Exited(exit) => Some((record, exit)),
@@ -153,7 +172,11 @@ impl World<'_> {
 
     /// Returns the pod's restart policy.
     pub fn policy(&self) -> RestartPolicy {
-        let text = self.pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+        let text = self
+            .pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.restart_policy.as_deref());
         match text {
             Some("OnFailure") => RestartPolicy::OnFailure,
             Some("Never") => RestartPolicy::Never,
@@ -168,7 +191,11 @@ impl World<'_> {
 
     /// Returns whether the pod has reached its end, whatever happens to its containers.
     pub fn finished(&self) -> bool {
-        let phase = self.pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let phase = self
+            .pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
         matches!(phase, Some("Succeeded" | "Failed"))
     }
 

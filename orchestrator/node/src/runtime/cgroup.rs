@@ -19,15 +19,23 @@ pub fn hierarchies() -> Vec<PathBuf> {
     if root.join("cgroup.controllers").exists() {
         return vec![root];
     }
-    let Ok(entries) = fs::read_dir(&root) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(&root) else {
+        return Vec::new();
+    };
     // `cpu` and `cpuacct` are often links to `cpu,cpuacct`; following them is harmless.
-    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 /// Returns the folders of a group in every hierarchy that has it.
 pub fn folders(group: &str) -> Vec<PathBuf> {
     let group = group.trim_start_matches('/');
-    let all = hierarchies().into_iter().map(|hierarchy| hierarchy.join(group));
+    let all = hierarchies()
+        .into_iter()
+        .map(|hierarchy| hierarchy.join(group));
     all.filter(|folder| folder.is_dir()).collect()
 }
 
@@ -52,16 +60,17 @@ pub fn usage(group: &str) -> Option<Usage> {
         if let Some(text) = read("cpuacct.usage") {
             usage.cpu_nanoseconds = text.trim().parse().unwrap_or(0);
             known = true;
-        } else if let Some(text) = read("cpu.stat") {
-            if let Some(microseconds) = field(&text, "usage_usec") {
-                usage.cpu_nanoseconds = microseconds * 1000;
-                known = true;
-            }
+        } else if let Some(text) = read("cpu.stat")
+            && let Some(microseconds) = field(&text, "usage_usec")
+        {
+            usage.cpu_nanoseconds = microseconds * 1000;
+            known = true;
         }
         let total = read("memory.usage_in_bytes").or_else(|| read("memory.current"));
         if let Some(total) = total.and_then(|text| text.trim().parse::<u64>().ok()) {
             let stat = read("memory.stat").unwrap_or_default();
-            let idle = field(&stat, "total_inactive_file").or_else(|| field(&stat, "inactive_file"));
+            let idle =
+                field(&stat, "total_inactive_file").or_else(|| field(&stat, "inactive_file"));
             usage.memory_bytes = total.saturating_sub(idle.unwrap_or(0));
             known = true;
         }
@@ -70,7 +79,9 @@ pub fn usage(group: &str) -> Option<Usage> {
 }
 
 fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.trim().parse().ok()
 }
 

@@ -38,7 +38,10 @@ impl FakeRuntime {
             sandboxes: BTreeMap::new(),
             pool: Ipam::new(range),
         };
-        Self { exits, table: Mutex::new(table) }
+        Self {
+            exits,
+            table: Mutex::new(table),
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -88,7 +91,9 @@ impl Runtime for FakeRuntime {
                 namespaces: None,
                 host_interface: None,
             };
-            table.sandboxes.insert(spec.pod.uid.clone(), sandbox.clone());
+            table
+                .sandboxes
+                .insert(spec.pod.uid.clone(), sandbox.clone());
             Ok(sandbox)
         }
         .boxed()
@@ -122,7 +127,10 @@ impl Runtime for FakeRuntime {
             let now = Timestamp::now();
             let state = match spec.args.as_slice() {
                 [word, code] if word == "exit" => ended(Some(now), code.parse().unwrap_or(1)),
-                _ => ContainerState::Running { pid: 0, started_at: now },
+                _ => ContainerState::Running {
+                    pid: 0,
+                    started_at: now,
+                },
             };
             let over = matches!(state, ContainerState::Exited(_));
             let uid = spec.pod.uid.clone();
@@ -151,11 +159,11 @@ impl Runtime for FakeRuntime {
 
     fn stop(&self, id: &str, signal: StopSignal) -> Result<(), RuntimeError> {
         let code = if signal == StopSignal::Kill { 137 } else { 143 };
-        if let Some(record) = self.table().containers.get_mut(id) {
-            if let ContainerState::Running { started_at, .. } = record.state {
-                record.state = ended(Some(started_at), code);
-                let _ = self.exits.send(record.pod.uid.clone());
-            }
+        if let Some(record) = self.table().containers.get_mut(id)
+            && let ContainerState::Running { started_at, .. } = record.state
+        {
+            record.state = ended(Some(started_at), code);
+            let _ = self.exits.send(record.pod.uid.clone());
         }
         Ok(())
     }
@@ -174,7 +182,10 @@ impl Runtime for FakeRuntime {
         _request: ExecRequest,
     ) -> BoxFuture<'a, Result<ExecSession, RuntimeError>> {
         async move {
-            Err(RuntimeError::Unsupported { driver: "fake", what: "run programs".to_owned() })
+            Err(RuntimeError::Unsupported {
+                driver: "fake",
+                what: "run programs".to_owned(),
+            })
         }
         .boxed()
     }

@@ -61,8 +61,13 @@ fn stat(pid: i32) -> Option<(u64, bool)> {
 
 /// Returns the mount points below `folder`, deepest first.
 pub fn mounts_below(folder: &Path) -> Vec<PathBuf> {
-    let Ok(text) = fs::read_to_string("/proc/self/mountinfo") else { return Vec::new() };
-    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    let Ok(text) = fs::read_to_string("/proc/self/mountinfo") else {
+        return Vec::new();
+    };
+    let points = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescape);
     let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(folder)).collect();
     below.sort();
     below.reverse();
@@ -85,7 +90,9 @@ fn unescape(text: &str) -> PathBuf {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = bytes
+            .get(at + 1..at + 4)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let code = code.and_then(|digits| u8::from_str_radix(digits, 8).ok());
         match (bytes[at], code) {
             (b'\\', Some(code)) => {
@@ -114,6 +121,12 @@ mod tests {
     fn this_process_lives_and_a_wrong_start_does_not() {
         let me = ProcessRef::of(std::process::id() as i32).expect("this process");
         assert!(me.is_alive());
-        assert!(!ProcessRef { start: me.start + 1, ..me }.is_alive());
+        assert!(
+            !ProcessRef {
+                start: me.start + 1,
+                ..me
+            }
+            .is_alive()
+        );
     }
 }

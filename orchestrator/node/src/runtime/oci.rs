@@ -68,13 +68,18 @@ impl OciRuntime {
         let mark = mark(&data_dir);
         let bridge_name = bridge_name.unwrap_or_else(|| format!("ord-{mark}"));
         let network = |error| RuntimeError::Network(Box::new(error));
-        let config = BridgeConfig { name: bridge_name.clone(), range };
+        let config = BridgeConfig {
+            name: bridge_name.clone(),
+            range,
+        };
         let bridge = Bridge::ensure(config).await.map_err(network)?;
         let shims = Shims::open(data_dir.join("containers"), program, exits)?;
         let mut pool = Ipam::new(range);
         for sandbox in read_sandboxes(&folder) {
             let pinned = sandbox.namespaces.as_ref().is_none_or(|place| {
-                host::mounts_below(place).iter().any(|point| point.ends_with("net"))
+                host::mounts_below(place)
+                    .iter()
+                    .any(|point| point.ends_with("net"))
             });
             if pinned {
                 pool.reserve(sandbox.address);
@@ -83,14 +88,20 @@ impl OciRuntime {
             // After a reboot the folder is there but the namespaces are not; a container that does
             // live on without them has an address that nobody would find.
             let uid = &sandbox.pod.uid;
-            for record in shims.containers().iter().filter(|record| record.pod.uid == *uid) {
+            for record in shims
+                .containers()
+                .iter()
+                .filter(|record| record.pod.uid == *uid)
+            {
                 shims.stop(&record.id, StopSignal::Kill)?;
             }
             host::unmount_below(&folder.join(uid));
             unpack::clear(&folder.join(uid));
         }
-        let known: Vec<_> =
-            read_sandboxes(&folder).into_iter().filter_map(|sandbox| sandbox.host_interface).collect();
+        let known: Vec<_> = read_sandboxes(&folder)
+            .into_iter()
+            .filter_map(|sandbox| sandbox.host_interface)
+            .collect();
         for port in bridge::ports(&bridge_name).unwrap_or_default() {
             if !known.contains(&port) {
                 bridge::remove_link(&port).await.map_err(network)?;
@@ -135,14 +146,19 @@ impl OciRuntime {
         let (address, prefix) = {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
             let address = pool.allocate();
-            (address.map_err(|error| RuntimeError::Network(Box::new(error)))?, pool.range().prefix())
+            (
+                address.map_err(|error| RuntimeError::Network(Box::new(error)))?,
+                pool.range().prefix(),
+            )
         };
         let place = self.folder.join(uid).join("ns");
         let interface = format!("veth{}", &digest_of(uid.as_bytes())["sha256:".len()..][..8]);
         sandbox.address = address;
         sandbox.namespaces = Some(place.clone());
         sandbox.host_interface = Some(interface.clone());
-        let made = self.namespaces(spec, &place, interface, address, prefix).await;
+        let made = self
+            .namespaces(spec, &place, interface, address, prefix)
+            .await;
         // Only a whole sandbox is written down: a half one is cleaned up and made again.
         match made.and_then(|()| write_sandbox(&self.folder, &sandbox)) {
             Ok(()) => Ok(sandbox),
@@ -177,7 +193,9 @@ impl OciRuntime {
         fs::write(&request, text).map_err(RuntimeError::io("write", &request))?;
         let mut command = self.shims.command("sandbox");
         command.arg(&request).stdout(std::process::Stdio::piped());
-        let mut child = command.spawn().map_err(RuntimeError::io("run the shim for", place))?;
+        let mut child = command
+            .spawn()
+            .map_err(RuntimeError::io("run the shim for", place))?;
         let report = answer(&mut child).await;
         let _ = child.wait().await;
         match report {
@@ -232,7 +250,14 @@ impl OciRuntime {
         let path = bundle.join("config.json");
         fs::write(&path, text).map_err(RuntimeError::io("write", path))?;
         let data_dir = self.data_dir.clone();
-        Ok(Task { container: spec, how: How::Oci { layers, cgroup: group, data_dir } })
+        Ok(Task {
+            container: spec,
+            how: How::Oci {
+                layers,
+                cgroup: group,
+                data_dir,
+            },
+        })
     }
 }
 
@@ -242,13 +267,30 @@ impl Runtime for OciRuntime {
     }
 
     fn refusals(&self, pod: &Pod) -> Vec<String> {
-        let Some(spec) = &pod.spec else { return Vec::new() };
+        let Some(spec) = &pod.spec else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
-        let of_pod = spec.security_context.as_ref().and_then(|s| s.seccomp_profile.as_ref());
-        let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-        let of_containers = containers
-            .filter_map(|container| container.security_context.as_ref()?.seccomp_profile.as_ref());
-        if of_pod.into_iter().chain(of_containers).any(|profile| profile.type_ != "Unconfined") {
+        let of_pod = spec
+            .security_context
+            .as_ref()
+            .and_then(|s| s.seccomp_profile.as_ref());
+        let containers = spec
+            .containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten());
+        let of_containers = containers.filter_map(|container| {
+            container
+                .security_context
+                .as_ref()?
+                .seccomp_profile
+                .as_ref()
+        });
+        if of_pod
+            .into_iter()
+            .chain(of_containers)
+            .any(|profile| profile.type_ != "Unconfined")
+        {
             out.push("seccomp profiles are not applied by the oci runtime yet".to_owned());
         }
         if spec.host_pid == Some(true) || spec.share_process_namespace == Some(true) {
@@ -330,11 +372,15 @@ impl Runtime for OciRuntime {
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
-            let bridge = self.bridge.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(bridge) = bridge {
-                if let Err(error) = bridge.remove().await {
-                    tracing::warn!(%error, "bridge could not be removed");
-                }
+            let bridge = self
+                .bridge
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(bridge) = bridge
+                && let Err(error) = bridge.remove().await
+            {
+                tracing::warn!(%error, "bridge could not be removed");
             }
             let (group, folder) = (self.group.clone(), self.folder.clone());
             let done = tokio::task::spawn_blocking(move || {

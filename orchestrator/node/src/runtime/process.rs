@@ -55,7 +55,12 @@ impl ProcessRuntime {
             pool.reserve(sandbox.address);
         }
         let shims = Shims::open(data_dir.join("containers"), program, exits)?;
-        Ok(Self { shims, store, folder, pool: Arc::new(Mutex::new(pool)) })
+        Ok(Self {
+            shims,
+            store,
+            folder,
+            pool: Arc::new(Mutex::new(pool)),
+        })
     }
 
     fn allocate(&self, spec: &SandboxSpec) -> Result<Sandbox, RuntimeError> {
@@ -66,7 +71,8 @@ impl ProcessRuntime {
         let address = if spec.host_network {
             Ipv4Addr::LOCALHOST
         } else {
-            pool.allocate().map_err(|error| RuntimeError::Network(Box::new(error)))?
+            pool.allocate()
+                .map_err(|error| RuntimeError::Network(Box::new(error)))?
         };
         let sandbox = Sandbox {
             pod: spec.pod.clone(),
@@ -86,9 +92,14 @@ impl Runtime for ProcessRuntime {
     }
 
     fn refusals(&self, pod: &Pod) -> Vec<String> {
-        let Some(spec) = &pod.spec else { return Vec::new() };
+        let Some(spec) = &pod.spec else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
-        let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        let containers = spec
+            .containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten());
         let mut limited = false;
         let mut mounted = false;
         let mut secured = false;
@@ -99,7 +110,9 @@ impl Runtime for ProcessRuntime {
                 .is_some_and(|resources| resources.limits.as_ref().is_some_and(|l| !l.is_empty()));
             // The generated service-account mount is no wish of the user's.
             mounted |= container.volume_mounts.iter().flatten().any(|mount| {
-                !mount.mount_path.starts_with("/var/run/secrets/kubernetes.io/serviceaccount")
+                !mount
+                    .mount_path
+                    .starts_with("/var/run/secrets/kubernetes.io/serviceaccount")
             });
             secured |= container.security_context.as_ref().is_some_and(|security| {
                 security.capabilities.is_some()
@@ -112,7 +125,10 @@ impl Runtime for ProcessRuntime {
                 out.push(words.to_owned());
             }
         };
-        say(limited, "resource limits are not enforced by the process runtime");
+        say(
+            limited,
+            "resource limits are not enforced by the process runtime",
+        );
         say(
             mounted,
             "volumes are not mounted at their paths by the process runtime; their paths are \
@@ -204,7 +220,8 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
             spec.env.push((name.to_owned(), address.clone()));
         }
     }
-    spec.env.push(("ORDAIN_ROOT".to_owned(), root.display().to_string()));
+    spec.env
+        .push(("ORDAIN_ROOT".to_owned(), root.display().to_string()));
     translate(&mut spec, root);
     let command = spec.args.first().cloned().unwrap_or_default();
     let program = find_program(root, &command, &spec.cwd, path_of(&spec.env));
@@ -219,19 +236,28 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
         .map(|path| path.display().to_string())
         .collect();
     if !libraries.is_empty() && !spec.env.iter().any(|(name, _)| name == "LD_LIBRARY_PATH") {
-        spec.env.push(("LD_LIBRARY_PATH".to_owned(), libraries.join(":")));
+        spec.env
+            .push(("LD_LIBRARY_PATH".to_owned(), libraries.join(":")));
     }
-    let inside: String = spec.env.iter().rev().find(|(name, _)| name == "PATH").map_or_else(
-        || DEFAULT_PATH.to_owned(),
-        |(_, path)| path.clone(),
-    );
+    let inside: String = spec
+        .env
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "PATH")
+        .map_or_else(|| DEFAULT_PATH.to_owned(), |(_, path)| path.clone());
     // Scripts find the image's programs before the host's.
-    let folders = inside.split(':').map(|folder| root.join(folder.trim_start_matches('/')));
-    let folders = folders.filter(|folder| folder.is_dir()).map(|f| f.display().to_string());
+    let folders = inside
+        .split(':')
+        .map(|folder| root.join(folder.trim_start_matches('/')));
+    let folders = folders
+        .filter(|folder| folder.is_dir())
+        .map(|f| f.display().to_string());
     let both: Vec<String> = folders.chain([inside.clone()]).collect();
     spec.env.retain(|(name, _)| name != "PATH");
     spec.env.push(("PATH".to_owned(), both.join(":")));
-    let cwd = unpack::scoped(root, Path::new(&spec.cwd)).ok().filter(|path| path.is_dir());
+    let cwd = unpack::scoped(root, Path::new(&spec.cwd))
+        .ok()
+        .filter(|path| path.is_dir());
     let cwd = cwd.unwrap_or_else(|| root.to_owned());
     let chosen = if host::is_root() {
         let read = |name: &str| {
@@ -245,7 +271,14 @@ fn task(mut spec: ContainerSpec, root: &Path) -> Result<Task, RuntimeError> {
     } else {
         None
     };
-    Ok(Task { container: spec, how: How::Process { program, cwd, user: chosen } })
+    Ok(Task {
+        container: spec,
+        how: How::Process {
+            program,
+            cwd,
+            user: chosen,
+        },
+    })
 }
 
 /// Rewrites paths of volumes, and of the image's files, in arguments and environment values to
@@ -277,7 +310,9 @@ fn translate_words(words: &mut [String], mounts: &[(String, PathBuf)], root: &Pa
         }
         // The program itself is looked up in the image anyway.
         if index > 0 && word.len() > 1 && word.starts_with('/') && !Path::new(word).exists() {
-            let inside = unpack::scoped(root, Path::new(word)).ok().filter(|path| path.exists());
+            let inside = unpack::scoped(root, Path::new(word))
+                .ok()
+                .filter(|path| path.exists());
             if let Some(path) = inside {
                 *word = path.display().to_string();
             }
@@ -322,8 +357,14 @@ pub(crate) fn prepare_exec(
     request: &ExecRequest,
 ) -> Result<(PathBuf, Vec<String>), String> {
     let command = request.command.first().ok_or("no command was given")?;
-    let root = spec.env.iter().rev().find(|(name, _)| name == "ORDAIN_ROOT");
-    let root = root.map(|(_, root)| PathBuf::from(root)).unwrap_or_default();
+    let root = spec
+        .env
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "ORDAIN_ROOT");
+    let root = root
+        .map(|(_, root)| PathBuf::from(root))
+        .unwrap_or_default();
     let mut words = request.command.clone();
     translate_words(&mut words, &mounted(spec), &root);
     let found = find_program(&root, command, &spec.cwd, path_of(&spec.env));
@@ -336,7 +377,10 @@ fn not_found(command: &str) -> String {
 }
 
 fn path_of(env: &[(String, String)]) -> &str {
-    env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path)
+    env.iter()
+        .rev()
+        .find(|(name, _)| name == "PATH")
+        .map_or(DEFAULT_PATH, |(_, path)| path)
 }
 
 /// Finds a program inside the image, then on the host.
@@ -352,14 +396,18 @@ fn find_program(root: &Path, command: &str, cwd: &str, path: &str) -> Option<Pat
         } else {
             Path::new(cwd).join(as_given)
         };
-        let plain = !from_cwd.components().any(|part| part == Component::ParentDir);
+        let plain = !from_cwd
+            .components()
+            .any(|part| part == Component::ParentDir);
         let host = || (plain && is_program(&from_cwd)).then(|| from_cwd.clone());
         return inside(&from_cwd).or_else(host);
     }
     let folders = || path.split(':').chain(DEFAULT_PATH.split(':'));
     let found = folders().find_map(|folder| inside(&Path::new(folder).join(command)));
     found.or_else(|| {
-        folders().map(|folder| Path::new(folder).join(command)).find(|path| is_program(path))
+        folders()
+            .map(|folder| Path::new(folder).join(command))
+            .find(|path| is_program(path))
     })
 }
 
@@ -371,7 +419,9 @@ fn is_program(path: &Path) -> bool {
 pub(crate) fn read_sandboxes(folder: &Path) -> Vec<Sandbox> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter_map(|name| read_sandbox(folder, &name)).collect()
+    names
+        .filter_map(|name| read_sandbox(folder, &name))
+        .collect()
 }
 
 pub(crate) fn read_sandbox(folder: &Path, pod_uid: &str) -> Option<Sandbox> {

@@ -95,9 +95,21 @@ impl Shims {
             record.state = running(started);
         }
         let live = record.is_live();
-        tracing::info!(container = record.name, pod = record.pod.name, live, "container found");
+        tracing::info!(
+            container = record.name,
+            pod = record.pod.name,
+            live,
+            "container found"
+        );
         let process = started.map(|started| started.process);
-        self.table().insert(id.clone(), Entry { record, task, process });
+        self.table().insert(
+            id.clone(),
+            Entry {
+                record,
+                task,
+                process,
+            },
+        );
         if live {
             let (shims, folder) = (self.clone(), folder.to_owned());
             tokio::spawn(async move {
@@ -117,11 +129,11 @@ impl Shims {
                 None if waited >= ADOPTED_START => return,
                 None => {}
             }
-            if let Some(started) = task::read::<Started>(folder, task::PID).ok().flatten() {
-                if let Some(entry) = self.table().get_mut(id) {
-                    entry.record.state = running(&started);
-                    entry.process = Some(started.process);
-                }
+            if let Some(started) = task::read::<Started>(folder, task::PID).ok().flatten()
+                && let Some(entry) = self.table().get_mut(id)
+            {
+                entry.record.state = running(&started);
+                entry.process = Some(started.process);
             }
             tokio::time::sleep(ADOPTED_PERIOD).await;
             waited += ADOPTED_PERIOD;
@@ -137,9 +149,16 @@ impl Shims {
     /// and no descriptor but its answer.
     pub fn command(&self, role: &str) -> Command {
         let mut command = Command::new(&self.inner.program);
-        command.arg(SHIM_ARGUMENT).arg(role).env_clear().stdin(Stdio::null());
+        command
+            .arg(SHIM_ARGUMENT)
+            .arg(role)
+            .env_clear()
+            .stdin(Stdio::null());
         // libcontainer and the process driver look programs up here before the container's own.
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        );
         command
     }
 
@@ -149,14 +168,20 @@ impl Shims {
         let folder = self.folder(&id);
         fs::create_dir_all(&folder).map_err(RuntimeError::io("create", &folder))?;
         task::write(&folder, task::TASK, &task).map_err(RuntimeError::io("write", &folder))?;
-        let entry = Entry { record: record(&task), task, process: None };
+        let entry = Entry {
+            record: record(&task),
+            task,
+            process: None,
+        };
         self.table().insert(id.clone(), entry);
 
         let mut command = self.command("run");
         command.arg(&folder).stdout(Stdio::piped()).process_group(0);
         let errors = fs::File::create(folder.join("shim.err"));
         command.stderr(errors.map_or_else(|_| Stdio::null(), Stdio::from));
-        let spawned = command.spawn().map_err(RuntimeError::io("run", &self.inner.program));
+        let spawned = command
+            .spawn()
+            .map_err(RuntimeError::io("run", &self.inner.program));
         let mut child = match spawned {
             Ok(child) => child,
             Err(error) => {
@@ -194,11 +219,14 @@ impl Shims {
     /// Notes a container that never started.
     fn fail(&self, id: &str, words: &str) {
         let folder = self.folder(id);
-        let exit = task::read::<Exit>(&folder, task::EXIT).ok().flatten().unwrap_or_else(|| {
-            let exit = lost(128, "StartError", words);
-            let _ = task::write(&folder, task::EXIT, &exit);
-            exit
-        });
+        let exit = task::read::<Exit>(&folder, task::EXIT)
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| {
+                let exit = lost(128, "StartError", words);
+                let _ = task::write(&folder, task::EXIT, &exit);
+                exit
+            });
         if let Some(entry) = self.table().get_mut(id) {
             entry.record.state = ContainerState::Exited(exit);
         }
@@ -222,7 +250,9 @@ impl Shims {
         };
         let pod = {
             let mut table = self.table();
-            let Some(entry) = table.get_mut(id) else { return };
+            let Some(entry) = table.get_mut(id) else {
+                return;
+            };
             entry.record.state = ContainerState::Exited(exit);
             entry.record.pod.uid.clone()
         };
@@ -231,7 +261,10 @@ impl Shims {
 
     /// Returns all containers.
     pub fn containers(&self) -> Vec<ContainerRecord> {
-        self.table().values().map(|entry| entry.record.clone()).collect()
+        self.table()
+            .values()
+            .map(|entry| entry.record.clone())
+            .collect()
     }
 
     /// Returns the control group of a container, where it has one.
@@ -249,7 +282,9 @@ impl Shims {
     pub fn stop(&self, id: &str, signal: StopSignal) -> Result<(), RuntimeError> {
         let (process, how, asked) = {
             let table = self.table();
-            let Some(entry) = table.get(id) else { return Ok(()) };
+            let Some(entry) = table.get(id) else {
+                return Ok(());
+            };
             let how = entry.task.how.clone();
             (entry.process, how, entry.task.container.stop_signal.clone())
         };
@@ -260,7 +295,9 @@ impl Shims {
             StopSignal::Kill => Signal::SIGKILL,
         };
         if let Some(process) = process {
-            process.signal(signal, group).map_err(RuntimeError::io("signal", self.folder(id)))?;
+            process
+                .signal(signal, group)
+                .map_err(RuntimeError::io("signal", self.folder(id)))?;
         }
         if let (How::Oci { cgroup, .. }, Signal::SIGKILL) = (&how, signal) {
             cgroup::kill_all(cgroup);
@@ -279,7 +316,9 @@ impl Shims {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         });
-        let removed = removed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let removed = removed
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
         self.table().remove(id);
         removed.map_err(RuntimeError::io("remove", folder))
     }
@@ -289,29 +328,46 @@ impl Shims {
     /// # Errors
     /// When the container does not run or no shim can be started.
     pub async fn exec(&self, id: &str, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let running = self.table().get(id).is_some_and(|entry| {
-            matches!(entry.record.state, ContainerState::Running { .. })
-        });
+        let running = self
+            .table()
+            .get(id)
+            .is_some_and(|entry| matches!(entry.record.state, ContainerState::Running { .. }));
         if !running {
             return Err(RuntimeError::NotRunning { id: id.to_owned() });
         }
-        let number = self.inner.next_exec.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self
+            .inner
+            .next_exec
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = self.folder(id);
         let path = folder.join(format!("exec-{}-{number}.json", std::process::id()));
         let text = serde_json::to_vec(&request).expect("a request is always JSON");
         fs::write(&path, text).map_err(RuntimeError::io("write", &path))?;
         let mut command = self.command("exec");
-        command.arg(&folder).arg(&path).stdout(Stdio::piped()).kill_on_drop(true);
-        command.stderr(if request.tty { Stdio::null() } else { Stdio::piped() });
+        command
+            .arg(&folder)
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        command.stderr(if request.tty {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
         if request.stdin || request.tty {
             command.stdin(Stdio::piped());
         }
-        let mut child = command.spawn().map_err(RuntimeError::io("run", &self.inner.program))?;
+        let mut child = command
+            .spawn()
+            .map_err(RuntimeError::io("run", &self.inner.program))?;
         let input = child.stdin.take().map(|pipe| ExecInput {
             writer: Box::new(pipe),
             framed: request.tty,
         });
-        let stdout = child.stdout.take().ok_or_else(|| RuntimeError::Shim("no output".into()))?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| RuntimeError::Shim("no output".into()))?;
         let stderr = child.stderr.take();
         let exit = async move {
             let status = child.wait().await;
@@ -322,7 +378,9 @@ impl Shims {
                 return Err(reason);
             }
             let status = status.map_err(|error| error.to_string())?;
-            status.code().ok_or_else(|| "the shim was killed".to_owned())
+            status
+                .code()
+                .ok_or_else(|| "the shim was killed".to_owned())
         };
         Ok(ExecSession {
             input,
@@ -333,14 +391,19 @@ impl Shims {
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reads a shim's first words; silence is an error.
 pub(crate) async fn answer(child: &mut Child) -> Report {
     let silent = || Report::Error("the shim ended without a word".to_owned());
-    let Some(out) = child.stdout.take() else { return silent() };
+    let Some(out) = child.stdout.take() else {
+        return silent();
+    };
     let mut line = String::new();
     let read = BufReader::new(out).read_line(&mut line).await;
     match read {
@@ -364,7 +427,10 @@ fn record(task: &Task) -> ContainerRecord {
 }
 
 fn running(started: &Started) -> ContainerState {
-    ContainerState::Running { pid: started.process.pid, started_at: started.started_at }
+    ContainerState::Running {
+        pid: started.process.pid,
+        started_at: started.started_at,
+    }
 }
 
 fn lost(code: i32, reason: &str, words: &str) -> Exit {
@@ -380,7 +446,14 @@ fn lost(code: i32, reason: &str, words: &str) -> Exit {
 
 /// Reads a stop signal as images write it: `SIGTERM`, `TERM` or `15`.
 fn parse_signal(text: &str) -> Signal {
-    let number = text.parse::<i32>().ok().and_then(|number| Signal::try_from(number).ok());
-    let name = || format!("SIG{}", text.trim_start_matches("SIG")).parse().ok();
+    let number = text
+        .parse::<i32>()
+        .ok()
+        .and_then(|number| Signal::try_from(number).ok());
+    let name = || {
+        format!("SIG{}", text.trim_start_matches("SIG"))
+            .parse()
+            .ok()
+    };
     number.or_else(name).unwrap_or(Signal::SIGTERM)
 }

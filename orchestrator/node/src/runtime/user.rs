@@ -47,7 +47,9 @@ pub fn resolve(
             Err(_) => {
                 let found = lines(passwd).find(|line| line[0] == name);
                 let found = found.and_then(|line| entry(&line));
-                found.ok_or_else(|| UserError::Unknown { name: name.to_owned() })?
+                found.ok_or_else(|| UserError::Unknown {
+                    name: name.to_owned(),
+                })?
             }
         },
     };
@@ -59,7 +61,9 @@ pub fn resolve(
             Err(_) => lines(group)
                 .find(|line| line[0] == group_name)
                 .and_then(|line| line.get(2)?.parse().ok())
-                .ok_or_else(|| UserError::Unknown { name: group_name.to_owned() })?,
+                .ok_or_else(|| UserError::Unknown {
+                    name: group_name.to_owned(),
+                })?,
         };
     }
     if security.run_as_non_root && user.uid == 0 {
@@ -73,17 +77,32 @@ fn by_uid(passwd: &str, uid: u32) -> User {
     let wanted = uid.to_string();
     let found = lines(passwd).find(|line| line.get(2).is_some_and(|field| *field == wanted));
     let found = found.and_then(|line| entry(&line));
-    found.unwrap_or(User { uid, gid: 0, groups: Vec::new(), home: None })
+    found.unwrap_or(User {
+        uid,
+        gid: 0,
+        groups: Vec::new(),
+        home: None,
+    })
 }
 
 fn entry(line: &[&str]) -> Option<User> {
-    let home = line.get(5).filter(|home| !home.is_empty()).map(|home| (*home).to_owned());
+    let home = line
+        .get(5)
+        .filter(|home| !home.is_empty())
+        .map(|home| (*home).to_owned());
     let (uid, gid) = (line.get(2)?.parse().ok()?, line.get(3)?.parse().ok()?);
-    Some(User { uid, gid, groups: Vec::new(), home })
+    Some(User {
+        uid,
+        gid,
+        groups: Vec::new(),
+        home,
+    })
 }
 
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
-    text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(':').collect())
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(':').collect())
 }
 
 #[cfg(test)]
@@ -98,7 +117,11 @@ mod tests {
         let mut security = Security::default();
         change(&mut security);
         let found = resolve(&security, image_user, PASSWD, GROUP);
-        assert_eq!(found.map(|user| (user.uid, user.gid)).map_err(drop), expect, "{image_user}");
+        assert_eq!(
+            found.map(|user| (user.uid, user.gid)).map_err(drop),
+            expect,
+            "{image_user}"
+        );
     }
 
     #[test]

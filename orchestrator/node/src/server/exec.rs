@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::query::Query;
@@ -63,7 +63,10 @@ pub(super) fn exec(
         tty: query.flag("tty"),
     };
     if wanted.command.is_empty() {
-        return text(StatusCode::BAD_REQUEST, "you must specify at least 1 command for the container");
+        return text(
+            StatusCode::BAD_REQUEST,
+            "you must specify at least 1 command for the container",
+        );
     }
     upgrade(request, stop, move |socket| async move {
         let session = agent.runtime.exec(&record.id, wanted).await;
@@ -91,7 +94,9 @@ pub(super) fn attach(
         };
         let read = |stream: &str| {
             let (agent, id) = (agent.clone(), record.id.clone());
-            logs::read(record.log.clone(), options(stream), move || !agent.is_live(&id))
+            logs::read(record.log.clone(), options(stream), move || {
+                !agent.is_live(&id)
+            })
         };
         let (mut out, mut err) = (read("stdout"), read("stderr"));
         let (mut out_open, mut err_open) = (true, true);
@@ -104,10 +109,10 @@ pub(super) fn attach(
                     Some(Ok(_)) => continue,
                 },
             };
-            if let Some(Ok(piece)) = piece {
-                if socket.send(frame(channel, &piece)).await.is_err() {
-                    return;
-                }
+            if let Some(Ok(piece)) = piece
+                && socket.send(frame(channel, &piece)).await.is_err()
+            {
+                return;
             }
         }
         finish(&mut socket, &success()).await;
@@ -122,16 +127,28 @@ where
 {
     let headers = request.headers();
     let is = |name: &str, value: &str| {
-        let words = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-        words.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case(value))
+        let words = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        words
+            .flat_map(|line| line.split(','))
+            .any(|word| word.trim().eq_ignore_ascii_case(value))
     };
     let key = headers.get("sec-websocket-key").cloned();
     let Some(key) = key.filter(|_| is("upgrade", "websocket")) else {
         // kubectl falls back to SPDY only when this is refused, and says so to its user.
-        return text(StatusCode::BAD_REQUEST, "unable to upgrade: only WebSocket is supported");
+        return text(
+            StatusCode::BAD_REQUEST,
+            "unable to upgrade: only WebSocket is supported",
+        );
     };
-    let Some(protocol) = PROTOCOLS.iter().find(|one| is("sec-websocket-protocol", one)) else {
-        let words = "none of the WebSocket subprotocols v5.channel.k8s.io, v4.channel.k8s.io was asked for";
+    let Some(protocol) = PROTOCOLS
+        .iter()
+        .find(|one| is("sec-websocket-protocol", one))
+    else {
+        let words =
+            "none of the WebSocket subprotocols v5.channel.k8s.io, v4.channel.k8s.io was asked for";
         return text(StatusCode::BAD_REQUEST, words);
     };
     let upgrading = hyper::upgrade::on(&mut request);
@@ -154,7 +171,10 @@ where
     let headers = response.headers_mut();
     headers.insert("upgrade", http::HeaderValue::from_static("websocket"));
     headers.insert("connection", http::HeaderValue::from_static("Upgrade"));
-    headers.insert("sec-websocket-protocol", http::HeaderValue::from_static(protocol));
+    headers.insert(
+        "sec-websocket-protocol",
+        http::HeaderValue::from_static(protocol),
+    );
     if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
         headers.insert("sec-websocket-accept", accept);
     }
@@ -170,7 +190,12 @@ fn frame(channel: u8, bytes: &[u8]) -> Message {
 
 /// Carries the streams both ways until the program ends.
 async fn converse(socket: Socket, session: ExecSession) {
-    let ExecSession { input, stdout, stderr, exit } = session;
+    let ExecSession {
+        input,
+        stdout,
+        stderr,
+        exit,
+    } = session;
     let (mut sink, mut source) = socket.split();
     let (frames, mut outgoing) = mpsc::channel::<Message>(8);
     let readers = async {
@@ -250,11 +275,7 @@ async fn converse(socket: Socket, session: ExecSession) {
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), incoming).await;
 }
 
-async fn pump(
-    channel: u8,
-    mut from: Box<dyn AsyncRead + Send + Unpin>,
-    to: mpsc::Sender<Message>,
-) {
+async fn pump(channel: u8, mut from: Box<dyn AsyncRead + Send + Unpin>, to: mpsc::Sender<Message>) {
     let mut buffer = vec![0; CHUNK_BYTES];
     while let Ok(n) = from.read(&mut buffer).await {
         if n == 0 || to.send(frame(channel, &buffer[..n])).await.is_err() {
@@ -268,18 +289,25 @@ async fn refuse(mut socket: Socket, words: &str) {
 }
 
 async fn finish(socket: &mut Socket, status: &Value) {
-    let _ = socket.send(frame(OUTCOME, status.to_string().as_bytes())).await;
+    let _ = socket
+        .send(frame(OUTCOME, status.to_string().as_bytes()))
+        .await;
     let _ = socket.close(Some(normal())).await;
 }
 
 async fn close(sink: &mut Sink, status: &Value) {
-    let _ = sink.send(frame(OUTCOME, status.to_string().as_bytes())).await;
+    let _ = sink
+        .send(frame(OUTCOME, status.to_string().as_bytes()))
+        .await;
     let _ = sink.send(Message::Close(Some(normal()))).await;
 }
 
 /// client-go takes any other end for a broken connection (RFC 6455, section 7.4.1: 1000).
 fn normal() -> CloseFrame {
-    CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }
+    CloseFrame {
+        code: CloseCode::Normal,
+        reason: Utf8Bytes::default(),
+    }
 }
 
 fn success() -> Value {

@@ -17,16 +17,23 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name), decode(value))
         });
-        Self { pairs: pairs.collect() }
+        Self {
+            pairs: pairs.collect(),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let first = self.pairs.iter().find(|pair| pair.0 == name);
-        first.map(|pair| pair.1.as_str()).filter(|value| !value.is_empty())
+        first
+            .map(|pair| pair.1.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
+        self.pairs
+            .iter()
+            .filter(move |pair| pair.0 == name)
+            .map(|pair| pair.1.as_str())
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
@@ -44,7 +51,9 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = bytes
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match (bytes[at], code) {
             (b'%', Some(code)) => {
@@ -71,7 +80,10 @@ mod tests {
     #[test]
     fn parameters_repeat_and_are_decoded() {
         let query = Query::parse("command=sh&command=-c&command=echo+%22a%26b%22&tty=true&x");
-        assert_eq!(query.all("command").collect::<Vec<_>>(), ["sh", "-c", "echo \"a&b\""]);
+        assert_eq!(
+            query.all("command").collect::<Vec<_>>(),
+            ["sh", "-c", "echo \"a&b\""]
+        );
         assert!(query.flag("tty"));
         assert!(!query.flag("x"));
     }

@@ -38,7 +38,9 @@ pub(crate) fn acceptor(tls: &ServingTls) -> Result<TlsAcceptor, TlsError> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(tls.client_ca_pem.as_bytes()) {
         let authority = authority.map_err(pem("client authority"))?;
-        roots.add(authority).map_err(|error| unfit(Box::new(error)))?;
+        roots
+            .add(authority)
+            .map_err(|error| unfit(Box::new(error)))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -103,6 +105,8 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -28,8 +28,14 @@ pub(super) fn isolate(data_dir: &Path, task: &Task) -> ShimResult<()> {
     // Copies of other pods' mounts would keep their namespaces and memory alive.
     let spec = &task.container;
     let ours = |point: &Path| {
-        spec.sandbox.namespaces.as_ref().is_some_and(|folder| point.starts_with(folder))
-            || spec.mounts.iter().any(|volume| volume.source.starts_with(point))
+        spec.sandbox
+            .namespaces
+            .as_ref()
+            .is_some_and(|folder| point.starts_with(folder))
+            || spec
+                .mounts
+                .iter()
+                .any(|volume| volume.source.starts_with(point))
     };
     for point in mounts_below(data_dir).iter().filter(|point| !ours(point)) {
         if point.as_path() != data_dir {
@@ -47,10 +53,16 @@ pub(super) fn mount_root(folder: &Path, layers: &[PathBuf]) -> ShimResult<()> {
     }
     // The kernel takes one page of options, so layers are named from their common folder.
     let empty = folder.join("empty");
-    let base = layers.first().and_then(|layer| layer.parent()).unwrap_or(folder);
+    let base = layers
+        .first()
+        .and_then(|layer| layer.parent())
+        .unwrap_or(folder);
     chdir(base).map_err(said("failed to enter the layers' folder"))?;
     let name = |path: &PathBuf| {
-        path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned()
+        path.strip_prefix(base)
+            .unwrap_or(path)
+            .to_string_lossy()
+            .into_owned()
     };
     let mut lower: Vec<String> = layers.iter().rev().map(name).collect();
     if lower.is_empty() {
@@ -85,20 +97,43 @@ pub(super) fn start(folder: &Path, spec: &ContainerSpec) -> ShimResult<(Pid, Str
     if spec.tty {
         let socket = listen(folder)?;
         let builder = builder.with_console_socket(Some(folder.join("console.sock")));
-        let built = builder.as_init(&bundle).with_systemd(false).with_detach(true).build();
+        let built = builder
+            .as_init(&bundle)
+            .with_systemd(false)
+            .with_detach(true)
+            .build();
         let mut container = built.map_err(|error| plain(&error))?;
         let terminal = tty::receive(&socket)?;
         let pid = begin(&mut container)?;
-        return Ok((pid, Streams { stdout: Some(File::from(terminal)), stderr: None }));
+        return Ok((
+            pid,
+            Streams {
+                stdout: Some(File::from(terminal)),
+                stderr: None,
+            },
+        ));
     }
     let null = File::open("/dev/null").map_err(said("failed to open /dev/null"))?;
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
-    let builder = builder.with_stdin(null).with_stdout(stdout_end).with_stderr(stderr_end);
-    let built = builder.as_init(&bundle).with_systemd(false).with_detach(true).build();
+    let builder = builder
+        .with_stdin(null)
+        .with_stdout(stdout_end)
+        .with_stderr(stderr_end);
+    let built = builder
+        .as_init(&bundle)
+        .with_systemd(false)
+        .with_detach(true)
+        .build();
     let mut container = built.map_err(|error| plain(&error))?;
     let pid = begin(&mut container)?;
-    Ok((pid, Streams { stdout: Some(stdout), stderr: Some(stderr) }))
+    Ok((
+        pid,
+        Streams {
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        },
+    ))
 }
 
 fn begin(container: &mut Container) -> ShimResult<Pid> {

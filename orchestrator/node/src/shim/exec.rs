@@ -39,7 +39,8 @@ pub(crate) fn error_file(request: &Path) -> PathBuf {
 }
 
 fn run(folder: &Path, path: &Path) -> ShimResult<i32> {
-    let task: Option<Task> = task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
+    let task: Option<Task> =
+        task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
     let task = task.ok_or("there is no such container")?;
     let text = fs::read(path).map_err(said("failed to read the request"))?;
     let request: ExecRequest =
@@ -49,14 +50,23 @@ fn run(folder: &Path, path: &Path) -> ShimResult<i32> {
         How::Process { cwd, user, .. } => {
             let (program, words) =
                 crate::runtime::process::prepare_exec(&task.container, &request)?;
-            let request = ExecRequest { command: words, ..request.clone() };
+            let request = ExecRequest {
+                command: words,
+                ..request.clone()
+            };
             process(&task, &request, &program, cwd, *user)?
         }
     };
-    let Some(mut terminal) = terminal else { return Ok(wait(pid).0) };
-    let reader = terminal.try_clone().map_err(said("failed to copy the terminal"))?;
+    let Some(mut terminal) = terminal else {
+        return Ok(wait(pid).0);
+    };
+    let reader = terminal
+        .try_clone()
+        .map_err(said("failed to copy the terminal"))?;
     if request.stdin {
-        let mut input = terminal.try_clone().map_err(said("failed to copy the terminal"))?;
+        let mut input = terminal
+            .try_clone()
+            .map_err(said("failed to copy the terminal"))?;
         std::thread::spawn(move || tty::feed(std::io::stdin().lock(), &mut input));
     }
     let shown = std::thread::spawn(move || {
@@ -103,8 +113,11 @@ fn tenant(
         socket = Some(container::listen(&place)?);
         builder = builder.with_console_socket(Some(place.join("console.sock")));
     }
-    let built =
-        builder.as_tenant().with_process(Some(&process_file)).with_detach(request.tty).build();
+    let built = builder
+        .as_tenant()
+        .with_process(Some(&process_file))
+        .with_detach(request.tty)
+        .build();
     let _ = fs::remove_file(&process_file);
     let pid = built.map_err(|error| container::plain(&error))?;
     let terminal = socket.map(|socket| tty::receive(&socket)).transpose()?;
@@ -142,18 +155,28 @@ fn process(
         // the standard library.
         let mut hangup = SigSet::empty();
         hangup.add(Signal::SIGHUP);
-        hangup.thread_block().map_err(said("failed to block a signal"))?;
+        hangup
+            .thread_block()
+            .map_err(said("failed to block a signal"))?;
         setsid().map_err(said("failed to make a session"))?;
         let open = || fs::OpenOptions::new().read(true).write(true).open(&name);
         let slave = open().map_err(said("failed to open the terminal"))?;
-        let copy = |file: &File| file.try_clone().map_err(said("failed to copy the terminal"));
-        command.stdin(copy(&slave)?).stdout(copy(&slave)?).stderr(copy(&slave)?).process_group(0);
+        let copy = |file: &File| {
+            file.try_clone()
+                .map_err(said("failed to copy the terminal"))
+        };
+        command
+            .stdin(copy(&slave)?)
+            .stdout(copy(&slave)?)
+            .stderr(copy(&slave)?)
+            .process_group(0);
         terminal = Some((File::from(OwnedFd::from(pty)), slave));
     } else if !request.stdin {
         command.stdin(Stdio::null());
     }
     let spawned = command.spawn();
-    let child = spawned.map_err(|error| format!("failed to run `{}`: {error}", program.display()))?;
+    let child =
+        spawned.map_err(|error| format!("failed to run `{}`: {error}", program.display()))?;
     let pid = Pid::from_raw(child.id() as i32);
     let terminal = terminal.map(|(master, slave)| {
         let _ = tcsetpgrp(&slave, pid);

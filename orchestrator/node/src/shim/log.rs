@@ -31,7 +31,10 @@ impl LogFile {
         }
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), open: Mutex::new((file, size)) })
+        Ok(Self {
+            path: path.to_owned(),
+            open: Mutex::new((file, size)),
+        })
     }
 
     /// Copies a stream into the log until it ends. A line without its end is written as a whole
@@ -66,7 +69,10 @@ impl LogFile {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.1 > 0 && open.1 + text.len() as u64 > LOG_BYTES_MAX {
             let rotated = std::fs::rename(&self.path, rotated(&self.path)).and_then(|()| {
-                OpenOptions::new().create(true).append(true).open(&self.path)
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&self.path)
             });
             if let Ok(file) = rotated {
                 *open = (file, 0);

@@ -36,7 +36,8 @@ pub(super) fn run(folder: &Path) -> ShimResult<()> {
     task::write(folder, task::SHIM, &me).map_err(said("failed to write the shim's file"))?;
     // Children of a dead container process come to us instead of to the host's init.
     set_child_subreaper(true).map_err(said("failed to become a reaper"))?;
-    let task: Option<Task> = task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
+    let task: Option<Task> =
+        task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
     let task = task.ok_or("there is no task")?;
     let spec = &task.container;
 
@@ -59,8 +60,18 @@ pub(super) fn run(folder: &Path) -> ShimResult<()> {
         }
     };
     let started_at = Timestamp::now();
-    let process = ProcessRef::of(pid.as_raw()).unwrap_or(ProcessRef { pid: pid.as_raw(), start: 0 });
-    let written = task::write(folder, task::PID, &Started { process, started_at });
+    let process = ProcessRef::of(pid.as_raw()).unwrap_or(ProcessRef {
+        pid: pid.as_raw(),
+        start: 0,
+    });
+    let written = task::write(
+        folder,
+        task::PID,
+        &Started {
+            process,
+            started_at,
+        },
+    );
     report(&Report::Ok);
     // Threads only from here on: nothing forks any more.
     let readers = collect(spec, streams);
@@ -97,14 +108,14 @@ pub(super) fn run(folder: &Path) -> ShimResult<()> {
 
 fn start(folder: &Path, task: &Task) -> ShimResult<(Pid, Streams)> {
     match &task.how {
-        How::Oci { layers, data_dir, .. } => {
+        How::Oci {
+            layers, data_dir, ..
+        } => {
             container::isolate(data_dir, task)?;
             container::mount_root(folder, layers)?;
             container::start(folder, &task.container)
         }
-        How::Process { program, cwd, user } => {
-            start_process(&task.container, program, cwd, *user)
-        }
+        How::Process { program, cwd, user } => start_process(&task.container, program, cwd, *user),
     }
 }
 
@@ -131,9 +142,16 @@ fn start_process(
         command.uid(uid).gid(gid);
     }
     let spawned = command.spawn();
-    let mut child = spawned.map_err(|error| format!("failed to run `{}`: {error}", program.display()))?;
-    let stdout = child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
-    let stderr = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let mut child =
+        spawned.map_err(|error| format!("failed to run `{}`: {error}", program.display()))?;
+    let stdout = child
+        .stdout
+        .take()
+        .map(|pipe| File::from(OwnedFd::from(pipe)));
+    let stderr = child
+        .stderr
+        .take()
+        .map(|pipe| File::from(OwnedFd::from(pipe)));
     // The process is waited for by number, together with the orphans that come to us.
     Ok((Pid::from_raw(child.id() as i32), Streams { stdout, stderr }))
 }
@@ -151,7 +169,9 @@ fn collect(spec: &ContainerSpec, streams: Streams) -> Vec<std::thread::JoinHandl
         Err(_) => None,
     };
     let named = [("stdout", streams.stdout), ("stderr", streams.stderr)];
-    let open = named.into_iter().filter_map(|(name, stream)| Some((name, stream?)));
+    let open = named
+        .into_iter()
+        .filter_map(|(name, stream)| Some((name, stream?)));
     open.map(|(name, mut stream)| {
         let log = log.clone();
         std::thread::spawn(move || match log {

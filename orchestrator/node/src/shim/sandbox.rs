@@ -32,7 +32,9 @@ pub(super) fn sandbox(request: &Path) -> ShimResult<()> {
     let task: SandboxTask =
         serde_json::from_slice(&text).map_err(said("failed to read the request"))?;
     // One thread: the runtime lives on this one, and its blocking pool is never used.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(said("failed to start"))?;
     runtime.block_on(make(&task))?;
     report(&Report::Ok);
@@ -41,7 +43,8 @@ pub(super) fn sandbox(request: &Path) -> ShimResult<()> {
 
 async fn make(task: &SandboxTask) -> ShimResult<()> {
     let host = HostNet::open().map_err(said("failed to reach the host's network"))?;
-    let host_ns = File::open("/proc/self/ns/net").map_err(said("failed to open the host's network"))?;
+    let host_ns =
+        File::open("/proc/self/ns/net").map_err(said("failed to open the host's network"))?;
     let flags = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
     unshare(flags).map_err(said("failed to make the pod's namespaces"))?;
     nix::unistd::sethostname(&task.hostname).map_err(said("failed to set the host name"))?;
@@ -52,13 +55,21 @@ async fn make(task: &SandboxTask) -> ShimResult<()> {
         prefix: task.prefix,
         gateway: task.gateway,
     };
-    host.attach(host_ns.as_fd(), &link).await.map_err(said("failed to wire the pod"))?;
+    host.attach(host_ns.as_fd(), &link)
+        .await
+        .map_err(said("failed to wire the pod"))?;
     for name in NAMESPACES {
         let to = task.folder.join(name);
         File::create(&to).map_err(said("failed to make a namespace file"))?;
         let from = format!("/proc/self/ns/{name}");
-        mount(Some(from.as_str()), &to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-            .map_err(said("failed to pin a namespace"))?;
+        mount(
+            Some(from.as_str()),
+            &to,
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )
+        .map_err(said("failed to pin a namespace"))?;
     }
     Ok(())
 }

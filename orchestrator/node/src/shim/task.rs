@@ -64,7 +64,9 @@ pub(crate) const EXIT: &str = "exit.json";
 /// Reads one of the files; `None` when it is not there (yet).
 pub(crate) fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Option<T>> {
     match fs::read(folder.join(name)) {
-        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(io::Error::other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

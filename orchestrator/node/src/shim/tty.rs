@@ -16,7 +16,9 @@ const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// Receives the controlling side of a container's terminal (runtime-spec, "terminal").
 pub(super) fn receive(listener: &UnixListener) -> ShimResult<OwnedFd> {
-    let (stream, _) = listener.accept().map_err(said("failed to accept the terminal"))?;
+    let (stream, _) = listener
+        .accept()
+        .map_err(said("failed to accept the terminal"))?;
     let mut text = [0; 4096];
     let mut parts = [IoSliceMut::new(&mut text)];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
@@ -24,12 +26,18 @@ pub(super) fn receive(listener: &UnixListener) -> ShimResult<OwnedFd> {
     let received: RecvMsg<'_, '_, ()> =
         recvmsg(stream.as_raw_fd(), &mut parts, Some(&mut space), flags)
             .map_err(said("failed to receive the terminal"))?;
-    for message in received.cmsgs().map_err(said("failed to receive the terminal"))? {
-        if let ControlMessageOwned::ScmRights(fds) = message {
-            if let Some(fd) = fds.first() {
-                #[expect(unsafe_code, reason = "the kernel just made this descriptor for us alone")]
-                return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
-            }
+    for message in received
+        .cmsgs()
+        .map_err(said("failed to receive the terminal"))?
+    {
+        if let ControlMessageOwned::ScmRights(fds) = message
+            && let Some(fd) = fds.first()
+        {
+            #[expect(
+                unsafe_code,
+                reason = "the kernel just made this descriptor for us alone"
+            )]
+            return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
         }
     }
     Err("the runtime sent no terminal".to_owned())
@@ -37,8 +45,16 @@ pub(super) fn receive(listener: &UnixListener) -> ShimResult<OwnedFd> {
 
 /// Sets a terminal's size; a terminal that is gone has none.
 pub(super) fn resize(terminal: &File, columns: u16, rows: u16) {
-    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    #[expect(unsafe_code, reason = "TIOCSWINSZ reads one winsize, which outlives the call")]
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    #[expect(
+        unsafe_code,
+        reason = "TIOCSWINSZ reads one winsize, which outlives the call"
+    )]
     unsafe {
         libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size);
     }
@@ -56,16 +72,20 @@ pub(super) fn feed(mut from: impl Read, terminal: &mut File) {
         if from.read_exact(&mut body).is_err() {
             return;
         }
-        match (head[0], body.as_slice()) {
-            (FRAME_DATA, bytes) => {
-                if terminal.write_all(bytes).is_err() {
-                    return;
-                }
-            }
+        let written = match (head[0], body.as_slice()) {
+            (FRAME_DATA, bytes) => terminal.write_all(bytes),
             (FRAME_RESIZE, [a, b, c, d]) => {
-                resize(terminal, u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
+                resize(
+                    terminal,
+                    u16::from_be_bytes([*a, *b]),
+                    u16::from_be_bytes([*c, *d]),
+                );
+                Ok(())
             }
-            _ => {}
+            _ => Ok(()),
+        };
+        if written.is_err() {
+            return;
         }
     }
     // The caller closed its input: a terminal says so with Ctrl-D.
@@ -76,7 +96,12 @@ pub(super) fn feed(mut from: impl Read, terminal: &mut File) {
 pub(super) fn show(terminal: &mut File, mut to: impl Write) {
     let mut buffer = [0; 8192];
     while let Ok(n) = terminal.read(&mut buffer) {
-        if n == 0 || to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_err() {
+        if n == 0
+            || to
+                .write_all(&buffer[..n])
+                .and_then(|()| to.flush())
+                .is_err()
+        {
             return;
         }
     }

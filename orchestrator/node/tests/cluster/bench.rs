@@ -41,7 +41,7 @@ impl Cluster {
         let config = Config::new(Arc::new(Memory::new()), pki.clone());
         let server = Server::start(config).await.expect("a server");
         let text = server.kubeconfig();
-        let kubeconfig = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
+        let kubeconfig = kube::config::Kubeconfig::from_yaml(text).expect("a kubeconfig");
         let options = kube::config::KubeConfigOptions::default();
         let access = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
         let client = Client::try_from(access.expect("usable")).expect("a client");
@@ -68,7 +68,9 @@ impl Cluster {
 
     pub(crate) async fn start_node(&mut self) {
         let names = ["127.0.0.1".to_owned()];
-        let pair = self.pki.server("system:node:node-1", &["system:nodes"], &names);
+        let pair = self
+            .pki
+            .server("system:node:node-1", &["system:nodes"], &names);
         let pair = pair.expect("a certificate");
         let tls = ServingTls {
             certificate_pem: pair.cert_pem,
@@ -83,7 +85,10 @@ impl Cluster {
         config.images = ImageConfig {
             mirrors: [(
                 "registry.local".to_owned(),
-                Mirror { address: self.registry.address().to_string(), insecure: true },
+                Mirror {
+                    address: self.registry.address().to_string(),
+                    insecure: true,
+                },
             )]
             .into(),
             ..ImageConfig::default()
@@ -146,9 +151,13 @@ impl Cluster {
 
     pub(crate) async fn until_ready(&self, name: &str) -> Pod {
         self.until(name, "ready", |pod| {
-            let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+            let conditions = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.conditions.as_ref());
             conditions.is_some_and(|all| {
-                all.iter().any(|one| one.type_ == "Ready" && one.status == "True")
+                all.iter()
+                    .any(|one| one.type_ == "Ready" && one.status == "True")
             })
         })
         .await
@@ -156,16 +165,28 @@ impl Cluster {
 
     pub(crate) async fn until_phase(&self, name: &str, phase: &str) -> Pod {
         self.until(name, phase, |pod| {
-            pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(phase)
+            pod.status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref())
+                == Some(phase)
         })
         .await
     }
 
     /// Deletes a pod and waits until its object is gone.
     pub(crate) async fn delete(&self, name: &str) {
-        self.pods().delete(name, &DeleteParams::default()).await.expect("deleted");
+        self.pods()
+            .delete(name, &DeleteParams::default())
+            .await
+            .expect("deleted");
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.pods().get_opt(name).await.expect("an answer").is_some() {
+        while self
+            .pods()
+            .get_opt(name)
+            .await
+            .expect("an answer")
+            .is_some()
+        {
             assert!(tokio::time::Instant::now() < deadline, "{name} did not go");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -180,7 +201,11 @@ impl Cluster {
     ) -> (String, String, Value) {
         let params = AttachParams::default().stdin(input.is_some());
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let mut attached = self.pods().exec(pod, command, &params).await.expect("a stream");
+        let mut attached = self
+            .pods()
+            .exec(pod, command, &params)
+            .await
+            .expect("a stream");
         if let (Some(mut way), Some(text)) = (attached.stdin(), input) {
             way.write_all(text.as_bytes()).await.expect("written");
             way.shutdown().await.expect("closed");
@@ -203,7 +228,13 @@ impl Cluster {
         let events = Api::<Event>::namespaced(self.client.clone(), "default");
         let own = ListParams::default().fields(&format!("involvedObject.name={pod}"));
         let mut list = events.list(&own).await.expect("events").items;
-        list.sort_by_key(|event| event.metadata.creation_timestamp.as_ref().map(|time| time.0));
+        list.sort_by_key(|event| {
+            event
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|time| time.0)
+        });
         list.into_iter().filter_map(|event| event.reason).collect()
     }
 }

@@ -8,10 +8,21 @@ use crate::bench::Cluster;
 use crate::suite::Suite;
 
 pub(crate) async fn run(suite: &mut Suite, runtime: RuntimeChoice, name: &str) {
-    suite.test(&format!("{name}_pod_lives_and_is_deleted"), life(runtime)).await;
-    suite.test(&format!("{name}_work_is_done_once"), work(runtime)).await;
-    suite.test(&format!("{name}_crash_and_missing_image"), trouble(runtime)).await;
-    suite.test(&format!("{name}_pods_come_back_with_the_node"), comes_back(runtime)).await;
+    suite
+        .test(&format!("{name}_pod_lives_and_is_deleted"), life(runtime))
+        .await;
+    suite
+        .test(&format!("{name}_work_is_done_once"), work(runtime))
+        .await;
+    suite
+        .test(&format!("{name}_crash_and_missing_image"), trouble(runtime))
+        .await;
+    suite
+        .test(
+            &format!("{name}_pods_come_back_with_the_node"),
+            comes_back(runtime),
+        )
+        .await;
 }
 
 async fn life(runtime: RuntimeChoice) {
@@ -48,18 +59,32 @@ async fn life(runtime: RuntimeChoice) {
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(status.host_ip.as_deref(), Some("127.0.0.1"));
     let one = &status.container_statuses.expect("statuses")[0];
-    assert!(one.container_id.as_ref().is_some_and(|id| id.starts_with("ordain://")));
+    assert!(
+        one.container_id
+            .as_ref()
+            .is_some_and(|id| id.starts_with("ordain://"))
+    );
     assert!(one.image_id.starts_with("sha256:"));
 
-    let log = cluster.pods().logs("web", &LogParams::default()).await.expect("a log");
+    let log = cluster
+        .pods()
+        .logs("web", &LogParams::default())
+        .await
+        .expect("a log");
     assert!(log.starts_with("up\n"), "{log}");
-    let (out, err, status) =
-        cluster.exec("web", &["sh", "-c", "echo out; echo err >&2; exit 3"], None).await;
+    let (out, err, status) = cluster
+        .exec("web", &["sh", "-c", "echo out; echo err >&2; exit 3"], None)
+        .await;
     assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
     assert_eq!(status["reason"], "NonZeroExitCode");
     assert_eq!(status["details"]["causes"][0]["message"], "3");
-    let (out, _, status) = cluster.exec("web", &["head", "-c", "5"], Some("typed")).await;
-    assert_eq!((out.as_str(), &status["status"]), ("typed", &json!("Success")));
+    let (out, _, status) = cluster
+        .exec("web", &["head", "-c", "5"], Some("typed"))
+        .await;
+    assert_eq!(
+        (out.as_str(), &status["status"]),
+        ("typed", &json!("Success"))
+    );
 
     let reasons = cluster.reasons("web").await;
     for expect in ["Pulled", "Created", "Started"] {
@@ -77,7 +102,9 @@ async fn work(runtime: RuntimeChoice) {
     let map = serde_json::from_value(map).expect("a map");
     let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> =
         kube::Api::namespaced(cluster.client.clone(), "default");
-    maps.create(&Default::default(), &map).await.expect("created");
+    maps.create(&Default::default(), &map)
+        .await
+        .expect("created");
     cluster
         .pod(
             "work",
@@ -113,11 +140,25 @@ async fn work(runtime: RuntimeChoice) {
     let pod = cluster.until_phase("work", "Succeeded").await;
     let status = pod.status.expect("a status");
     let one = &status.container_statuses.expect("statuses")[0];
-    let ended = one.state.as_ref().and_then(|state| state.terminated.as_ref()).expect("ended");
-    assert_eq!((ended.exit_code, ended.reason.as_deref()), (0, Some("Completed")));
-    let log = cluster.pods().logs("work", &LogParams::default()).await.expect("a log");
+    let ended = one
+        .state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref())
+        .expect("ended");
+    assert_eq!(
+        (ended.exit_code, ended.reason.as_deref()),
+        (0, Some("Completed"))
+    );
+    let log = cluster
+        .pods()
+        .logs("work", &LogParams::default())
+        .await
+        .expect("a log");
     assert_eq!(log, "prepared\nfrom the map\nfrom the map arg\n");
-    let last = LogParams { tail_lines: Some(1), ..LogParams::default() };
+    let last = LogParams {
+        tail_lines: Some(1),
+        ..LogParams::default()
+    };
     let log = cluster.pods().logs("work", &last).await.expect("a log");
     assert_eq!(log, "from the map arg\n");
     cluster.stop().await;
@@ -130,8 +171,12 @@ async fn trouble(runtime: RuntimeChoice) {
             "name": "c", "image": image, "command": ["sh", "-c", script],
         }]})
     };
-    cluster.pod("crash", container("IMAGE", "echo run; exit 4")).await;
-    cluster.pod("missing", container("registry.local/no/such:1", "true")).await;
+    cluster
+        .pod("crash", container("IMAGE", "echo run; exit 4"))
+        .await;
+    cluster
+        .pod("missing", container("registry.local/no/such:1", "true"))
+        .await;
     cluster
         .pod(
             "config",
@@ -144,20 +189,44 @@ async fn trouble(runtime: RuntimeChoice) {
         .await;
     let waits = |reason: &'static str| {
         move |pod: &k8s_openapi::api::core::v1::Pod| {
-            let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
+            let statuses = pod
+                .status
+                .as_ref()
+                .and_then(|s| s.container_statuses.as_ref());
             let state = statuses.and_then(|list| list.first()?.state.clone());
             state.and_then(|state| state.waiting?.reason).as_deref() == Some(reason)
         }
     };
-    let pod = cluster.until("crash", "waiting", waits("CrashLoopBackOff")).await;
-    let status = pod.status.expect("a status").container_statuses.expect("statuses").remove(0);
-    let last = status.last_state.and_then(|last| last.terminated).expect("it ended");
+    let pod = cluster
+        .until("crash", "waiting", waits("CrashLoopBackOff"))
+        .await;
+    let status = pod
+        .status
+        .expect("a status")
+        .container_statuses
+        .expect("statuses")
+        .remove(0);
+    let last = status
+        .last_state
+        .and_then(|last| last.terminated)
+        .expect("it ended");
     assert_eq!((last.exit_code, status.restart_count), (4, 1));
-    let previous = LogParams { previous: true, ..LogParams::default() };
-    let log = cluster.pods().logs("crash", &previous).await.expect("a log");
+    let previous = LogParams {
+        previous: true,
+        ..LogParams::default()
+    };
+    let log = cluster
+        .pods()
+        .logs("crash", &previous)
+        .await
+        .expect("a log");
     assert_eq!(log, "run\n");
-    cluster.until("missing", "refused", waits("ImagePullBackOff")).await;
-    cluster.until("config", "refused", waits("CreateContainerConfigError")).await;
+    cluster
+        .until("missing", "refused", waits("ImagePullBackOff"))
+        .await;
+    cluster
+        .until("config", "refused", waits("CreateContainerConfigError"))
+        .await;
     let refused = cluster.pods().logs("missing", &LogParams::default()).await;
     let words = refused.expect_err("no log").to_string();
     assert!(words.contains("is waiting to start"), "{words}");
@@ -177,12 +246,20 @@ async fn comes_back(runtime: RuntimeChoice) {
     cluster.until_ready("stays").await;
     cluster.stop_node().await;
     let node = cluster.folder.path().join("node");
-    assert_eq!(std::fs::read_dir(node.join("containers")).expect("there").count(), 0);
+    assert_eq!(
+        std::fs::read_dir(node.join("containers"))
+            .expect("there")
+            .count(),
+        0
+    );
     let below = ordain_orchestrator_node::runtime::host::mounts_below(cluster.folder.path());
     assert!(below.is_empty(), "{below:?}");
     cluster.start_node().await;
     let again = cluster.until("stays", "restarted", |pod| {
-        let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
+        let statuses = pod
+            .status
+            .as_ref()
+            .and_then(|s| s.container_statuses.as_ref());
         statuses.is_some_and(|list| list.iter().any(|one| one.ready && one.restart_count == 1))
     });
     again.await;

@@ -27,21 +27,36 @@ async fn open(folder: &std::path::Path) -> Bench {
     let host = Ipv4Addr::LOCALHOST;
     let runtime = OciRuntime::open(folder, program, store, range, None, host, exits).await;
     let runtime = Arc::new(runtime.expect("a driver"));
-    Bench { runtime, folder: folder.to_owned(), image, _temporary: None }
+    Bench {
+        runtime,
+        folder: folder.to_owned(),
+        image,
+        _temporary: None,
+    }
 }
 
 /// Takes everything down and checks that nothing is left on the host.
 async fn close(bench: Bench, pods: &[&str]) {
     for record in bench.runtime.containers() {
-        bench.runtime.stop(&record.id, StopSignal::Kill).expect("killed");
+        bench
+            .runtime
+            .stop(&record.id, StopSignal::Kill)
+            .expect("killed");
         bench.exit(&record.id).await;
         bench.runtime.remove(&record.id).await.expect("removed");
     }
     for pod in pods {
-        bench.runtime.remove_sandbox(&format!("uid-{pod}")).await.expect("removed");
+        bench
+            .runtime
+            .remove_sandbox(&format!("uid-{pod}"))
+            .await
+            .expect("removed");
     }
     bench.runtime.shutdown().await;
-    assert_eq!(host::mounts_below(&bench.folder), [""; 0].map(std::path::PathBuf::from));
+    assert_eq!(
+        host::mounts_below(&bench.folder),
+        [""; 0].map(std::path::PathBuf::from)
+    );
     let mark = ordain_orchestrator_node::runtime::oci::mark(&bench.folder);
     let groups = ordain_orchestrator_node::runtime::cgroup::folders(&format!("ordain-{mark}"));
     assert!(groups.is_empty(), "{groups:?}");
@@ -55,17 +70,33 @@ async fn close(bench: Bench, pods: &[&str]) {
 }
 
 pub(crate) async fn run(suite: &mut Suite) {
-    suite.test("oci_output_and_exit_code_are_kept", output()).await;
-    suite.test("oci_containers_see_their_own_world", world()).await;
-    suite.test("oci_pods_reach_each_other_and_the_host", network()).await;
+    suite
+        .test("oci_output_and_exit_code_are_kept", output())
+        .await;
+    suite
+        .test("oci_containers_see_their_own_world", world())
+        .await;
+    suite
+        .test("oci_pods_reach_each_other_and_the_host", network())
+        .await;
     suite.test("oci_exec_runs_inside", exec()).await;
     suite.test("oci_terminal_exec", terminal()).await;
     suite.test("oci_memory_limit_kills", memory()).await;
-    suite.test("oci_volumes_and_read_only_root", volumes()).await;
-    suite.test("oci_missing_program_is_a_start_error", missing()).await;
-    suite.test("oci_no_descriptor_leaks_in", descriptors()).await;
-    suite.test("oci_containers_survive_the_agent", adopt()).await;
-    suite.test("oci_dead_shim_takes_its_container_along", dead_shim()).await;
+    suite
+        .test("oci_volumes_and_read_only_root", volumes())
+        .await;
+    suite
+        .test("oci_missing_program_is_a_start_error", missing())
+        .await;
+    suite
+        .test("oci_no_descriptor_leaks_in", descriptors())
+        .await;
+    suite
+        .test("oci_containers_survive_the_agent", adopt())
+        .await;
+    suite
+        .test("oci_dead_shim_takes_its_container_along", dead_shim())
+        .await;
 }
 
 async fn output() {
@@ -90,7 +121,11 @@ async fn world() {
     bench.start(&container).await;
     assert_eq!(bench.exit(&container.spec.id).await.code, 0);
     let inet = format!("stdout F inet {}", sandbox.address);
-    let expect = ["stdout F 1 world from the image 0", "stdout F new", inet.as_str()];
+    let expect = [
+        "stdout F 1 world from the image 0",
+        "stdout F new",
+        inet.as_str(),
+    ];
     assert_eq!(bench.log(&container), expect);
     close(bench, &["world"]).await;
 }
@@ -109,7 +144,10 @@ async fn network() {
     let client = bench.container(&two, &script);
     bench.start(&client).await;
     assert_eq!(bench.exit(&client.spec.id).await.code, 0);
-    assert_eq!(bench.log(&client).last().map(String::as_str), Some("stdout F answer"));
+    assert_eq!(
+        bench.log(&client).last().map(String::as_str),
+        Some("stdout F answer")
+    );
     let connected = tokio::net::TcpStream::connect((one.address, 8080)).await;
     assert!(connected.is_ok(), "the host reaches the pod");
     close(bench, &["one", "two"]).await;
@@ -123,7 +161,10 @@ async fn exec() {
     let id = &container.spec.id;
     let script = "echo $GREETING $(hostname); echo no >&2; exit 7";
     let (code, out, err) = bench.exec(id, &["sh", "-c", script], None, false).await;
-    assert_eq!((code, out.as_str(), err.as_str()), (Ok(7), "hello exec\n", "no\n"));
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (Ok(7), "hello exec\n", "no\n")
+    );
     let (code, out, _) = bench.exec(id, &["cat"], Some("typed"), false).await;
     assert_eq!((code, out.as_str()), (Ok(0), "typed"));
     let (code, _, _) = bench.exec(id, &["no-such-program"], None, false).await;
@@ -137,8 +178,14 @@ async fn terminal() {
     let container = bench.container(&sandbox, "sleep 1000");
     bench.start(&container).await;
     let id = &container.spec.id;
-    let (code, out, _) =
-        bench.exec(id, &["sh", "-c", "read x; tty; stty size; exit 4"], Some("\n"), true).await;
+    let (code, out, _) = bench
+        .exec(
+            id,
+            &["sh", "-c", "read x; tty; stty size; exit 4"],
+            Some("\n"),
+            true,
+        )
+        .await;
     assert_eq!(code, Ok(4), "{out}");
     assert!(out.contains("/dev/pts/") && out.contains("40 100"), "{out}");
     close(bench, &["tty"]).await;
@@ -174,8 +221,17 @@ async fn volumes() {
     bench.start(&container).await;
     bench.exit(&container.spec.id).await;
     let log = bench.log(&container);
-    assert_eq!(log, ["stdout F sharedread-only".to_owned(), "stdout F no write".to_owned()]);
-    assert_eq!(std::fs::read_to_string(folder.join("out")).expect("written"), "back\n");
+    assert_eq!(
+        log,
+        [
+            "stdout F sharedread-only".to_owned(),
+            "stdout F no write".to_owned()
+        ]
+    );
+    assert_eq!(
+        std::fs::read_to_string(folder.join("out")).expect("written"),
+        "back\n"
+    );
     close(bench, &["vol"]).await;
 }
 
@@ -184,7 +240,10 @@ async fn missing() {
     let sandbox = bench.sandbox("missing").await;
     let mut container = bench.container(&sandbox, "");
     container.spec.args = vec!["/no/such/program".to_owned()];
-    let error = bench.runtime.start(container.spec.clone(), &bench.image).await;
+    let error = bench
+        .runtime
+        .start(container.spec.clone(), &bench.image)
+        .await;
     let words = error.expect_err("refused").to_string();
     assert!(words.contains("/no/such/program"), "{words}");
     let exit = bench.exit(&container.spec.id).await;
@@ -197,8 +256,11 @@ async fn descriptors() {
     let sandbox = bench.sandbox("fds").await;
     // A descriptor of ours that would be inherited if anything were.
     let held = std::fs::File::open("/").expect("readable");
-    nix::fcntl::fcntl(&held, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
-        .expect("inheritable");
+    nix::fcntl::fcntl(
+        &held,
+        nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()),
+    )
+    .expect("inheritable");
     let container = bench.container(&sandbox, "for f in /proc/self/fd/*; do echo ${f##*/}; done");
     bench.start(&container).await;
     bench.exit(&container.spec.id).await;
@@ -209,8 +271,13 @@ async fn descriptors() {
     let sleeper = bench.sandbox("fds2").await;
     let container = bench.container(&sleeper, "sleep 1000");
     bench.start(&container).await;
-    let (_, out, _) = bench.exec(&container.spec.id, &["ls", "/proc/self/fd"], None, false).await;
-    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    let (_, out, _) = bench
+        .exec(&container.spec.id, &["ls", "/proc/self/fd"], None, false)
+        .await;
+    assert_eq!(
+        out.split_whitespace().collect::<Vec<_>>(),
+        ["0", "1", "2", "3"]
+    );
     close(bench, &["fds", "fds2"]).await;
 }
 
@@ -236,7 +303,8 @@ async fn dead_shim() {
     let id = &container.spec.id;
     let text = std::fs::read(bench.folder.join("containers").join(id).join("shim.json"));
     let shim: host::ProcessRef = serde_json::from_slice(&text.expect("there")).expect("JSON");
-    shim.signal(nix::sys::signal::Signal::SIGKILL, false).expect("killed");
+    shim.signal(nix::sys::signal::Signal::SIGKILL, false)
+        .expect("killed");
     let exit = bench.exit(id).await;
     assert_eq!(exit.reason, "ContainerStatusUnknown");
     let group = format!(

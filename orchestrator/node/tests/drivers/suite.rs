@@ -14,14 +14,22 @@ pub(crate) struct Suite {
 impl Suite {
     pub(crate) fn new() -> Self {
         let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-        Self { filter, passed: 0, failed: Vec::new() }
+        Self {
+            filter,
+            passed: 0,
+            failed: Vec::new(),
+        }
     }
 
     pub(crate) async fn test<F>(&mut self, name: &str, body: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !name.contains(filter.as_str()))
+        {
             return;
         }
         let outcome = tokio::time::timeout(Duration::from_secs(60), tokio::spawn(body)).await;
@@ -35,7 +43,16 @@ impl Suite {
     }
 
     pub(crate) fn finish(self) -> ExitCode {
-        println!("\n{} passed; {} failed: {:?}", self.passed, self.failed.len(), self.failed);
-        if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        println!(
+            "\n{} passed; {} failed: {:?}",
+            self.passed,
+            self.failed.len(),
+            self.failed
+        );
+        if self.failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }

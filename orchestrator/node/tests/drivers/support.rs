@@ -31,11 +31,18 @@ pub(crate) fn busybox_image(store: &ImageStore, folder: &Path) -> Image {
     let archive = folder.join("busybox.tar");
     built.save("test.local/busybox:1", &archive).expect("saved");
     ordain_orchestrator_node::images::archive::import(store, &archive).expect("imported");
-    store.find("test.local/busybox:1").expect("a name").expect("imported")
+    store
+        .find("test.local/busybox:1")
+        .expect("a name")
+        .expect("imported")
 }
 
 pub(crate) fn pod(name: &str) -> PodRef {
-    PodRef { namespace: "default".into(), name: name.into(), uid: format!("uid-{name}") }
+    PodRef {
+        namespace: "default".into(),
+        name: name.into(),
+        uid: format!("uid-{name}"),
+    }
 }
 
 pub(crate) struct TestContainer {
@@ -44,8 +51,11 @@ pub(crate) struct TestContainer {
 
 impl Bench {
     pub(crate) async fn sandbox(&self, name: &str) -> Sandbox {
-        let spec =
-            SandboxSpec { pod: pod(name), hostname: name.to_owned(), host_network: false };
+        let spec = SandboxSpec {
+            pod: pod(name),
+            hostname: name.to_owned(),
+            host_network: false,
+        };
         self.runtime.sandbox(&spec).await.expect("a sandbox")
     }
 
@@ -67,7 +77,10 @@ impl Bench {
             stop_signal: String::new(),
             hostname: pod.name.clone(),
             mounts: Vec::new(),
-            limits: Limits { cpu_shares: 100, ..Limits::default() },
+            limits: Limits {
+                cpu_shares: 100,
+                ..Limits::default()
+            },
             security: Security::default(),
             tty: false,
             stdin: false,
@@ -79,12 +92,18 @@ impl Bench {
     }
 
     pub(crate) async fn start(&self, container: &TestContainer) {
-        let started = self.runtime.start(container.spec.clone(), &self.image).await;
+        let started = self
+            .runtime
+            .start(container.spec.clone(), &self.image)
+            .await;
         started.expect("the container starts");
     }
 
     pub(crate) fn record(&self, id: &str) -> Option<ContainerRecord> {
-        self.runtime.containers().into_iter().find(|record| record.id == id)
+        self.runtime
+            .containers()
+            .into_iter()
+            .find(|record| record.id == id)
     }
 
     pub(crate) async fn exit(&self, id: &str) -> Exit {
@@ -127,7 +146,9 @@ impl Bench {
     /// Returns the lines of a log without their times.
     pub(crate) fn log(&self, container: &TestContainer) -> Vec<String> {
         let text = std::fs::read_to_string(&container.spec.log).unwrap_or_default();
-        text.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect()
+        text.lines()
+            .filter_map(|line| Some(line.split_once(' ')?.1.to_owned()))
+            .collect()
     }
 }
 
