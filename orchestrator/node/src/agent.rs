@@ -1,6 +1,7 @@
 //! The agent: starts the driver, the server and the watch, and gives every pod a worker.
 
 mod launch;
+mod mailbox;
 mod pull;
 mod register;
 mod worker;
@@ -26,7 +27,7 @@ use crate::runtime::oci::OciRuntime;
 use crate::runtime::process::ProcessRuntime;
 use crate::runtime::{ContainerRecord, Runtime, RuntimeError, StopSignal, host};
 use crate::server;
-use worker::Mailbox;
+use mailbox::Mailbox;
 
 /// The range of pod addresses with the `oci` driver, as in k3s.
 const OCI_RANGE: &str = "10.42.0.0/16";
