@@ -65,7 +65,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let tasks = TaskTracker::new();
     let cluster = Cluster::new(config.client.clone());
     let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
-    let shared = Arc::new(Shared::new(cluster, live, journal, config.health_deadline));
+    let shared = Arc::new(Shared::new(
+        cluster,
+        live,
+        journal,
+        tasks.clone(),
+        config.health_deadline,
+    ));
     let compile = Compile::new(&config);
     let source = SourceStatus {
         repository: origin.name(),

@@ -64,8 +64,9 @@ impl HealthView {
     ) -> Vec<ObjectHealth> {
         let mut result = Vec::with_capacity(desired.len());
         for desired in desired {
-            let mut health = current(live, applied, &desired.key);
-            if health.status == Status::Progressing {
+            let (mut health, observed) = current(live, applied, &desired.key);
+            // Before its controller looked at it, its pods are those of an older one.
+            if health.status == Status::Progressing && observed {
                 health = self.with_pods(cluster, desired, health).await;
             } else {
                 self.stuck_since.remove(&desired.key);
@@ -128,19 +129,20 @@ impl HealthView {
     }
 }
 
-fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, key: &ObjectKey) -> Health {
+/// An object's own health, and whether it is about the generation that was written.
+fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, key: &ObjectKey) -> (Health, bool) {
     let health = |status, message: &str| Health {
         status,
         message: message.to_owned(),
     };
     match (live.get(key), applied.get(key)) {
-        (None, _) => health(Status::Missing, "does not exist"),
+        (None, _) => (health(Status::Missing, "does not exist"), false),
         (Some(seen), Some(applied))
             if seen.uid == applied.uid && seen.generation < applied.generation =>
         {
-            health(Status::Progressing, "not observed yet")
+            (health(Status::Progressing, "not observed yet"), false)
         }
-        (Some(seen), _) => seen.health,
+        (Some(seen), _) => (seen.health, seen.observed),
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) uid: String,
     pub(crate) generation: i64,
     pub(crate) health: Health,
+    /// True when the status is about this generation, or says nothing of generations.
+    pub(crate) observed: bool,
     /// Digest of what people and controllers declare; changes when somebody edits the object.
     pub(crate) fingerprint: String,
     owner: Option<String>,
@@ -46,12 +48,17 @@ impl Seen {
         let owner = annotations
             .and_then(|map| map.get(OWNER_ANNOTATION))
             .and_then(Value::as_str);
+        let observed = object
+            .pointer("/status/observedGeneration")
+            .and_then(Value::as_i64);
+        let generation = object
+            .pointer("/metadata/generation")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
         Self {
             uid: text("/metadata/uid").to_owned(),
-            generation: object
-                .pointer("/metadata/generation")
-                .and_then(Value::as_i64)
-                .unwrap_or(0),
+            generation,
+            observed: observed.is_none_or(|observed| observed >= generation),
             health: health::of(object),
             fingerprint: fingerprint(object),
             owner: owner.map(str::to_owned),

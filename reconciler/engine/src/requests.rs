@@ -255,7 +255,7 @@ impl Requests {
 }
 
 fn row(deploy: Deploy) -> HistoryRow {
-    let time = Timestamp::from_millisecond(deploy.started_ms).unwrap_or_default();
+    let time = Timestamp::from_second(deploy.started_ms / 1000).unwrap_or_default();
     HistoryRow {
         id: deploy.id,
         app: deploy.app.name,

@@ -9,6 +9,7 @@ use std::{
 use ordain_reconciler_journal::{AppRef, Event, Journal};
 use ordain_reconciler_plan::{Breaker, Inventory};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::{AppStatus, Error, cluster::Cluster, live::Live, progress::Progress};
 
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) breaker: Breaker,
     pub(crate) health_deadline: Duration,
     journal: Arc<Mutex<Journal>>,
+    /// Work on the journal is waited for at the end: the next start needs its lock.
+    tasks: TaskTracker,
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
     /// Hashes of approved plans.
     approved: watch::Sender<BTreeSet<String>>,
@@ -30,6 +33,7 @@ impl Shared {
         cluster: Cluster,
         live: Live,
         journal: Journal,
+        tasks: TaskTracker,
         health_deadline: Duration,
     ) -> Self {
         Self {
@@ -40,6 +44,7 @@ impl Shared {
             health_deadline,
             approved: watch::channel(journal.approvals().clone()).0,
             journal: Arc::new(Mutex::new(journal)),
+            tasks,
             statuses: Mutex::default(),
         }
     }
@@ -52,7 +57,7 @@ impl Shared {
         act: impl FnOnce(&mut Journal) -> T + Send + 'static,
     ) -> T {
         let journal = Arc::clone(&self.journal);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.tasks.spawn_blocking(move || {
             // A panic while it was held left the file as it was before or after an append.
             act(&mut journal.lock().unwrap_or_else(PoisonError::into_inner))
         });

@@ -258,12 +258,6 @@ impl Worker {
     /// Tells the plan, once per commit and again when it says something new.
     async fn announce(&mut self, target: &Target, plan: &Plan) -> Result<(), Error> {
         let text = plan.to_string();
-        // Said once, and again when there is more to say than that it was carried out.
-        let news = self.planned.is_empty() || (self.planned != text && !plan.is_noop());
-        if target.rollout.is_pending(&self.app) && news {
-            target.rollout.line(&text);
-            self.planned = text;
-        }
         let writes = plan
             .actions
             .iter()
@@ -271,6 +265,13 @@ impl Worker {
         let drifted: Vec<_> = writes
             .map(|action| format!("{}: {}", action.key, action.reason))
             .collect();
+        // Said once, and again when there is more to say than that it is being carried out.
+        let more = !drifted.is_empty() || plan.count(Verb::Refused) > 0;
+        let news = self.planned.is_empty() || (self.planned != text && more);
+        if target.rollout.is_pending(&self.app) && news {
+            target.rollout.line(&text);
+            self.planned = text;
+        }
         if self.ledger.stands(&target.commit) && !drifted.is_empty() {
             self.reverts += 1;
             for object in &drifted {

@@ -5,7 +5,9 @@ use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+    },
 };
 use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Server, User};
 use ordain_orchestrator_store::Memory;
@@ -374,5 +376,44 @@ async fn what_kubectl_applied_is_adopted() {
         json!({"value": "1"}),
         "what kubectl alone had declared is gone"
     );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_repository_is_away_the_last_good_state_is_kept() {
+    let world = World::start().await;
+    world.commit(&[config("a", "1")]).await;
+    let origin = world.dir.path().join("origin");
+    std::fs::rename(&origin, world.dir.path().join("away")).expect("moved");
+    let world = world.restart().await;
+    world
+        .until(|world| {
+            world
+                .status()
+                .apps
+                .first()
+                .is_some_and(|app| app.health == "healthy")
+        })
+        .await;
+    let status = world.status();
+    assert!(status.source.message.contains("cannot fetch"), "{status:?}");
+    world
+        .api("v1", "ConfigMap")
+        .delete("a", &DeleteParams::default())
+        .await
+        .expect("deleted");
+    let back = async {
+        while world.get("ConfigMap", "a").await.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back)
+        .await
+        .expect("it is put right");
+
+    std::fs::rename(world.dir.path().join("away"), &origin).expect("moved");
+    let row = world.commit(&[config("a", "2")]).await;
+    assert!(row.was_healthy, "{row:?}");
+    assert_eq!(world.status().source.message, "");
     world.stop().await;
 }

@@ -62,12 +62,18 @@ impl Failure {
 
 /// Runs git in a repository. Without a terminal, a missing password or host key is an error, not a question.
 pub(crate) fn run(repository: &Path, args: &[&str]) -> Result<(), Failure> {
-    let mut child = Command::new("git")
+    let mut command = Command::new("git");
+    // A connection over which nothing comes is given up, so that it does not hold up a shutdown.
+    command.args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30"]);
+    if std::env::var_os("GIT_SSH_COMMAND").is_none() {
+        let ssh = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15";
+        command.env("GIT_SSH_COMMAND", ssh);
+    }
+    let mut child = command
         .arg("--git-dir")
         .arg(repository)
         .args(args)
         .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
