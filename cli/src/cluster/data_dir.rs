@@ -1,6 +1,6 @@
 //! The directory of one cluster: where things lie in it, and that one process at a time owns it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -32,13 +32,10 @@ pub(crate) enum DataDirError {
         #[source]
         source: io::Error,
     },
-    #[error("no `ordain up` is running on {}", path.display())]
-    #[diagnostic(help("start one with `ordain up --data-dir {}`, or name the directory of a running one", path.display()))]
-    NotRunning { path: PathBuf },
 }
 
 /// Where a running `ordain up` can be reached; what `--format json` prints when it is ready.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Endpoints {
     /// The API server's URL.
     pub(crate) server: String,
@@ -125,40 +122,6 @@ impl DataDir {
         file.persist(&path).map_err(|e| error(e.error))?;
         Ok(path)
     }
-
-    /// Publishes where this instance is reached; it is withdrawn when the value is dropped.
-    ///
-    /// # Errors
-    /// Returns an error when the file system refuses.
-    pub(crate) fn publish(&self, endpoints: &Endpoints) -> Result<(), DataDirError> {
-        let text = serde_json::to_string_pretty(endpoints).expect("our own record has string keys");
-        self.write(ENDPOINTS, &text).map(drop)
-    }
-}
-
-impl Drop for DataDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.path.join(ENDPOINTS));
-    }
-}
-
-const ENDPOINTS: &str = "endpoints.json";
-
-/// Returns where the instance that owns `path` is reached.
-///
-/// # Errors
-/// Returns `NotRunning` when nobody does.
-pub(crate) fn endpoints(path: &Path) -> Result<Endpoints, DataDirError> {
-    let missing = || DataDirError::NotRunning {
-        path: path.to_owned(),
-    };
-    // A killed instance leaves the file behind, but not the lock.
-    let lock = File::open(path.join("lock")).map_err(|_| missing())?;
-    if !matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)) {
-        return Err(missing());
-    }
-    let text = fs::read_to_string(path.join(ENDPOINTS)).map_err(|_| missing())?;
-    serde_json::from_str(&text).map_err(|_| missing())
 }
 
 /// Returns the directory that is used when nobody names one.
@@ -193,14 +156,6 @@ fn restrict(_: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn some() -> Endpoints {
-        Endpoints {
-            server: "https://127.0.0.1:1".into(),
-            kubeconfig: "k".into(),
-            git: "g".into(),
-        }
-    }
-
     #[test]
     fn a_directory_has_one_owner() {
         let temp = tempfile::tempdir().expect("a directory");
@@ -213,22 +168,5 @@ mod tests {
         );
         drop(owner);
         DataDir::open(&path).expect("it is free again");
-    }
-
-    #[test]
-    fn endpoints_are_there_only_while_somebody_runs() {
-        let temp = tempfile::tempdir().expect("a directory");
-        let owner = DataDir::open(temp.path()).expect("it is free");
-        assert!(matches!(
-            endpoints(temp.path()),
-            Err(DataDirError::NotRunning { .. })
-        ));
-        owner.publish(&some()).expect("it is writable");
-        assert_eq!(endpoints(temp.path()).expect("it runs").git, "g");
-        drop(owner);
-        assert!(matches!(
-            endpoints(temp.path()),
-            Err(DataDirError::NotRunning { .. })
-        ));
     }
 }

@@ -132,7 +132,6 @@ impl Cluster {
             kubeconfig,
             git: engine.repository().to_owned(),
         };
-        dir.publish(&endpoints)?;
         Ok(Self {
             client: client("system:admin", &masters),
             dir,

@@ -34,8 +34,7 @@ struct LoadArgs {
 #[cfg(target_os = "linux")]
 pub(crate) fn run(args: &ImageArgs, format: Format) -> miette::Result<Outcome> {
     let ImageCommand::Load(args) = &args.command;
-    let store =
-        crate::cluster::node_dir(&args.data_dir.path()).join("image-store");
+    let store = crate::cluster::node_dir(&args.data_dir.path()).join("image-store");
     let names =
         ordain_orchestrator_node::images::load_archive(&store, &args.archive).map_err(|e| {
             super::report(

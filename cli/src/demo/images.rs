@@ -1,9 +1,9 @@
 //! The container images of the demo: made of this binary, served by a registry on loopback.
 
+use miette::IntoDiagnostic;
 use ordain_orchestrator_node::images::ImageError;
 use ordain_orchestrator_node::images::build::{BuiltImage, ImageBuilder};
 use ordain_orchestrator_node::images::registry::Registry;
-use miette::IntoDiagnostic;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -20,7 +20,9 @@ pub(crate) const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
 /// Returns an error when the binary or its libraries cannot be read, or no port can be had.
 pub(crate) async fn serve(program: &Path) -> miette::Result<Registry> {
     let path = program.to_owned();
-    let image = tokio::task::spawn_blocking(move || image(&path)).await.expect("building does not panic");
+    let image = tokio::task::spawn_blocking(move || image(&path))
+        .await
+        .expect("building does not panic");
     let image = image.into_diagnostic()?;
     let registry = Registry::start().await.into_diagnostic()?;
     for part in PARTS {
@@ -34,7 +36,10 @@ pub(crate) async fn serve(program: &Path) -> miette::Result<Registry> {
 /// Every part and version has the same content: what it is called and which version it shows comes from its pod's
 /// environment, and a demo that builds one image starts sooner than one that builds eight.
 fn image(program: &Path) -> Result<BuiltImage, ImageError> {
-    let image = ImageBuilder::new().program("/bin/shop", program)?.entrypoint(["/bin/shop", "__shop"]).port(8080);
+    let image = ImageBuilder::new()
+        .program("/bin/shop", program)?
+        .entrypoint(["/bin/shop", "__shop"])
+        .port(8080);
     Ok(image.build())
 }
 

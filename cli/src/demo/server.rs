@@ -73,7 +73,11 @@ async fn serve() -> std::io::Result<()> {
         name: var("SERVICE").unwrap_or_else(|| "shop".to_owned()),
         version: var("VERSION").unwrap_or_else(|| "unknown".to_owned()),
         greeting: var("GREETING").unwrap_or_else(|| "Welcome".to_owned()),
-        asks: asks.split(',').filter(|a| !a.is_empty()).map(|a| (a.to_owned(), address(a))).collect(),
+        asks: asks
+            .split(',')
+            .filter(|a| !a.is_empty())
+            .map(|a| (a.to_owned(), address(a)))
+            .collect(),
     });
     let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
     crate::terminal::say(&format!(

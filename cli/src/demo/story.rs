@@ -17,7 +17,10 @@ const SHOP: &[(&str, &str)] = &[
         "ordain.toml",
         include_str!("../../../examples/shop/ordain.toml"),
     ),
-    ("server.ord", include_str!("../../../examples/shop/server.ord")),
+    (
+        "server.ord",
+        include_str!("../../../examples/shop/server.ord"),
+    ),
     ("shop.ord", include_str!("../../../examples/shop/shop.ord")),
     ("envs.ord", include_str!("../../../examples/shop/envs.ord")),
 ];

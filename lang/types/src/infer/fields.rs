@@ -257,12 +257,14 @@ impl<'a> Checker<'a> {
             return;
         }
         // A misspelled name is told as such.
-        let meta_span = self.hir.span(metadata);
+        // `metadata.nmae = …` has no literal around it, so the place is only bounded from the left: members are
+        // checked before their record, and what follows it has not been looked at yet.
+        let message = format!("{} has no field", meta_def.name);
         let told = self.diagnostics.iter().any(|d| {
             d.code == "E0201"
+                && d.message.starts_with(&message)
                 && d.help.as_deref().is_some_and(|h| h.contains("`name`"))
-                && d.span()
-                    .is_some_and(|s| meta_span.start <= s.start && s.end <= meta_span.end)
+                && d.span().is_some_and(|s| s.file == head.file && head.start <= s.start)
         });
         if told {
             return;
