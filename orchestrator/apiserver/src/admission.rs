@@ -13,7 +13,7 @@ use crate::{
     object,
     pipeline::Call,
     registry::Resource,
-    status::Failure,
+    status::{Failure, Subject, because},
 };
 
 /// Namespaces that nobody may delete.
@@ -96,11 +96,12 @@ async fn namespace_takes(
     name: &str,
 ) -> Result<(), Failure> {
     let Some(found) = core.peek("", "namespaces", "", namespace).await? else {
-        return Err(Failure::not_found(crate::status::Subject {
+        return Err(Subject {
             group: "",
             plural: "namespaces",
             name: namespace,
-        }));
+        }
+        .not_found());
     };
     let leaving = at(&found, &["metadata", "deletionTimestamp"]).is_some()
         || str_at(&found, &["status", "phase"]) == "Terminating";
@@ -108,16 +109,14 @@ async fn namespace_takes(
         let why = format!(
             "unable to create new content in namespace {namespace} because it is being terminated"
         );
-        let mut failure = Failure::forbidden(resource.subject(name), &why);
-        let cause = json!([{
-            "reason": "NamespaceTerminating",
-            "message": format!("namespace {namespace} is being terminated"),
-            "field": "metadata.namespace",
-        }]);
-        if let Some(details) = failure.details.as_mut() {
-            details["causes"] = cause;
-        }
-        return Err(failure);
+        let failure = resource.subject(name).forbidden(&why);
+        let message = format!("namespace {namespace} is being terminated");
+        return Err(because(
+            failure,
+            "NamespaceTerminating",
+            message,
+            "metadata.namespace",
+        ));
     }
     Ok(())
 }
@@ -140,7 +139,7 @@ async fn pod(core: &Core, resource: &Resource, object: &mut Value) -> Result<(),
             .await?;
         let found = found.ok_or_else(|| {
             let why = format!("pod rejected: RuntimeClass {class:?} not found");
-            Failure::forbidden(resource.subject(&name), &why)
+            resource.subject(&name).forbidden(&why)
         })?;
         if let Some(overhead) = at(&found, &["overhead", "podFixed"]) {
             object["spec"]["overhead"] = overhead.clone();
@@ -192,7 +191,7 @@ async fn service_account(
         let why = format!(
             "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
         );
-        return Err(Failure::forbidden(resource.subject(name), &why));
+        return Err(resource.subject(name).forbidden(&why));
     };
     if list_at(object, &["spec", "imagePullSecrets"]).is_empty()
         && let Some(secrets) = at(&found, &["imagePullSecrets"])
@@ -281,7 +280,7 @@ async fn priority(
             .await?;
         Some(found.ok_or_else(|| {
             let why = format!("no PriorityClass with name {asked} was found");
-            Failure::forbidden(resource.subject(name), &why)
+            resource.subject(name).forbidden(&why)
         })?)
     };
     let value = class
@@ -306,7 +305,7 @@ async fn priority(
         let why = format!(
             "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
         );
-        return Err(Failure::forbidden(resource.subject(name), &why));
+        return Err(resource.subject(name).forbidden(&why));
     }
     if let Some(class) = class {
         spec.insert(
@@ -415,11 +414,12 @@ fn escalation(
             let kind = if cluster { "clusterroles" } else { "roles" };
             found
                 .ok_or_else(|| {
-                    Failure::not_found(crate::status::Subject {
+                    Subject {
                         group: "rbac.authorization.k8s.io",
                         plural: kind,
                         name: role,
-                    })
+                    }
+                    .not_found()
                 })?
                 .to_vec()
         }
@@ -431,5 +431,5 @@ fn escalation(
         "user {:?} (groups={:?}) is attempting to grant RBAC permissions not currently held",
         call.user.name, call.user.groups
     );
-    Err(Failure::forbidden(resource.subject(name), &why))
+    Err(resource.subject(name).forbidden(&why))
 }

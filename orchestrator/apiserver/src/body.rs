@@ -65,7 +65,7 @@ where
             continue;
         };
         if data.len() + rest.len() + first.as_ref().map_or(0, Bytes::len) > BODY_BYTES_MAX {
-            return Err(Failure::too_large());
+            return Err(Failure::too_large("limit is 3145728"));
         }
         // Most bodies are one frame: it is kept without a copy.
         if first.is_none() && rest.is_empty() {
@@ -110,14 +110,10 @@ pub(crate) fn text(code: u16, text: impl Into<String>) -> Answer {
 
 /// Returns the answer to a refused request.
 pub(crate) fn failure(failure: &Failure) -> Answer {
-    let mut answer = json(failure.code, &failure.to_status());
-    let retry = failure
-        .details
-        .as_ref()
-        .and_then(|d| d["retryAfterSeconds"].as_u64());
-    let retry = retry.or((failure.code == 429).then_some(1));
-    if let Some(value) = retry.and_then(|s| HeaderValue::from_str(&s.to_string()).ok()) {
-        answer.headers_mut().insert(header::RETRY_AFTER, value);
+    let mut answer = json(failure.code, &failure.to_value());
+    if failure.details.retry_after_seconds > 0 {
+        let seconds = HeaderValue::from(failure.details.retry_after_seconds);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     answer
 }

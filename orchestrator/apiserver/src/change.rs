@@ -16,7 +16,7 @@ use crate::{
     kinds, managed, object,
     pipeline::Call,
     read,
-    status::{Cause, Failure},
+    status::{Cause, Failure, FieldError},
     write::{Managing, Part, allocate, defaults, refuse},
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn change(
         let asked = object::revision_of(&new).to_owned();
         let live_revision = entry.mod_revision.0.to_string();
         if !asked.is_empty() && asked != "0" && asked != live_revision {
-            return Err(Failure::modified(resource.subject(name)));
+            return Err(resource.subject(name).modified());
         }
         let uid = str_at(&new, &["metadata", "uid"]);
         let live_uid = str_at(&live, &["metadata", "uid"]);
@@ -50,17 +50,17 @@ pub(crate) async fn change(
             let why = format!(
                 "Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}"
             );
-            return Err(Failure::conflict(resource.subject(name), &why));
+            return Err(resource.subject(name).conflict(&why));
         }
         match store(call, part, managing, &entry, new).await? {
             Some(stored) => return Ok(stored),
             // Somebody was faster. A patch starts again from the new state; so does an update that
             // named no revision.
             None if asked.is_empty() || asked == live_revision => {}
-            None => return Err(Failure::modified(resource.subject(name))),
+            None => return Err(resource.subject(name).modified()),
         }
     }
-    Err(Failure::modified(resource.subject(name)))
+    Err(resource.subject(name).modified())
 }
 
 /// Finishes a changed object and stores it; `None` when somebody was faster.
@@ -212,7 +212,7 @@ fn keep_metadata(new: &mut Value, old: &Value, part: Part, agent: bool) {
 }
 
 /// An object on its way out takes no new finalizers.
-fn late_finalizers(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+fn late_finalizers(new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
     if !meta::is_deleting(old) {
         return;
     }

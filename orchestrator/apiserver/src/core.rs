@@ -35,7 +35,7 @@ use crate::{
     registry::{Registry, Resource},
     server::StartError,
     services::{Cidr, Ranges},
-    status::{Failure, Subject},
+    status::{Failure, Subject, unauthorized},
 };
 
 /// Where the objects of role-based access control are stored.
@@ -153,13 +153,13 @@ impl Core {
             Credentials::Headers => match headers.get(header::AUTHORIZATION) {
                 None => Arc::new(User::anonymous()),
                 Some(value) => {
-                    let text = value.to_str().map_err(|_| Failure::unauthorized())?;
-                    let (scheme, token) = text.split_once(' ').ok_or_else(Failure::unauthorized)?;
+                    let text = value.to_str().map_err(|_| unauthorized())?;
+                    let (scheme, token) = text.split_once(' ').ok_or_else(unauthorized)?;
                     if !scheme.eq_ignore_ascii_case("bearer") {
-                        return Err(Failure::unauthorized());
+                        return Err(unauthorized());
                     }
                     let found = self.user_of_token(token.trim(), &[ISSUER.to_owned()]).await;
-                    Arc::new(found.ok_or_else(Failure::unauthorized)?.0)
+                    Arc::new(found.ok_or_else(unauthorized)?.0)
                 }
             },
         };
@@ -305,13 +305,11 @@ impl Core {
             return Ok(());
         }
         if !wanted.path.is_empty() {
-            let message = format!(
-                "forbidden: User {:?} cannot {} path {:?}",
+            let why = format!(
+                "User {:?} cannot {} path {:?}",
                 user.name, wanted.verb, wanted.path
             );
-            let mut failure = Failure::new(403, "Forbidden", message);
-            failure.details = Some(serde_json::json!({}));
-            return Err(failure);
+            return Err(Failure::forbidden(None, "", why));
         }
         let resource = if wanted.subresource.is_empty() {
             wanted.resource.clone()
@@ -332,7 +330,7 @@ impl Core {
             plural: &wanted.resource,
             name: &wanted.name,
         };
-        Err(Failure::forbidden(subject, &why))
+        Err(subject.forbidden(&why))
     }
 
     /// Returns a stored object.
@@ -347,7 +345,7 @@ impl Core {
             .get(&resource.key(namespace, name))
             .await
             .map_err(store_failure)?;
-        found.ok_or_else(|| Failure::not_found(resource.subject(name)))
+        found.ok_or_else(|| resource.subject(name).not_found())
     }
 
     /// Returns a stored object of a built-in kind, decoded, if there is one.
@@ -384,7 +382,7 @@ impl Core {
             .put(&resource.key(namespace, name), bytes, Expect::Absent)
             .await;
         put.map_err(|error| match error {
-            StoreError::Conflict { .. } => Failure::already_exists(resource.subject(name)),
+            StoreError::Conflict { .. } => resource.subject(name).already_exists(),
             other => store_failure(other),
         })
     }
@@ -445,9 +443,11 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         StoreError::Compacted { asked, compacted } => {
             Failure::expired(format!("too old resource version: {asked} ({compacted})"))
         }
-        StoreError::Future { asked, current } => Failure::future_revision(asked.0, current.0),
+        StoreError::Future { asked, current } => {
+            Failure::resource_version_too_large(asked.0, current.0)
+        }
         StoreError::TooLarge { .. } => {
-            Failure::new(413, "RequestEntityTooLarge", error.to_string())
+            Failure::failure(413, "RequestEntityTooLarge", error.to_string())
         }
         StoreError::Failed { .. } | StoreError::Closed => Failure::unavailable(error.to_string()),
         other => Failure::internal(other),

@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// What writers may send.
-const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const ACCEPTED: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 /// At most this many warnings go out with an answer.
 const WARNINGS_MAX: usize = 20;
 
@@ -94,12 +98,9 @@ pub(crate) fn parse(call: &Call) -> Result<(Value, Vec<String>), Failure> {
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode::from_yaml(&call.body),
         "application/vnd.kubernetes.protobuf" => {
             let value = ordain_orchestrator_api::protobuf::decode(call.core.table, &call.body);
-            return Ok((
-                value.map_err(|e| Failure::from(ordain_orchestrator_api::Status::from(e)))?,
-                Vec::new(),
-            ));
+            return Ok((value.map_err(Failure::from)?, Vec::new()));
         }
-        _ => return Err(Failure::unsupported_media_type(ACCEPTED)),
+        _ => return Err(Failure::unsupported_media_type(&ACCEPTED)),
     };
     let parsed = parsed.map_err(|e| Failure::bad_request(chain(&e)))?;
     Ok((parsed.value, parsed.duplicates))
@@ -169,7 +170,7 @@ fn fit(call: &Call, ty: TypeId, value: &mut Value) -> Result<Vec<String>, String
 }
 
 fn wrong_type(resource: &Resource, why: String) -> Failure {
-    conform::cannot_be_handled(&resource.kind, &resource.version, why).into()
+    conform::cannot_be_handled(&resource.kind, &resource.version, why)
 }
 
 /// Refuses an object of another kind; one that does not say its kind is taken as the right one.
@@ -202,7 +203,7 @@ pub(crate) fn other(call: &Call, group: &str, version: &str, kind: &str) -> Resu
     check_kind(&value, &api_version, kind)?;
     if let Some(found) = call.core.table.kind(group, version, kind) {
         let fitted = conform::conform(call.core.table, found.ty, &mut value);
-        fitted.map_err(|e| Failure::from(conform::cannot_be_handled(kind, version, e)))?;
+        fitted.map_err(|e| conform::cannot_be_handled(kind, version, e))?;
     }
     let map = as_map(&mut value);
     map.insert("apiVersion".into(), api_version.into());

@@ -20,7 +20,7 @@ use crate::{
     kinds, negotiate, object,
     pipeline::Call,
     read::{self, Filter},
-    status::{Failure, success},
+    status::Failure,
 };
 
 const FOREGROUND: &str = "foregroundDeletion";
@@ -123,7 +123,7 @@ pub(crate) async fn one(call: &Call) -> Result<Answer, Failure> {
                 return Ok(body::json(200, &read::in_form(call, form, &object)));
             }
             let uid = str_at(&object, &["metadata", "uid"]);
-            Ok(body::json(200, &success(resource.subject(name), uid)))
+            Ok(body::json(200, &resource.subject(name).gone(uid)))
         }
         Outcome::Marked(object) => {
             let form = negotiate::form(&call.headers)?;
@@ -172,10 +172,9 @@ pub(crate) async fn remove(
 ) -> Result<Outcome, Failure> {
     let resource = &call.resource;
     if resource.is("", "namespaces") && IMMORTAL.contains(&name) {
-        return Err(Failure::forbidden(
-            resource.subject(name),
-            "this namespace may not be deleted",
-        ));
+        return Err(resource
+            .subject(name)
+            .forbidden("this namespace may not be deleted"));
     }
     for _ in 0..TRIES_MAX {
         let entry = call.core.get(resource, namespace, name).await?;
@@ -230,12 +229,12 @@ pub(crate) async fn remove(
             }
             Err(StoreError::Conflict { .. }) => {}
             Err(StoreError::NotFound { .. }) => {
-                return Err(Failure::not_found(resource.subject(name)));
+                return Err(resource.subject(name).not_found());
             }
             Err(error) => return Err(store_failure(error)),
         }
     }
-    Err(Failure::modified(resource.subject(name)))
+    Err(resource.subject(name).modified())
 }
 
 /// The objects of a definition go with it, and so does its resource.
@@ -254,7 +253,7 @@ fn check(call: &Call, name: &str, object: &Value, options: &Options) -> Result<(
             "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
             options.uid
         );
-        return Err(Failure::conflict(subject, &why));
+        return Err(subject.conflict(&why));
     }
     let revision = object::revision_of(object);
     if !options.revision.is_empty() && options.revision != revision {
@@ -262,7 +261,7 @@ fn check(call: &Call, name: &str, object: &Value, options: &Options) -> Result<(
             "Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {revision}",
             options.revision
         );
-        return Err(Failure::conflict(subject, &why));
+        return Err(subject.conflict(&why));
     }
     Ok(())
 }

@@ -233,7 +233,7 @@ pub(crate) fn group(resources: &Resources, group: &str) -> Result<Answer, Failur
     let (_, versions) = all
         .iter()
         .find(|(g, _)| *g == group && !g.is_empty())
-        .ok_or_else(Failure::no_route)?;
+        .ok_or_else(Failure::unknown_path)?;
     let mut value = group_value(group, versions);
     value["kind"] = "APIGroup".into();
     value["apiVersion"] = "v1".into();
@@ -278,7 +278,7 @@ pub(crate) fn resource_list(
         }
     }
     if list.is_empty() {
-        return Err(Failure::no_route());
+        return Err(Failure::unknown_path());
     }
     let mut seen = HashSet::new();
     list.retain(|entry| seen.insert(entry["name"].to_string()));

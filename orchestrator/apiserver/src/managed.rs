@@ -106,7 +106,7 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
             now: Timestamp::now(),
             ignored: &ignored,
         };
-        let merged = apply::apply(&schema, live, &config, writer, force).map_err(Failure::from)?;
+        let merged = apply::apply(&schema, live, &config, writer, force)?;
         decode::typed(call, resource, merged, &[], &mut Vec::new())
     };
     for _ in 0..TRIES_MAX {
@@ -123,7 +123,7 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
                 let why = format!(
                     "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 );
-                return Err(Failure::conflict(resource.subject(&call.target.name), &why));
+                return Err(resource.subject(&call.target.name).conflict(&why));
             }
             match write::insert(call, merge(&Value::Null)?, &Managing::Keep).await {
                 Err(failure) if failure.reason == "AlreadyExists" => continue,
@@ -136,7 +136,7 @@ pub(crate) async fn apply(call: &Call, part: Part) -> Result<Answer, Failure> {
         decode::add_warnings(&mut answer, &warnings);
         return Ok(answer);
     }
-    Err(Failure::modified(resource.subject(&call.target.name)))
+    Err(resource.subject(&call.target.name).modified())
 }
 
 /// Reads the configuration of an apply. Fields the type does not have are refused or dropped;
@@ -196,13 +196,8 @@ fn configuration(call: &Call, warnings: &mut Vec<String>) -> Result<Value, Failu
         }
         (None, None) => Ok(Vec::new()),
     };
-    let unknown = unknown.map_err(|why| {
-        Failure::from(conform::cannot_be_handled(
-            &resource.kind,
-            &resource.version,
-            why,
-        ))
-    })?;
+    let unknown = unknown
+        .map_err(|why| conform::cannot_be_handled(&resource.kind, &resource.version, why))?;
     Validation::of(call)?.judge(&unknown, &parsed.duplicates, warnings)?;
     Ok(if unknown.is_empty() { config } else { fitted })
 }

@@ -82,7 +82,7 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Failure> {
             _ => {}
         }
     }
-    Err(Failure::not_acceptable("application/json"))
+    Err(Failure::not_acceptable(&["application/json"]))
 }
 
 fn is_json(media: &str) -> bool {

@@ -53,7 +53,7 @@ impl OpenApi {
         let wanted = versions(resources)
             .into_iter()
             .find(|(g, v)| path_of(g, v) == path);
-        let (group, version) = wanted.ok_or_else(Failure::no_route)?;
+        let (group, version) = wanted.ok_or_else(Failure::unknown_path)?;
         let packed = self.packed(table, resources, path, group, version);
         let mut answer = if body::accepts_gzip(headers) {
             let mut answer = body::bytes(200, "application/json", packed);

@@ -18,7 +18,7 @@ use crate::{
     registry::{Resource, Resources},
     reviews,
     route::{self, Query, Target, Verb},
-    status::Failure,
+    status::{Failure, method_not_allowed},
     subresources, watch, write,
 };
 
@@ -144,7 +144,7 @@ async fn answer(
         .get(&target.group, &target.version, &target.plural)
         .cloned();
     authorize(&core, &user, &target)?;
-    let resource = found.ok_or_else(Failure::no_route)?;
+    let resource = found.ok_or_else(Failure::unknown_path)?;
     check_scope(&resource, &target)?;
     let call = Call {
         core,
@@ -196,13 +196,13 @@ fn check_scope(resource: &Resource, target: &Target) -> Result<(), Failure> {
     {
         return match target.verb {
             Verb::Create | Verb::DeleteCollection => {
-                Err(Failure::method_not_allowed("a namespace is needed"))
+                Err(method_not_allowed("a namespace is needed"))
             }
-            _ => Err(Failure::no_route()),
+            _ => Err(Failure::unknown_path()),
         };
     }
     if !resource.namespaced && !target.namespace.is_empty() && !is_namespace {
-        return Err(Failure::no_route());
+        return Err(Failure::unknown_path());
     }
     Ok(())
 }
@@ -213,7 +213,7 @@ async fn dispatch(call: Call) -> Result<Answer, Failure> {
         return subresources::handle(call).await;
     }
     if call.target.verb == Verb::Create && !call.target.name.is_empty() {
-        return Err(Failure::method_not_allowed("create"));
+        return Err(method_not_allowed("create"));
     }
     if reviews::handles(&resource) {
         return reviews::handle(&call).await;
@@ -226,7 +226,7 @@ async fn dispatch(call: Call) -> Result<Answer, Failure> {
         .iter()
         .any(|v| v == call.target.verb.as_str())
     {
-        return Err(Failure::method_not_allowed(call.target.verb.as_str()));
+        return Err(method_not_allowed(call.target.verb.as_str()));
     }
     if resource.is("", "bindings") {
         return subresources::bind(call).await;
@@ -259,7 +259,7 @@ fn plain(
     };
     core.require(user, &wanted)?;
     if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Err(Failure::method_not_allowed(parts.method.as_str()));
+        return Err(method_not_allowed(parts.method.as_str()));
     }
     let trimmed = path.trim_end_matches('/');
     let words: Vec<&str> = trimmed.split('/').skip(1).collect();
@@ -299,7 +299,7 @@ fn plain(
             let keys = serde_json::to_vec(&core.tokens.key_set()).unwrap_or_default();
             Ok(body::bytes(200, "application/jwk-set+json", keys))
         }
-        _ => Err(Failure::no_route()),
+        _ => Err(Failure::unknown_path()),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     pipeline::Call,
     pki::Pair,
     read,
-    status::Failure,
+    status::{Failure, Subject},
 };
 
 /// A node gets this long to accept a connection and to finish the handshake.
@@ -75,7 +75,7 @@ pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
         ("pods", "proxy") => pod_place(&call).await?,
         ("services", "proxy") => service_place(&call).await?,
         ("pods", name) => stream_place(&call, name).await?,
-        _ => return Err(Failure::no_route()),
+        _ => return Err(Failure::unknown_path()),
     };
     send(call, place).await
 }
@@ -158,11 +158,12 @@ fn container_of(pod: &Value, asked: &str) -> Result<String, Failure> {
 async fn node_place(call: &Call, node: &str, path: String) -> Result<Place, Failure> {
     let found = call.core.peek("", "nodes", "", node).await?;
     let found = found.ok_or_else(|| {
-        Failure::not_found(crate::status::Subject {
+        Subject {
             group: "",
             plural: "nodes",
             name: node,
-        })
+        }
+        .not_found()
     })?;
     let addresses = list_at(&found, &["status", "addresses"]);
     let of = |kind: &str| {
@@ -261,7 +262,7 @@ async fn service_place(call: &Call) -> Result<Place, Failure> {
     let slices = call
         .resources
         .stored("discovery.k8s.io", "endpointslices")
-        .ok_or_else(Failure::no_route)?;
+        .ok_or_else(Failure::unknown_path)?;
     let range = ordain_orchestrator_store::Range::prefix(slices.prefix_in(namespace));
     let page = call
         .core

@@ -105,7 +105,7 @@ pub(crate) async fn wait_for_revision(call: &Call) -> Result<(), Failure> {
             return Ok(());
         }
         if start.elapsed() >= FUTURE_LIMIT {
-            return Err(Failure::future_revision(wanted, current));
+            return Err(Failure::resource_version_too_large(wanted, current));
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -384,7 +384,7 @@ pub(crate) fn component_statuses(call: &Call) -> Result<Answer, Failure> {
     if !call.target.name.is_empty() {
         let name = call.target.name.as_str();
         if !names.contains(&name) {
-            return Err(Failure::not_found(call.resource.subject(name)));
+            return Err(call.resource.subject(name).not_found());
         }
         return Ok(body::json(200, &in_form(call, form, &item(name))));
     }

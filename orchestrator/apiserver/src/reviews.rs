@@ -11,7 +11,7 @@ use crate::{
     pipeline::Call,
     registry::Resource,
     route::Verb,
-    status::{Cause, Failure},
+    status::{Cause, Failure, method_not_allowed},
 };
 
 /// Tells whether a resource is such a question.
@@ -24,7 +24,7 @@ pub(crate) fn handles(resource: &Resource) -> bool {
 /// Answers a question.
 pub(crate) async fn handle(call: &Call) -> Result<Answer, Failure> {
     if call.target.verb != Verb::Create {
-        return Err(Failure::method_not_allowed(call.target.verb.as_str()));
+        return Err(method_not_allowed(call.target.verb.as_str()));
     }
     let resource = &call.resource;
     let mut review = decode::other(call, &resource.group, &resource.version, &resource.kind)?;

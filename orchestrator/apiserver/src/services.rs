@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     json::{as_map, bool_at, each_map, entry_map, int_at, list_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 /// A range of IPv4 addresses.
@@ -107,7 +107,7 @@ pub(crate) fn assign(
     taken: &Taken,
     ranges: &Ranges,
     salt: u32,
-) -> Vec<Cause> {
+) -> Vec<FieldError> {
     let mut causes = Vec::new();
     let kind = str_at(service, &["spec", "type"]).to_owned();
     let spec = entry_map(as_map(service), "spec");
@@ -193,7 +193,7 @@ fn node_ports(
     taken: &Taken,
     ranges: &Ranges,
     salt: u32,
-    causes: &mut Vec<Cause>,
+    causes: &mut Vec<FieldError>,
 ) {
     let wants = kind == "NodePort"
         || (kind == "LoadBalancer" && bool_at(service, &["spec", "allocateLoadBalancerNodePorts"]));
@@ -369,7 +369,7 @@ mod tests {
         ] {
             let causes = assign(&mut service(spec), None, &taken, &ranges(), 0);
             assert!(
-                causes.len() == 1 && causes[0].message.contains(fault),
+                causes.len() == 1 && causes[0].detail.contains(fault),
                 "{causes:?}"
             );
         }

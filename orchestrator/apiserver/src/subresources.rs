@@ -12,7 +12,7 @@ use crate::{
     pipeline::{Call, object_answer},
     proxy, read,
     route::Verb,
-    status::Failure,
+    status::{Cause, Failure, Subject, because, method_not_allowed},
     write::{self, Managing, Part},
 };
 
@@ -20,13 +20,18 @@ use crate::{
 /// (`pkg/apis/authentication/validation`, `--service-account-max-token-expiration`).
 const TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 600..=86_400;
 
+/// How long a client should wait before it asks again for an eviction that a budget forbids.
+const EVICTION_RETRY_SECONDS: u32 = 10;
+
 /// Answers a request on a subresource.
 pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
     let resource = call.resource.clone();
     let name = call.target.subresource.clone();
-    let known = resource.subresource(&name).ok_or_else(Failure::no_route)?;
+    let known = resource
+        .subresource(&name)
+        .ok_or_else(Failure::unknown_path)?;
     if !known.verbs.iter().any(|v| v == call.target.verb.as_str()) {
-        return Err(Failure::method_not_allowed(call.target.verb.as_str()));
+        return Err(method_not_allowed(call.target.verb.as_str()));
     }
     let verb = call.target.verb;
     match (name.as_str(), verb) {
@@ -57,7 +62,7 @@ pub(crate) async fn handle(call: Call) -> Result<Answer, Failure> {
             .await
         }
         ("resize", _) => resize(&call).await,
-        _ => Err(Failure::no_route()),
+        _ => Err(Failure::unknown_path()),
     }
 }
 
@@ -245,7 +250,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
                 "application/strategic-merge-patch+json",
             ];
             if !known.contains(&content_type.as_str()) {
-                return Err(Failure::unsupported_media_type(&known.join(", ")));
+                return Err(Failure::unsupported_media_type(&known));
             }
             let parsed = ordain_orchestrator_api::decode::from_json(&call.body);
             let parsed = parsed.map_err(|e| Failure::bad_request(e.to_string()))?;
@@ -264,7 +269,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
                 let mut scale = scale_of(call, live);
                 if content_type == "application/json-patch+json" {
                     ordain_orchestrator_api::patch::json_patch(&mut scale, patch)
-                        .map_err(|e| Failure::from(ordain_orchestrator_api::Status::from(e)))?;
+                        .map_err(Failure::from)?;
                 } else {
                     // A Scale has no lists, so a strategic merge is a plain one.
                     ordain_orchestrator_api::patch::merge_patch(&mut scale, patch);
@@ -278,7 +283,7 @@ async fn scale(call: &Call) -> Result<Answer, Failure> {
             .filter(|n| i32::try_from(*n).is_ok())
             .ok_or_else(|| Failure::bad_request("Scale: spec.replicas must be a number"))?;
         if replicas < 0 {
-            let cause = crate::status::Cause::invalid(
+            let cause = Cause::invalid(
                 "spec.replicas",
                 &replicas.into(),
                 "must be greater than or equal to 0",
@@ -313,28 +318,28 @@ pub(crate) async fn bind(mut call: Call) -> Result<Answer, Failure> {
         call.resource = call
             .resources
             .stored("", "pods")
-            .ok_or_else(Failure::no_route)?
+            .ok_or_else(Failure::unknown_path)?
             .clone();
     }
     let node = str_at(&binding, &["target", "name"]).to_owned();
     if node.is_empty() {
-        let cause = crate::status::Cause::required("target.name", "");
+        let cause = Cause::required("target.name", "");
         return Err(Failure::invalid("", "Binding", &call.target.name, &[cause]));
     }
     let uid = str_at(&binding, &["metadata", "uid"]).to_owned();
     let name = call.target.name.clone();
     let managing = Managing::Track(call.field_manager()?);
     change::change(&call, Part::Sub("binding"), &managing, |live, new| {
-        let subject = || crate::status::Subject { group: "", plural: "pods/binding", name: &name };
+        let subject = || Subject { group: "", plural: "pods/binding", name: &name };
         if at(live, &["metadata", "deletionTimestamp"]).is_some() {
-            return Err(Failure::conflict(subject(), &format!("pod {name} is being deleted, cannot be assigned to a host")));
+            return Err(subject().conflict(&format!("pod {name} is being deleted, cannot be assigned to a host")));
         }
         let bound = str_at(live, &["spec", "nodeName"]);
         if !bound.is_empty() {
-            return Err(Failure::conflict(subject(), &format!("pod {name} is already assigned to node {bound:?}")));
+            return Err(subject().conflict(&format!("pod {name} is already assigned to node {bound:?}")));
         }
         if !list_at(live, &["spec", "schedulingGates"]).is_empty() {
-            return Err(Failure::conflict(subject(), &format!("pod {name} has non-empty .spec.schedulingGates")));
+            return Err(subject().conflict(&format!("pod {name} has non-empty .spec.schedulingGates")));
         }
         let metadata = entry_map(as_map(new), "metadata");
         if !uid.is_empty() {
@@ -415,14 +420,15 @@ async fn budgets(call: &Call, pod: &Value) -> Result<(), Failure> {
         [] => Ok(()),
         [(entry, budget)] => {
             let refuse = || {
-                let mut failure = Failure::too_many_requests(
-                    "Cannot evict pod as it would violate the pod's disruption budget.",
-                );
+                let text = "Cannot evict pod as it would violate the pod's disruption budget.";
                 let name = str_at(budget, &["metadata", "name"]);
-                failure.details = Some(
-                    json!({"causes": [{"reason": "DisruptionBudget", "message": format!("The disruption budget {name} does not allow it now")}]}),
-                );
-                failure
+                let why = format!("The disruption budget {name} does not allow it now");
+                because(
+                    Failure::too_many_requests(text, EVICTION_RETRY_SECONDS),
+                    "DisruptionBudget",
+                    why,
+                    "",
+                )
             };
             let allowed = int_at(budget, &["status", "disruptionsAllowed"]).unwrap_or(0);
             let fresh = int_at(budget, &["status", "observedGeneration"]).unwrap_or(0)
@@ -458,7 +464,7 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
     let account = read::load(&call.resource, &entry)?;
     let asked = int_at(&request, &["spec", "expirationSeconds"]).unwrap_or(3600);
     if asked < *TOKEN_SECONDS.start() {
-        let cause = crate::status::Cause::invalid(
+        let cause = Cause::invalid(
             "spec.expirationSeconds",
             &asked.into(),
             "may not specify a duration less than 10 minutes",
@@ -495,11 +501,12 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
         let place = if plural == "nodes" { "" } else { namespace };
         let found = call.core.peek("", plural, place, object_name).await?;
         let found = found.ok_or_else(|| {
-            Failure::not_found(crate::status::Subject {
+            Subject {
                 group: "",
                 plural,
                 name: object_name,
-            })
+            }
+            .not_found()
         })?;
         let uid = str_at(&found, &["metadata", "uid"]);
         let wanted = str_at(reference, &["uid"]);
@@ -507,14 +514,12 @@ async fn token(call: &Call) -> Result<Answer, Failure> {
             let why = format!(
                 "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
             );
-            return Err(Failure::conflict(
-                crate::status::Subject {
-                    group: "",
-                    plural,
-                    name: object_name,
-                },
-                &why,
-            ));
+            return Err(Subject {
+                group: "",
+                plural,
+                name: object_name,
+            }
+            .conflict(&why));
         }
         if plural == "pods" && str_at(&found, &["spec", "serviceAccountName"]) != name {
             return Err(Failure::bad_request(format!(

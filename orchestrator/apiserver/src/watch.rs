@@ -140,7 +140,7 @@ pub(crate) async fn start(call: Call) -> Result<Answer, Failure> {
 }
 
 fn error_frame(error: StoreError) -> Bytes {
-    let status = store_failure(error).to_status();
+    let status = store_failure(error).to_value();
     frame_bytes("ERROR", &status)
 }
 

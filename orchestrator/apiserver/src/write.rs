@@ -18,7 +18,7 @@ use crate::{
     pipeline::{Call, object_answer},
     read,
     services::{self, Taken},
-    status::{Cause, Failure},
+    status::{Cause, Failure, FieldError},
 };
 
 /// Which part of an object a request changes.
@@ -147,7 +147,7 @@ pub(crate) async fn insert(
             .map_err(store_failure)?
             .is_some()
         {
-            return Err(Failure::already_exists(resource.subject(&name)));
+            return Err(resource.subject(&name).already_exists());
         }
         return Ok(convert::to_version(resource, stored));
     }
@@ -227,7 +227,7 @@ pub(crate) fn defaults(call: &Call, stored: &mut Value) {
 }
 
 /// Answers 422 when there are causes.
-pub(crate) fn refuse(call: &Call, name: &str, causes: &[Cause]) -> Result<(), Failure> {
+pub(crate) fn refuse(call: &Call, name: &str, causes: &[FieldError]) -> Result<(), Failure> {
     if causes.is_empty() {
         return Ok(());
     }
@@ -244,7 +244,7 @@ pub(crate) async fn allocate(
     call: &Call,
     stored: &mut Value,
     old: Option<&Value>,
-) -> Result<Vec<Cause>, Failure> {
+) -> Result<Vec<FieldError>, Failure> {
     let core = &call.core;
     let range = ordain_orchestrator_store::Range::prefix(&call.resource.prefix);
     let page = core.store.list(range).await.map_err(store_failure)?;
@@ -374,7 +374,7 @@ pub(crate) fn parse_patch(
         accepted.retain(|t| *t != patches::STRATEGIC_MERGE_PATCH);
     }
     if !accepted.contains(&content_type) {
-        return Err(Failure::unsupported_media_type(&accepted.join(", ")));
+        return Err(Failure::unsupported_media_type(&accepted));
     }
     let parsed = ordain_orchestrator_api::decode::from_json(&call.body)
         .map_err(|e| Failure::bad_request(e.to_string()))?;
@@ -388,7 +388,7 @@ pub(crate) fn apply_patch(
     patch: &Value,
     new: &mut Value,
 ) -> Result<(), Failure> {
-    let fault = |e: patches::PatchError| Failure::from(ordain_orchestrator_api::Status::from(e));
+    let fault = |e: patches::PatchError| Failure::from(e);
     match content_type {
         patches::JSON_PATCH => patches::json_patch(new, patch).map_err(fault),
         patches::MERGE_PATCH => {
@@ -404,7 +404,7 @@ pub(crate) fn apply_patch(
             let ty = call
                 .resource
                 .ty
-                .ok_or_else(|| Failure::unsupported_media_type(patches::MERGE_PATCH))?;
+                .ok_or_else(|| Failure::unsupported_media_type(&[patches::MERGE_PATCH]))?;
             patches::strategic_merge(call.core.table, ty, new, patch.clone()).map_err(fault)
         }
     }

@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::Custom;
 use crate::{
     json::{at, bool_at, list_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 /// More causes than this help nobody.
 const CAUSES_MAX: usize = 50;
 
 /// Says what is wrong with an object.
-pub(crate) fn validate(custom: &Custom, object: &Value, causes: &mut Vec<Cause>) {
+pub(crate) fn validate(custom: &Custom, object: &Value, causes: &mut Vec<FieldError>) {
     check(&custom.schema, object, "", causes);
     causes.truncate(CAUSES_MAX);
 }
@@ -46,7 +46,7 @@ fn shown(value: &Value) -> Value {
     }
 }
 
-fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<FieldError>) {
     if causes.len() > CAUSES_MAX {
         return;
     }
@@ -69,9 +69,7 @@ fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
             wanted
         };
         let why = format!("{path} in body must be of type {wanted}: {:?}", found);
-        let mut cause = Cause::invalid(path, &shown(value), &why);
-        cause.reason = "FieldValueTypeInvalid";
-        causes.push(cause);
+        causes.push(Cause::wrong_type(path, shown(value), &why));
         return;
     }
     let mut refuse = |why: String| {
@@ -174,7 +172,7 @@ fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     combinations(schema, value, path, causes);
 }
 
-fn children(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn children(schema: &Value, value: &Value, path: &str, causes: &mut Vec<FieldError>) {
     match value {
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
@@ -208,7 +206,7 @@ fn children(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) 
     }
 }
 
-fn combinations(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn combinations(schema: &Value, value: &Value, path: &str, causes: &mut Vec<FieldError>) {
     let holds = |schema: &Value| {
         let mut found = Vec::new();
         check(schema, value, path, &mut found);
@@ -252,10 +250,7 @@ mod tests {
         };
         let mut causes = Vec::new();
         validate(&custom, &value, &mut causes);
-        let texts: Vec<String> = causes
-            .iter()
-            .map(|c| format!("{}: {}", c.field, c.message))
-            .collect();
+        let texts: Vec<String> = causes.iter().map(ToString::to_string).collect();
         assert_eq!(texts, expected);
     }
 

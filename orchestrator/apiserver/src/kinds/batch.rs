@@ -9,7 +9,7 @@ use crate::{
     json::{
         as_map, at, default, default_str, each_map, entry_map, int_at, map_at, str_at, with_map,
     },
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct Job;
@@ -75,7 +75,7 @@ impl Strategy for Job {
         }
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         job_spec(&object["spec"], "spec", causes);
         let selector = at(object, &["spec", "selector"]).unwrap_or(&Value::Null);
         let labels =
@@ -86,7 +86,7 @@ impl Strategy for Job {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         for field in [
             "selector",
             "completionMode",
@@ -113,7 +113,7 @@ impl Strategy for Job {
     }
 }
 
-fn job_spec(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn job_spec(spec: &Value, path: &str, causes: &mut Vec<FieldError>) {
     for field in [
         "parallelism",
         "completions",
@@ -171,7 +171,7 @@ impl Strategy for CronJob {
         pod_defaults::template(entry_map(entry_map(template, "spec"), "template"));
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let schedule = str_at(object, &["spec", "schedule"]);
         if schedule.is_empty() {
             causes.push(Cause::required("spec.schedule", ""));

@@ -7,7 +7,7 @@ use crate::{
     json::{
         as_map, at, default, default_str, each_map, entry_map, int_at, list_at, str_at, with_map,
     },
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct PriorityClass;
@@ -26,7 +26,7 @@ impl Strategy for PriorityClass {
         default_str(as_map(object), "preemptionPolicy", "PreemptLowerPriority");
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let value = int_at(object, &["value"]).unwrap_or(0);
         let system = str_at(object, &["metadata", "name"]).starts_with("system-");
         if value > USER_PRIORITY_MAX && !system {
@@ -36,7 +36,7 @@ impl Strategy for PriorityClass {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["value"], causes);
         rules::immutable(new, old, &["preemptionPolicy"], causes);
     }
@@ -53,13 +53,13 @@ impl Strategy for StorageClass {
         default_str(object, "volumeBindingMode", "Immediate");
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         if str_at(object, &["provisioner"]).is_empty() {
             causes.push(Cause::required("provisioner", ""));
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         for field in [
             "provisioner",
             "reclaimPolicy",
@@ -106,7 +106,7 @@ impl Strategy for HorizontalPodAutoscaler {
         });
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let min = int_at(object, &["spec", "minReplicas"]).unwrap_or(1);
         let max = int_at(object, &["spec", "maxReplicas"]).unwrap_or(0);
         if min < 1 {
@@ -130,7 +130,7 @@ impl Strategy for HorizontalPodAutoscaler {
 }
 
 impl Strategy for PodDisruptionBudget {
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
             let why = "minAvailable and maxUnavailable cannot be both set";
@@ -197,13 +197,13 @@ impl Strategy for CustomResourceDefinition {
         status.insert("acceptedNames".into(), names);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["spec", "group"], causes);
         rules::immutable(new, old, &["spec", "scope"], causes);
         rules::immutable(new, old, &["spec", "names", "plural"], causes);
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         let name = str_at(object, &["metadata", "name"]);
         let wanted = format!(

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     json::{at, int_at, list_at, map_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
-type Causes = Vec<Cause>;
+type Causes = Vec<FieldError>;
 
 pub(super) fn container(
     container: &Value,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{NameRule, Strategy, validate as rules};
 use crate::{
     json::{as_map, at, default, default_str, entry_map, int_at, list_at, map_at, str_at, take},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct Namespace;
@@ -69,7 +69,7 @@ impl Strategy for Node {
         true
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         for field in ["podCIDR", "providerID"] {
             if !str_at(old, &["spec", field]).is_empty() {
                 rules::immutable(new, old, &["spec", field], causes);
@@ -79,7 +79,7 @@ impl Strategy for Node {
 }
 
 /// Checks the keys of `data` and `binaryData` and the size of all of it.
-fn data(object: &Value, fields: &[&str], causes: &mut Vec<Cause>) {
+fn data(object: &Value, fields: &[&str], causes: &mut Vec<FieldError>) {
     let mut size = 0;
     for field in fields {
         for (key, value) in map_at(object, &[field]).into_iter().flatten() {
@@ -99,16 +99,12 @@ fn data(object: &Value, fields: &[&str], causes: &mut Vec<Cause>) {
     }
     // Bytes are measured as base64; a third more is what they may be.
     if size > DATA_BYTES_MAX * 4 / 3 {
-        causes.push(Cause {
-            reason: "FieldValueTooLong",
-            message: format!("Too long: may not be more than {DATA_BYTES_MAX} bytes"),
-            field: fields[0].to_owned(),
-        });
+        causes.push(FieldError::too_long(fields[0], DATA_BYTES_MAX));
     }
 }
 
 /// Once an object says `immutable: true`, its content and the flag stay.
-fn frozen(new: &Value, old: &Value, fields: &[&str], causes: &mut Vec<Cause>) {
+fn frozen(new: &Value, old: &Value, fields: &[&str], causes: &mut Vec<FieldError>) {
     if old["immutable"] != Value::Bool(true) {
         return;
     }
@@ -121,7 +117,7 @@ fn frozen(new: &Value, old: &Value, fields: &[&str], causes: &mut Vec<Cause>) {
 }
 
 impl Strategy for ConfigMap {
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         data(object, &["data", "binaryData"], causes);
         let binary = map_at(object, &["binaryData"]);
         for key in map_at(object, &["data"]).into_iter().flat_map(|m| m.keys()) {
@@ -136,7 +132,7 @@ impl Strategy for ConfigMap {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         frozen(new, old, &["data", "binaryData"], causes);
     }
 }
@@ -154,7 +150,7 @@ impl Strategy for Secret {
         }
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         data(object, &["data"], causes);
         let has = |key: &str| at(object, &["data", key]).is_some();
         let wanted: &[&str] = match str_at(object, &["type"]) {
@@ -169,7 +165,7 @@ impl Strategy for Secret {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         frozen(new, old, &["data"], causes);
         rules::immutable(new, old, &["type"], causes);
     }
@@ -186,7 +182,7 @@ impl Strategy for PersistentVolume {
         object["status"] = json!({"phase": "Pending"});
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         if list_at(object, &["spec", "accessModes"]).is_empty() {
             causes.push(Cause::required("spec.accessModes", ""));
         }
@@ -206,7 +202,7 @@ impl Strategy for PersistentVolumeClaim {
         object["status"] = json!({"phase": "Pending"});
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         if list_at(object, &["spec", "accessModes"]).is_empty() {
             causes.push(Cause::required(
                 "spec.accessModes",
@@ -218,7 +214,7 @@ impl Strategy for PersistentVolumeClaim {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         for field in ["accessModes", "storageClassName", "volumeMode", "selector"] {
             if at(old, &["spec", field]).is_some() {
                 rules::immutable(new, old, &["spec", field], causes);
@@ -231,7 +227,7 @@ impl Strategy for PersistentVolumeClaim {
 }
 
 impl Strategy for Event {
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let namespace = str_at(object, &["metadata", "namespace"]);
         let about = str_at(object, &["involvedObject", "namespace"]);
         let fits = about == namespace || (about.is_empty() && matches!(namespace, "" | "default"));
@@ -255,7 +251,7 @@ impl Strategy for Lease {
         default(as_map(object), "spec", json!({}));
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         if let Some(seconds) = int_at(object, &["spec", "leaseDurationSeconds"])
             && seconds <= 0
         {

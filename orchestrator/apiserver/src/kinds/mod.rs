@@ -21,7 +21,7 @@ pub(crate) use self::{
     pod::grace_seconds,
     validate::{NameRule, metadata as validate_metadata, selects},
 };
-use crate::status::Cause;
+use crate::status::FieldError;
 
 /// What is special about a kind.
 pub(crate) trait Strategy: Sync {
@@ -38,10 +38,10 @@ pub(crate) trait Strategy: Sync {
     fn prepare_status(&self, _new: &mut Value, _old: &Value) {}
 
     /// Says what is wrong with an object.
-    fn validate(&self, _object: &Value, _causes: &mut Vec<Cause>) {}
+    fn validate(&self, _object: &Value, _causes: &mut Vec<FieldError>) {}
 
     /// Says what is wrong with a change.
-    fn validate_update(&self, _new: &Value, _old: &Value, _causes: &mut Vec<Cause>) {}
+    fn validate_update(&self, _new: &Value, _old: &Value, _causes: &mut Vec<FieldError>) {}
 
     /// The rule for names.
     fn name_rule(&self) -> NameRule {

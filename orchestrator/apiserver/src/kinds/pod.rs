@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Strategy, pod_defaults, pod_validate};
 use crate::{
     json::{as_map, entry_map, int_at, list_at, map_at, str_at},
-    status::Cause,
+    status::FieldError,
 };
 
 pub(crate) struct Pod;
@@ -50,11 +50,11 @@ impl Strategy for Pod {
         }
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         pod_validate::spec(&object["spec"], "spec", causes);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         pod_validate::pod_update(new, old, causes);
     }
 
@@ -78,7 +78,7 @@ impl Strategy for PodTemplate {
         pod_defaults::template(entry_map(as_map(object), "template"));
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         pod_validate::template(
             &object["template"],
             "template",

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     json::{at, int_at, list_at, map_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
-type Causes = Vec<Cause>;
+type Causes = Vec<FieldError>;
 
 /// Checks a template of a workload that restarts its pods in one of these ways.
 pub(crate) fn template(template: &Value, path: &str, restart: &[&str], causes: &mut Causes) {

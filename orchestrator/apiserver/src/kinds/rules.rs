@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{NameRule, Strategy};
 use crate::{
     json::{as_map, default_str, each_map, entry_map, list_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct Role;
@@ -14,7 +14,7 @@ pub(crate) struct RoleBinding;
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 impl Strategy for Role {
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let cluster = str_at(object, &["kind"]) == "ClusterRole";
         for (index, rule) in list_at(object, &["rules"]).iter().enumerate() {
             let path = format!("rules[{index}]");
@@ -69,7 +69,7 @@ impl Strategy for RoleBinding {
         });
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let kind = str_at(object, &["roleRef", "kind"]);
         let allowed: &[&str] = match str_at(object, &["kind"]) {
             "RoleBinding" => &["Role", "ClusterRole"],
@@ -106,7 +106,7 @@ impl Strategy for RoleBinding {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         if new["roleRef"] != old["roleRef"] {
             causes.push(Cause::invalid(
                 "roleRef",

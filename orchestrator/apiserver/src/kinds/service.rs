@@ -11,7 +11,7 @@ use crate::{
     json::{
         as_map, at, default, default_str, each_map, entry_map, int_at, list_at, map_at, str_at,
     },
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct Service;
@@ -63,7 +63,7 @@ impl Strategy for Service {
         object["status"] = json!({"loadBalancer": {}});
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         let kind = str_at(spec, &["type"]);
         let allowed = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -98,7 +98,7 @@ impl Strategy for Service {
         service_ports(spec, headless, causes);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         let external = |o: &Value| str_at(o, &["spec", "type"]) == "ExternalName";
         let ip = str_at(old, &["spec", "clusterIP"]);
         if !external(new)
@@ -120,7 +120,7 @@ impl Strategy for Service {
     }
 }
 
-fn service_ports(spec: &Value, headless: bool, causes: &mut Vec<Cause>) {
+fn service_ports(spec: &Value, headless: bool, causes: &mut Vec<FieldError>) {
     let ports = list_at(spec, &["ports"]);
     if ports.is_empty() && !headless {
         causes.push(Cause::required("spec.ports", ""));
@@ -186,7 +186,7 @@ impl Strategy for EndpointSlice {
         });
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let kind = str_at(object, &["addressType"]);
         let allowed = ["FQDN", "IPv4", "IPv6"];
         if kind.is_empty() {
@@ -205,7 +205,7 @@ impl Strategy for EndpointSlice {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["addressType"], causes);
     }
 
@@ -219,7 +219,7 @@ impl Strategy for Ingress {
         object["status"] = json!({"loadBalancer": {}});
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         let spec = at(object, &["spec"]).unwrap_or(&Value::Null);
         let ingress_rules = list_at(spec, &["rules"]);
         if ingress_rules.is_empty() && spec.get("defaultBackend").is_none() {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     json::{at, list_at, map_at, str_at},
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 /// Which rule the name of an object follows.
@@ -46,7 +46,7 @@ pub(crate) fn qualified_name_fault(key: &str) -> Option<String> {
 }
 
 /// Checks labels at a path.
-pub(crate) fn labels(labels: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
+pub(crate) fn labels(labels: &Map<String, Value>, path: &str, causes: &mut Vec<FieldError>) {
     for (key, value) in labels {
         if let Some(fault) = qualified_name_fault(key) {
             causes.push(Cause::invalid(path, &key.as_str().into(), &fault));
@@ -61,7 +61,7 @@ pub(crate) fn labels(labels: &Map<String, Value>, path: &str, causes: &mut Vec<C
 const ANNOTATION_BYTES_MAX: usize = 256 << 10;
 
 /// Checks the metadata of an object, apart from rules on changes.
-pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) {
+pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<FieldError>) {
     let meta = at(object, &["metadata"]).unwrap_or(&Value::Null);
     let name = str_at(meta, &["name"]);
     if name.is_empty() {
@@ -88,11 +88,10 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) 
             size += key.len() + value.as_str().map_or(0, str::len);
         }
         if size > ANNOTATION_BYTES_MAX {
-            causes.push(Cause {
-                reason: "FieldValueTooLong",
-                message: format!("Too long: may not be more than {ANNOTATION_BYTES_MAX} bytes"),
-                field: "metadata.annotations".to_owned(),
-            });
+            causes.push(FieldError::too_long(
+                "metadata.annotations",
+                ANNOTATION_BYTES_MAX,
+            ));
         }
     }
     let mut controllers = 0;
@@ -123,7 +122,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, causes: &mut Vec<Cause>) 
 }
 
 /// Checks that a field is as it was.
-pub(crate) fn immutable(new: &Value, old: &Value, path: &[&str], causes: &mut Vec<Cause>) {
+pub(crate) fn immutable(new: &Value, old: &Value, path: &[&str], causes: &mut Vec<FieldError>) {
     let (new, old) = (at(new, path), at(old, path));
     if new != old {
         let value = new.unwrap_or(&Value::Null);
@@ -132,7 +131,7 @@ pub(crate) fn immutable(new: &Value, old: &Value, path: &[&str], causes: &mut Ve
 }
 
 /// Checks a label selector's expressions.
-pub(crate) fn label_selector(selector: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(crate) fn label_selector(selector: &Value, path: &str, causes: &mut Vec<FieldError>) {
     if let Some(map) = map_at(selector, &["matchLabels"]) {
         labels(map, &format!("{path}.matchLabels"), causes);
     }
@@ -177,7 +176,7 @@ pub(crate) fn int_or_percent(
     path: &str,
     field: &str,
     capped: bool,
-    causes: &mut Vec<Cause>,
+    causes: &mut Vec<FieldError>,
 ) {
     let Some(value) = parent.get(field) else {
         return;
@@ -210,7 +209,7 @@ pub(crate) fn int_or_percent(
 }
 
 /// Checks a port number.
-pub(crate) fn port(value: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(crate) fn port(value: &Value, path: &str, causes: &mut Vec<FieldError>) {
     if !value.as_i64().is_some_and(|n| (1..=65_535).contains(&n)) {
         causes.push(Cause::invalid(
             path,
@@ -221,7 +220,7 @@ pub(crate) fn port(value: &Value, path: &str, causes: &mut Vec<Cause>) {
 }
 
 /// Checks a port number or the name of a port.
-pub(crate) fn port_or_name(value: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(crate) fn port_or_name(value: &Value, path: &str, causes: &mut Vec<FieldError>) {
     match value.as_str() {
         None => port(value, path, causes),
         Some(name) => {

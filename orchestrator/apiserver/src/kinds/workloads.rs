@@ -9,7 +9,7 @@ use crate::{
     json::{
         as_map, at, default, default_str, entry_map, int_at, list_at, map_at, str_at, with_map,
     },
-    status::Cause,
+    status::{Cause, FieldError},
 };
 
 pub(crate) struct Deployment;
@@ -38,7 +38,7 @@ impl Strategy for Deployment {
         default(spec, "progressDeadlineSeconds", 600);
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         common(object, causes);
         let strategy = at(object, &["spec", "strategy"]).unwrap_or(&Value::Null);
         let kind = str_at(strategy, &["type"]);
@@ -84,7 +84,7 @@ impl Strategy for Deployment {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["spec", "selector"], causes);
     }
 }
@@ -100,11 +100,11 @@ impl Strategy for ReplicaSet {
         pod_defaults::template(entry_map(spec, "template"));
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         common(object, causes);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["spec", "selector"], causes);
     }
 }
@@ -140,7 +140,7 @@ impl Strategy for StatefulSet {
         }
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         common(object, causes);
         let policy = str_at(object, &["spec", "podManagementPolicy"]);
         if !matches!(policy, "OrderedReady" | "Parallel") {
@@ -153,7 +153,7 @@ impl Strategy for StatefulSet {
         }
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         const FREE: [&str; 8] = [
             "replicas",
             "ordinals",
@@ -198,11 +198,11 @@ impl Strategy for DaemonSet {
         default(spec, "revisionHistoryLimit", 10);
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         common(object, causes);
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    fn validate_update(&self, new: &Value, old: &Value, causes: &mut Vec<FieldError>) {
         rules::immutable(new, old, &["spec", "selector"], causes);
     }
 }
@@ -227,7 +227,7 @@ impl Strategy for ReplicationController {
         with_map(spec, "template", pod_defaults::template);
     }
 
-    fn validate(&self, object: &Value, causes: &mut Vec<Cause>) {
+    fn validate(&self, object: &Value, causes: &mut Vec<FieldError>) {
         replicas(object, causes);
         let selector = map_at(object, &["spec", "selector"]);
         if selector.is_none_or(|s| s.is_empty()) {
@@ -242,7 +242,7 @@ impl Strategy for ReplicationController {
     }
 }
 
-fn replicas(object: &Value, causes: &mut Vec<Cause>) {
+fn replicas(object: &Value, causes: &mut Vec<FieldError>) {
     for field in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
         if let Some(number) = int_at(object, &["spec", field])
             && number < 0
@@ -254,7 +254,7 @@ fn replicas(object: &Value, causes: &mut Vec<Cause>) {
 }
 
 /// What all workloads of the group `apps` have in common.
-fn common(object: &Value, causes: &mut Vec<Cause>) {
+fn common(object: &Value, causes: &mut Vec<FieldError>) {
     replicas(object, causes);
     let selector = at(object, &["spec", "selector"]).unwrap_or(&Value::Null);
     let empty = map_at(selector, &["matchLabels"]).is_none_or(|m| m.is_empty())
