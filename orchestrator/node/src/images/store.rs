@@ -6,15 +6,17 @@
 //! layers/<hex>/          an unpacked layer with overlayfs whiteouts (root)
 //! flat/<hex>/            all layers of an image in one folder (no root)
 //! ```
-//! Every file appears by rename, so a crash leaves at most a stale name under `tmp/`. The store
+//! Every file appears by rename, so a crash leaves at most a stale name under `tmp/`. Several
+//! processes may use one store: names are read anew each time and written under a lock. The store
 //! does not know where content comes from.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::fcntl::{Flock, FlockArg};
 use oci_client::Reference;
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +30,6 @@ pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     root: Arc<PathBuf>,
-    names: Arc<Mutex<BTreeMap<String, String>>>,
     /// Held while a layer is unpacked, so that two pods with one image do the work once.
     unpacking: Arc<Mutex<()>>,
 }
@@ -40,23 +41,17 @@ impl ImageStore {
     /// When the folder cannot be made or the name list cannot be read.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, ImageError> {
         let root = root.into();
-        unpack::clear(&root.join("tmp"));
         for folder in ["blobs/sha256", "layers", "flat", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(ImageError::io("create", path))?;
         }
-        let path = root.join("names.json");
-        let names = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|error| ImageError::invalid("names.json", error))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(ImageError::io("read", path)(error)),
-        };
-        Ok(Self {
+        clear_stale(&root.join("tmp"));
+        let store = Self {
             root: Arc::new(root),
-            names: Arc::new(Mutex::new(names)),
             unpacking: Arc::default(),
-        })
+        };
+        store.names()?;
+        Ok(store)
     }
 
     /// Returns the image that `reference` names, if the store has all of it.
@@ -65,7 +60,7 @@ impl ImageStore {
     /// When the reference is not one or a stored document is damaged.
     pub fn find(&self, reference: &str) -> Result<Option<Image>, ImageError> {
         let name = normalize(reference)?;
-        let names = self.names();
+        let names = self.names()?;
         let digest = names.get(&name).cloned().or_else(|| {
             // `name:tag@digest` and `name@digest` also match by digest alone.
             let digest = name.split_once('@')?.1.to_owned();
@@ -74,7 +69,6 @@ impl ImageStore {
                 .any(|known| *known == digest)
                 .then_some(digest)
         });
-        drop(names);
         match digest {
             Some(digest) if self.has(&digest) => self.image(&digest).map(Some),
             _ => Ok(None),
@@ -83,7 +77,7 @@ impl ImageStore {
 
     /// Returns all names with their images, for the node's status.
     pub fn list(&self) -> Vec<(String, Image)> {
-        let names = self.names().clone();
+        let names = self.names().unwrap_or_default();
         let known = names.into_iter();
         known
             .filter_map(|(name, digest)| Some((name, self.image(&digest).ok()?)))
@@ -105,9 +99,13 @@ impl ImageStore {
                 ));
             }
         }
-        let mut names = self.names();
+        let path = self.root.join("names.lock");
+        let lock = File::create(&path).map_err(ImageError::io("create", &path))?;
+        let _lock = Flock::lock(lock, FlockArg::LockExclusive)
+            .map_err(|(_, error)| ImageError::io("lock", path)(error.into()))?;
+        let mut names = self.names()?;
         names.insert(name, manifest.to_owned());
-        let text = serde_json::to_vec_pretty(&*names).expect("strings are always JSON");
+        let text = serde_json::to_vec_pretty(&names).expect("strings are always JSON");
         self.write(&self.root.join("names.json"), &text)?;
         Ok(image)
     }
@@ -309,7 +307,14 @@ impl ImageStore {
     ) -> Result<(), ImageError> {
         let done = done.and_then(|()| {
             fs::create_dir_all(scratch).map_err(ImageError::io("create", scratch))?;
-            fs::rename(scratch, to).map_err(ImageError::io("rename to", to))
+            match fs::rename(scratch, to) {
+                // Another process was faster; what it unpacked is the same.
+                Err(_) if to.exists() => {
+                    unpack::clear(scratch);
+                    Ok(())
+                }
+                other => other.map_err(ImageError::io("rename to", to)),
+            }
         });
         if done.is_err() {
             unpack::clear(scratch);
@@ -324,8 +329,26 @@ impl ImageStore {
         fs::rename(&scratch, path).map_err(ImageError::io("rename to", path))
     }
 
-    fn names(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn names(&self) -> Result<BTreeMap<String, String>, ImageError> {
+        let path = self.root.join("names.json");
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| ImageError::invalid("names.json", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(error) => Err(ImageError::io("read", path)(error)),
+        }
+    }
+}
+
+/// Removes what processes that are gone left in the temporary folder.
+fn clear_stale(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.split('-').next().unwrap_or_default();
+        let lives = owner.parse::<u32>().is_ok() && Path::new("/proc").join(owner).exists();
+        if !lives {
+            unpack::clear(&entry.path());
+        }
     }
 }
 

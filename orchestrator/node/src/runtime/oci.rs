@@ -296,6 +296,21 @@ impl Runtime for OciRuntime {
         if spec.host_pid == Some(true) || spec.share_process_namespace == Some(true) {
             out.push("hostPID and shareProcessNamespace are not applied yet".to_owned());
         }
+        if spec.host_ipc == Some(true) {
+            out.push("hostIPC is not applied yet".to_owned());
+        }
+        let ports = spec
+            .containers
+            .iter()
+            .flat_map(|one| one.ports.iter().flatten());
+        let host_network = spec.host_network == Some(true);
+        if !host_network
+            && ports
+                .into_iter()
+                .any(|port| port.host_port.is_some_and(|p| p != 0))
+        {
+            out.push("hostPort is not opened yet; use a NodePort Service".to_owned());
+        }
         out
     }
 
