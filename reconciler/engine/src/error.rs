@@ -110,7 +110,9 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
+        // libgit2's class and code are for programs.
         let more = error.to_string();
+        let more = more.split("; class=").next().unwrap_or_default().to_owned();
         // Transparent wrappers and kube's own messages repeat their cause.
         if !text.ends_with(&more) {
             text.push_str(": ");

@@ -19,9 +19,11 @@ impl Worker {
     /// Pods go to and fro between two states of one trouble; each is said once.
     pub(crate) fn waiting(&mut self, target: &Target, objects: &[ObjectHealth]) {
         let (_, message) = summary(objects);
-        let news = objects
-            .iter()
-            .find(|object| !object.health.status.is_done() && !self.said.contains(&gist(object)));
+        let news = objects.iter().find(|object| {
+            !object.health.status.is_done()
+                && !object.health.message.contains(NOT_OBSERVED)
+                && !self.said.contains(&gist(object))
+        });
         let Some(object) = news else { return };
         let gist = gist(object);
         let line = match message.starts_with(&object.to_string()) {
@@ -195,6 +197,9 @@ impl Worker {
         statuses.insert(self.app.clone(), status);
     }
 }
+
+/// In the words of `health`: true for a moment after each write, so it is no news.
+const NOT_OBSERVED: &str = "not observed yet";
 
 /// The object and the first words about it: what comes behind the second colon are details.
 fn gist(object: &ObjectHealth) -> String {

@@ -49,6 +49,9 @@ fn main() -> ExitCode {
         a_restart_writes_nothing_when_nothing_changed,
         a_crash_in_the_middle_of_an_apply_leaks_nothing,
         a_removed_app_waits_for_an_approval,
+        a_commit_can_approve_what_waits,
+        a_rollback_takes_the_whole_tree_when_files_alone_do_not_do,
+        a_rewritten_branch_is_followed_and_recorded,
         a_job_is_replaced_when_its_template_changes,
         the_cluster_may_come_later,
         another_branch_is_kept_and_not_deployed,
@@ -444,6 +447,89 @@ async fn a_removed_app_waits_for_an_approval() {
         .until(|world| world.api.get("v1/configmaps/shop/db").is_none())
         .await;
     world.until(|world| world.status().apps.len() == 1).await;
+    world.stop().await;
+}
+
+async fn a_commit_can_approve_what_waits() {
+    let world = World::start().await;
+    let many: Vec<_> = (0..6)
+        .map(|number| config(&format!("c{number}"), "1"))
+        .collect();
+    world.app("web", &many);
+    world.push("first").await;
+    world.app("web", &many[..1]);
+    let push = world.push("most of it goes").await;
+    assert!(
+        push.text
+            .contains("! held: deletes 5 of 6 objects (83 %, more than 20 %)"),
+        "{}",
+        push.text
+    );
+    assert_eq!(world::state(&world.history("web")[1]), "blocked");
+    let hash = push
+        .text
+        .split("`Approve-Plan: ")
+        .nth(1)
+        .and_then(|text| text.split('`').next());
+    let hash = hash.expect("the push says how to go on").to_owned();
+    world.write("README", "an empty commit would do as well");
+    let push = world.push(&format!("yes\n\nApprove-Plan: {hash}")).await;
+    assert!(
+        push.text.contains("dev/web: 5 to delete, 1 unchanged"),
+        "{}",
+        push.text
+    );
+    assert!(push.text.contains("dev/web: healthy"), "{}", push.text);
+    assert_eq!(
+        world.api.keys(),
+        ["v1/configmaps/shop/c0", "v1/namespaces//shop"]
+    );
+    world.stop().await;
+}
+
+async fn a_rollback_takes_the_whole_tree_when_files_alone_do_not_do() {
+    let world = World::start().await;
+    world.write("prefix", "old-");
+    world.app("web", &[config("a", "1")]);
+    world.app("db", &[config("db", "1")]);
+    world.push("first").await;
+    let first = world.tip();
+    // The objects of every app depend on a file that no object stands in.
+    world.write("prefix", "new-");
+    world.push("second").await;
+    assert!(world.api.get("v1/configmaps/shop/new-a").is_some());
+    let (commit, lines) = world.rollback("web", &first, "the prefix was wrong").await;
+    assert!(lines.contains("the whole tree is restored"), "{lines}");
+    assert!(world.api.get("v1/configmaps/shop/old-a").is_some());
+    assert!(world.api.get("v1/configmaps/shop/new-a").is_none());
+    assert!(
+        world.api.get("v1/configmaps/shop/old-db").is_some(),
+        "the other app went along"
+    );
+    assert_eq!(
+        trailer(&world.commit(&commit).message, "Rollback-To"),
+        Some(first.as_str())
+    );
+    world.stop().await;
+}
+
+async fn a_rewritten_branch_is_followed_and_recorded() {
+    let world = World::start().await;
+    world.app("web", &[config("a", "1")]);
+    world.push("first").await;
+    world.app("web", &[config("a", "2")]);
+    world.push("second").await;
+    world.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    world.app("web", &[config("a", "3")]);
+    let push = world.push("another second").await;
+    assert!(
+        push.text
+            .contains("the history of this branch was rewritten"),
+        "{}",
+        push.text
+    );
+    let object = world.api.get("v1/configmaps/shop/a").expect("it exists");
+    assert_eq!(object["data"]["value"], "3");
     world.stop().await;
 }
 

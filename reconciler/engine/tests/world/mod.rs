@@ -19,11 +19,16 @@ use crate::fake::Fake;
 /// How long a test waits for what has to come; only a broken test waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Each `apps/NAME.json` is an app with a list of objects.
+/// Each `apps/NAME.json` is an app with a list of objects; `prefix` goes before all their names.
 struct JsonCompiler;
 
 impl Compiler for JsonCompiler {
     fn compile(&self, files: &TreeFiles, _: &Wanted) -> Result<Compiled, CompileError> {
+        let prefix = files
+            .read("prefix")
+            .ok()
+            .and_then(|text| String::from_utf8(text).ok());
+        let prefix = prefix.unwrap_or_default();
         let mut apps = Vec::new();
         for path in files.list().filter(|path| path.starts_with("apps/")) {
             let error = |error: &dyn std::fmt::Display| CompileError {
@@ -32,9 +37,14 @@ impl Compiler for JsonCompiler {
             let bytes = files.read(path).map_err(|cause| error(&cause))?;
             let objects: Vec<Value> =
                 serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
+            let objects = objects.into_iter().map(|mut object| {
+                if let Some(name) = object["metadata"]["name"].as_str() {
+                    object["metadata"]["name"] = format!("{prefix}{name}").into();
+                }
+                object
+            });
             let at = Some(format!("{path}:1"));
             let name = path.trim_start_matches("apps/").trim_end_matches(".json");
-            let objects = objects.into_iter();
             apps.push(App {
                 name: name.to_owned(),
                 env: "dev".to_owned(),
@@ -138,7 +148,7 @@ impl World {
         self.write(&format!("apps/{name}.json"), &text);
     }
 
-    fn git(&self, args: &[&str]) -> Push {
+    pub(crate) fn git(&self, args: &[&str]) -> Push {
         git(&self.work(), args)
     }
 
