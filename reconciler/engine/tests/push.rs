@@ -7,6 +7,7 @@ mod world;
 
 use std::{io, process::ExitCode};
 
+use fake::Hang;
 use ordain_reconciler_engine::hook;
 use ordain_reconciler_source::{HookStage, trailer};
 use serde_json::json;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         every_refusal_is_told_and_other_apps_go_on,
         a_rollback_is_a_commit_that_restores_the_objects,
         a_restart_writes_nothing_when_nothing_changed,
-        a_crash_in_the_middle_of_an_apply_leaks_nothing,
+        a_crash_at_any_write_leaks_nothing,
         a_removed_app_waits_for_an_approval,
         a_commit_can_approve_what_waits,
         a_rollback_takes_the_whole_tree_when_files_alone_do_not_do,
@@ -400,31 +401,49 @@ async fn a_restart_writes_nothing_when_nothing_changed() {
     world.stop().await;
 }
 
-async fn a_crash_in_the_middle_of_an_apply_leaks_nothing() {
-    let world = World::start().await;
-    world.app("web", &[config("a", "1")]);
-    world.push("first").await;
-    world.app("web", &[config("a", "1"), config("b", "1")]);
-    world.api.hang(true);
-    let push = world.push_in_background("second");
-    world.until(|world| world.history("web").len() == 2).await;
-    // The write arrived, its answer did not: the process dies here.
-    world.api.hang(false);
-    let mut object = world.api.get("v1/configmaps/shop/a").expect("it exists");
-    object["metadata"]["name"] = "b".into();
-    object["metadata"]["uid"] = "uid-b".into();
-    world.api.store("v1/configmaps/shop/b", object);
-    let world = world.restart().await;
-    drop(push.await);
-    world.app("web", &[config("a", "2")]);
-    let push = world.push("third").await;
-    assert!(
-        push.text.contains("- ConfigMap shop/b: no longer declared"),
-        "{}",
-        push.text
-    );
-    assert!(world.api.get("v1/configmaps/shop/b").is_none());
-    world.stop().await;
+/// Stops the engine at every single write of a deploy, with the write lost or its answer lost.
+async fn a_crash_at_any_write_leaks_nothing() {
+    for (number, hang) in (0..5).flat_map(|number| [(number, Hang::Before), (number, Hang::After)])
+    {
+        let world = World::start().await;
+        world.app("web", &[config("a", "1"), config("gone", "1")]);
+        world.push("first").await;
+        // Five writes: one change, two objects, a deployment, one deletion.
+        world.app(
+            "web",
+            &[
+                config("a", "2"),
+                config("b", "1"),
+                config("c", "1"),
+                deployment("web:1"),
+            ],
+        );
+        let before = world.api.writes();
+        world.api.hang(Some((number, hang)));
+        let push = world.push_in_background("second");
+        let reached = number + usize::from(hang == Hang::After);
+        world.until(|world| world.history("web").len() == 2).await;
+        world
+            .until(|world| world.api.writes() >= before + reached)
+            .await;
+        let world = world.restart().await;
+        world.api.hang(None);
+        drop(push.await);
+        // Nothing that the interrupted deploy made may be forgotten.
+        world.app("web", &[config("a", "3")]);
+        let push = world.push("third").await;
+        assert!(
+            push.text.contains("dev/web: healthy"),
+            "{number}: {}",
+            push.text
+        );
+        assert_eq!(
+            world.api.keys(),
+            ["v1/configmaps/shop/a", "v1/namespaces//shop"],
+            "{number}"
+        );
+        world.stop().await;
+    }
 }
 
 async fn a_removed_app_waits_for_an_approval() {

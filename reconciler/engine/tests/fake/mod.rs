@@ -73,6 +73,15 @@ impl Place {
     }
 }
 
+/// Where a write hangs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hang {
+    /// The request was lost.
+    Before,
+    /// The answer was lost.
+    After,
+}
+
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Value>,
@@ -81,7 +90,8 @@ struct State {
     revision: u64,
     writes: usize,
     refuse: BTreeSet<String>,
-    hang: bool,
+    /// Writes from this number on hang, before or after they took effect.
+    hang: Option<(usize, Hang)>,
     down: bool,
 }
 
@@ -142,9 +152,10 @@ impl Fake {
         }
     }
 
-    /// Lets every write hang, as if the network had swallowed it.
-    pub(crate) fn hang(&self, hang: bool) {
-        self.state.lock().expect("no panic").hang = hang;
+    /// Lets every write hang, after `writes` more of them; `None` lets them through again.
+    pub(crate) fn hang(&self, hang: Option<(usize, Hang)>) {
+        let mut state = self.state.lock().expect("no panic");
+        state.hang = hang.map(|(writes, hang)| (state.writes + writes, hang));
     }
 
     /// Answers nothing but errors.
@@ -203,7 +214,13 @@ impl Fake {
             .unwrap_or_default();
         let (down, hang) = {
             let state = self.state.lock().expect("no panic");
-            (state.down, state.hang)
+            (
+                state.down,
+                state
+                    .hang
+                    .filter(|(from, _)| state.writes >= *from)
+                    .map(|(_, hang)| hang),
+            )
         };
         if down {
             return Ok(failure(
@@ -213,24 +230,39 @@ impl Fake {
                 &[],
             ));
         }
-        let dry_run = query.contains_key("dryRun");
-        if hang && parts.method == Method::PATCH && !dry_run {
+        let writes = matches!(parts.method, Method::PATCH | Method::DELETE);
+        let writes = writes && !query.contains_key("dryRun");
+        if writes && hang == Some(Hang::Before) {
             std::future::pending::<()>().await;
         }
+        let answer = self.answer(&parts, &query, &body);
+        if writes && hang == Some(Hang::After) {
+            std::future::pending::<()>().await;
+        }
+        Ok(answer)
+    }
+
+    fn answer(
+        &self,
+        parts: &http::request::Parts,
+        query: &BTreeMap<String, String>,
+        body: &[u8],
+    ) -> Response<FakeBody> {
+        let dry_run = query.contains_key("dryRun");
         if let Some(list) = discovery(parts.uri.path()) {
-            return Ok(reply(200, &list));
+            return reply(200, &list);
         }
         let Some(place) = Place::parse(parts.uri.path()) else {
-            return Ok(failure(404, "NotFound", "no such path", &[]));
+            return failure(404, "NotFound", "no such path", &[]);
         };
-        Ok(match (&parts.method, &place.name) {
+        match (&parts.method, &place.name) {
             (&Method::GET, Some(name)) => match self.get(&format!("{}{name}", place.key())) {
                 Some(object) => reply(200, &object),
                 None => failure(404, "NotFound", "not found", &[]),
             },
             (&Method::GET, None) if query.contains_key("watch") => self.watch(&place),
             (&Method::GET, None) => self.list(&place),
-            (&Method::PATCH, Some(name)) => match serde_json::from_slice(&body) {
+            (&Method::PATCH, Some(name)) => match serde_json::from_slice(body) {
                 Ok(object) => self.apply(&place, name, object, dry_run),
                 Err(error) => failure(400, "BadRequest", &error.to_string(), &[]),
             },
@@ -240,7 +272,7 @@ impl Fake {
                 reply(200, &json!({"kind": "Status", "status": "Success"}))
             }
             _ => failure(405, "MethodNotAllowed", "not here", &[]),
-        })
+        }
     }
 
     fn apply(&self, place: &Place, name: &str, object: Value, dry_run: bool) -> Response<FakeBody> {
