@@ -102,7 +102,7 @@ async fn store(
         Part::Sub(_) => defaults(call, &mut new),
     }
     let counts = strategy.has_generation() || resource.custom.is_some();
-    if counts && meta::desired_state_differs(&old, &new) {
+    if counts && (meta::desired_state_differs(&old, &new) || strategy.counts_change(&new, &old)) {
         let generation = meta::generation(&old) + 1;
         entry_map(as_map(&mut new), "metadata").insert("generation".into(), generation.into());
     }
@@ -110,8 +110,10 @@ async fn store(
     let mut causes = Vec::new();
     kinds::validate_metadata(&new, strategy.name_rule(), &mut causes);
     late_finalizers(&new, &old, &mut causes);
-    if part == Part::Whole {
+    if part != Part::Status {
         strategy.validate(&new, &mut causes);
+    }
+    if part == Part::Whole {
         strategy.validate_update(&new, &old, &mut causes);
     }
     if let Some(custom) = &resource.custom {

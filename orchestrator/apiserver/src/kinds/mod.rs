@@ -58,6 +58,11 @@ pub(crate) trait Strategy: Sync {
         false
     }
 
+    /// Whether a change outside of the specification counts for the generation too.
+    fn counts_change(&self, _new: &Value, _old: &Value) -> bool {
+        false
+    }
+
     /// Whether a PUT makes an object that is not there.
     fn create_on_update(&self) -> bool {
         false

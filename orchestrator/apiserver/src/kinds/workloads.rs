@@ -19,6 +19,11 @@ pub(crate) struct DaemonSet;
 pub(crate) struct ReplicationController;
 
 impl Strategy for Deployment {
+    /// Controllers read wishes from a Deployment's annotations (`deployment/strategy.go`).
+    fn counts_change(&self, new: &Value, old: &Value) -> bool {
+        at(new, &["metadata", "annotations"]) != at(old, &["metadata", "annotations"])
+    }
+
     fn has_generation(&self) -> bool {
         true
     }
