@@ -101,8 +101,8 @@ impl Player {
                         .uri(self.fill(url));
                     while let Some((name, value)) = lines
                         .peek()
-                        .filter(|l| !l.starts_with(['{', '[']))
                         .and_then(|l| l.split_once(": "))
+                        .filter(|(name, _)| matches!(*name, "content-type" | "accept"))
                     {
                         request = request.header(name, value);
                         lines.next();
@@ -187,8 +187,9 @@ impl Player {
         match value {
             Value::Array(items) => items.iter_mut().for_each(|item| self.redact(item, field)),
             Value::Object(map) => {
-                map.shift_remove("managedFields")
-                    .filter(|_| !self.paths.iter().any(|p| p.contains("managedFields")));
+                if !self.paths.iter().any(|p| p.contains("managedFields")) {
+                    map.shift_remove("managedFields");
+                }
                 map.iter_mut()
                     .for_each(|(field, value)| self.redact(value, field));
             }
