@@ -170,6 +170,7 @@ enum Listener {
 }
 
 impl Listener {
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "a port needs no folder"))]
     async fn open(data_dir: &Path) -> io::Result<(Self, Address)> {
         #[cfg(unix)]
         {
