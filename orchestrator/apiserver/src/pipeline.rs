@@ -3,7 +3,7 @@
 //! HTTP connections and callers in the same process come in through [`serve`] alike. Nothing here
 //! knows a kind.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header, request::Parts};
@@ -21,6 +21,9 @@ use crate::{
     status::{Failure, method_not_allowed},
     subresources, watch, write,
 };
+
+/// A client gets this long to send a body: kube-apiserver's `--request-timeout`.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
 
 /// A request that is authorized, with all that handlers need.
 pub(crate) struct Call {
@@ -117,9 +120,10 @@ where
     let (mut parts, incoming) = request.into_parts();
     let method = parts.method.clone();
     let path = parts.uri.path().to_owned();
-    let answer = match body::collect(incoming).await {
-        Err(failure) => Err(failure),
-        Ok(bytes) => answer(core, credentials, &mut parts, bytes).await,
+    let answer = match tokio::time::timeout(BODY_LIMIT, body::collect(incoming)).await {
+        Err(_) => Err(Failure::timeout("the request body took too long", 1)),
+        Ok(Err(failure)) => Err(failure),
+        Ok(Ok(bytes)) => answer(core, credentials, &mut parts, bytes).await,
     };
     let answer = answer.unwrap_or_else(|failure| body::failure(&failure));
     tracing::debug!(%method, path, status = answer.status().as_u16(), "request");
