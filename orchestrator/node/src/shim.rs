@@ -13,6 +13,7 @@ mod exec;
 pub(crate) mod log;
 mod run;
 pub(crate) mod sandbox;
+mod seal;
 pub(crate) mod task;
 mod tty;
 

@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use futures::StreamExt as _;
 use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use tokio::io::AsyncWriteExt as _;
@@ -174,8 +175,12 @@ impl Source<'_> {
         adopted.map_err(|error| ImageError::invalid("layer", error))?
     }
 
-    fn refused(&self, error: &oci_client::errors::OciDistributionError) -> ImageError {
-        let mut reason = error.to_string();
+    fn refused(&self, error: &OciDistributionError) -> ImageError {
+        let mut reason = match error {
+            OciDistributionError::RegistryError { envelope, .. } => said_by(envelope),
+            OciDistributionError::ImageManifestNotFoundError(_) => "no such image".to_owned(),
+            other => other.to_string(),
+        };
         let mut cause = error.source();
         while let Some(next) = cause {
             let text = next.to_string();
@@ -190,6 +195,26 @@ impl Source<'_> {
             reason,
         }
     }
+}
+
+/// Returns a registry's answer in few words, `no such image` where that is what it means.
+fn said_by(envelope: &OciEnvelope) -> String {
+    let one = |error: &oci_client::errors::OciError| match error.code {
+        OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
+            "no such image".to_owned()
+        }
+        OciErrorCode::Unauthorized | OciErrorCode::Denied => {
+            format!("access denied: {}", error.message)
+        }
+        _ if error.message.is_empty() => format!("{:?}", error.code),
+        _ => error.message.clone(),
+    };
+    envelope
+        .errors
+        .iter()
+        .map(one)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ impl Shims {
     pub fn command(&self, role: &str) -> Command {
         let mut command = Command::new(&self.inner.program);
         command
+            .arg0("ordain")
             .arg(SHIM_ARGUMENT)
             .arg(role)
             .env_clear()

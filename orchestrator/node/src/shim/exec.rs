@@ -16,6 +16,7 @@ use nix::unistd::{Pid, setsid, tcsetpgrp};
 use serde_json::Value;
 
 use super::run::wait;
+use super::seal::seal;
 use super::task::{self, How, Task};
 use super::{ShimResult, container, said, tty};
 use crate::runtime::ExecRequest;
@@ -45,6 +46,9 @@ fn run(folder: &Path, path: &Path) -> ShimResult<i32> {
     let text = fs::read(path).map_err(said("failed to read the request"))?;
     let request: ExecRequest =
         serde_json::from_slice(&text).map_err(said("failed to read the request"))?;
+    if let How::Oci { .. } = task.how {
+        seal(folder);
+    }
     let (pid, terminal) = match &task.how {
         How::Oci { .. } => tenant(folder, path, &task, &request)?,
         How::Process { cwd, user, .. } => {

@@ -17,6 +17,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 
 use super::log::LogFile;
+use super::seal::seal;
 use super::task::{self, How, Started, Task};
 use super::{Report, ShimResult, container, report, said};
 use crate::runtime::host::ProcessRef;
@@ -32,13 +33,16 @@ pub(super) struct Streams {
 }
 
 pub(super) fn run(folder: &Path) -> ShimResult<()> {
+    let task: Option<Task> =
+        task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
+    let task = task.ok_or("there is no task")?;
+    if let How::Oci { .. } = task.how {
+        seal(folder);
+    }
     let me = ProcessRef::of(std::process::id() as i32).ok_or("/proc is not mounted")?;
     task::write(folder, task::SHIM, &me).map_err(said("failed to write the shim's file"))?;
     // Children of a dead container process come to us instead of to the host's init.
     set_child_subreaper(true).map_err(said("failed to become a reaper"))?;
-    let task: Option<Task> =
-        task::read(folder, task::TASK).map_err(said("failed to read the task"))?;
-    let task = task.ok_or("there is no task")?;
     let spec = &task.container;
 
     let started = start(folder, &task);

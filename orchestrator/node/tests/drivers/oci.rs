@@ -71,6 +71,9 @@ async fn close(bench: Bench, pods: &[&str]) {
 
 pub(crate) async fn run(suite: &mut Suite) {
     suite
+        .test("oci_shim_runs_from_a_sealed_program", sealed())
+        .await;
+    suite
         .test("oci_output_and_exit_code_are_kept", output())
         .await;
     suite
@@ -293,6 +296,24 @@ async fn adopt() {
     let (code, out, _) = second.exec(&id, &["hostname"], None, false).await;
     assert_eq!((code, out.as_str()), (Ok(0), "adopt\n"));
     close(second, &["adopt"]).await;
+}
+
+async fn sealed() {
+    let bench = bench().await;
+    let sandbox = bench.sandbox("seal").await;
+    let container = bench.container(&sandbox, "sleep 1000");
+    bench.start(&container).await;
+    let folder = bench.folder.join("containers").join(&container.spec.id);
+    let text = std::fs::read(folder.join("shim.json")).expect("there");
+    let shim: host::ProcessRef = serde_json::from_slice(&text).expect("JSON");
+    let program = format!("/proc/{}/exe", shim.pid);
+    let flags = nix::sys::statvfs::statvfs(program.as_str())
+        .expect("running")
+        .flags();
+    let read_only = nix::sys::statvfs::FsFlags::ST_RDONLY;
+    assert!(flags.contains(read_only), "{flags:?}");
+    assert!(!folder.join("seal.error").exists());
+    close(bench, &["seal"]).await;
 }
 
 async fn dead_shim() {
