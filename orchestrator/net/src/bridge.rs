@@ -7,10 +7,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use futures::TryStreamExt;
+use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use crate::ipam::Cidr;
@@ -167,18 +167,34 @@ pub async fn remove_link(name: &str) -> Result<(), BridgeError> {
     deleted.map_err(|source| refused("remove", name, source))
 }
 
-/// Returns the names of the links that are ports of `bridge`.
+/// Returns the names of the links that are ports of `bridge`; none when there is no such bridge.
 ///
 /// # Errors
 /// When the kernel's list cannot be read.
-pub fn ports(bridge: &str) -> io::Result<Vec<String>> {
-    let folder = Path::new("/sys/class/net").join(bridge).join("brif");
-    match std::fs::read_dir(folder) {
-        Ok(entries) => entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+pub async fn ports(bridge: &str) -> Result<Vec<String>, BridgeError> {
+    let handle = open()?;
+    let Some(index) = index_of(&handle, bridge).await? else {
+        return Ok(Vec::new());
+    };
+    let mut links = handle.link().get().execute();
+    let mut names = Vec::new();
+    loop {
+        let next = links.try_next().await;
+        let Some(link) = next.map_err(|source| refused("list the ports of", bridge, source))?
+        else {
+            return Ok(names);
+        };
+        let port = LinkAttribute::Controller(index);
+        if link.attributes.contains(&port) {
+            names.extend(
+                link.attributes
+                    .into_iter()
+                    .find_map(|attribute| match attribute {
+                        LinkAttribute::IfName(name) => Some(name),
+                        _ => None,
+                    }),
+            );
+        }
     }
 }
 

@@ -102,7 +102,7 @@ impl OciRuntime {
             .into_iter()
             .filter_map(|sandbox| sandbox.host_interface)
             .collect();
-        for port in bridge::ports(&bridge_name).unwrap_or_default() {
+        for port in bridge::ports(&bridge_name).await.map_err(network)? {
             if !known.contains(&port) {
                 bridge::remove_link(&port).await.map_err(network)?;
             }

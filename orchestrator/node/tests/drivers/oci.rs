@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ordain_orchestrator_node::images::ImageStore;
 use ordain_orchestrator_node::runtime::oci::OciRuntime;
-use ordain_orchestrator_node::runtime::{Mount, StopSignal, host};
+use ordain_orchestrator_node::runtime::{Mount, SandboxSpec, StopSignal, host};
 
 use crate::suite::Suite;
 use crate::support::{Bench, busybox_image, wait_for};
@@ -37,6 +37,10 @@ async fn open(folder: &std::path::Path) -> Bench {
 
 /// Takes everything down and checks that nothing is left on the host.
 async fn close(bench: Bench, pods: &[&str]) {
+    let sandboxes = bench.runtime.sandboxes().into_iter();
+    let mut links: Vec<_> = sandboxes
+        .filter_map(|sandbox| sandbox.host_interface)
+        .collect();
     for record in bench.runtime.containers() {
         bench
             .runtime
@@ -60,16 +64,23 @@ async fn close(bench: Bench, pods: &[&str]) {
     let mark = ordain_orchestrator_node::runtime::oci::mark(&bench.folder);
     let groups = ordain_orchestrator_node::runtime::cgroup::folders(&format!("ordain-{mark}"));
     assert!(groups.is_empty(), "{groups:?}");
-    let links: Vec<_> = std::fs::read_dir("/proc/sys/net/ipv4/conf")
-        .expect("readable")
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("ord-") || name.starts_with("veth"))
-        .collect();
+    links.push(format!("ord-{mark}"));
+    links.retain(|name| {
+        std::path::Path::new("/proc/sys/net/ipv4/conf")
+            .join(name)
+            .exists()
+    });
     assert!(links.is_empty(), "{links:?}");
 }
 
 pub(crate) async fn run(suite: &mut Suite) {
+    suite
+        .test("oci_users_capabilities_and_host_network", users())
+        .await;
+    suite.test("oci_container_with_a_terminal", console()).await;
+    suite
+        .test("oci_leftovers_of_a_killed_run_are_removed", leftovers())
+        .await;
     suite
         .test("oci_shim_runs_from_a_sealed_program", sealed())
         .await;
@@ -298,6 +309,51 @@ async fn adopt() {
     close(second, &["adopt"]).await;
 }
 
+async fn users() {
+    let bench = bench().await;
+    let spec = SandboxSpec {
+        pod: crate::support::pod("user"),
+        hostname: "user".to_owned(),
+        host_network: true,
+    };
+    let sandbox = bench.runtime.sandbox(&spec).await.expect("a sandbox");
+    assert_eq!(sandbox.address, Ipv4Addr::LOCALHOST);
+    let script = "id -u; id -g; grep -E 'CapEff|NoNewPrivs' /proc/self/status | tr '\\t' ' '; \
+                  ls /sys/class/net | grep -c ord-";
+    let mut container = bench.container(&sandbox, script);
+    let security = &mut container.spec.security;
+    security.run_as_user = Some(65534);
+    security.run_as_group = Some(7);
+    security.drop = vec!["ALL".to_owned()];
+    security.no_new_privileges = true;
+    bench.start(&container).await;
+    bench.exit(&container.spec.id).await;
+    let expect = [
+        "65534",
+        "7",
+        "CapEff: 0000000000000000",
+        "NoNewPrivs: 1",
+        "1",
+    ];
+    assert_eq!(
+        bench.log(&container),
+        expect.map(|line| format!("stdout F {line}"))
+    );
+    close(bench, &["user"]).await;
+}
+
+async fn console() {
+    let bench = bench().await;
+    let sandbox = bench.sandbox("console").await;
+    let mut container = bench.container(&sandbox, "tty; echo to the terminal; exit 2");
+    container.spec.tty = true;
+    bench.start(&container).await;
+    assert_eq!(bench.exit(&container.spec.id).await.code, 2);
+    let expect = ["stdout F /dev/pts/0", "stdout F to the terminal"];
+    assert_eq!(bench.log(&container), expect);
+    close(bench, &["console"]).await;
+}
+
 async fn sealed() {
     let bench = bench().await;
     let sandbox = bench.sandbox("seal").await;
@@ -314,6 +370,25 @@ async fn sealed() {
     assert!(flags.contains(read_only), "{flags:?}");
     assert!(!folder.join("seal.error").exists());
     close(bench, &["seal"]).await;
+}
+
+async fn leftovers() {
+    let first = bench().await;
+    let sandbox = first.sandbox("left").await;
+    let container = first.container(&sandbox, "sleep 1000");
+    first.start(&container).await;
+    // As after a reboot: the namespaces are gone, the files are not.
+    host::unmount_below(&first.folder);
+    let forgotten = first.folder.join("sandboxes/uid-other");
+    std::fs::create_dir_all(&forgotten).expect("made");
+    let second = open(&first.folder).await;
+    assert_eq!(second.runtime.find_sandbox("uid-left"), None);
+    assert_eq!(second.exit(&container.spec.id).await.code, 137);
+    let mark = ordain_orchestrator_node::runtime::oci::mark(&first.folder);
+    let ports = ordain_orchestrator_net::bridge::ports(&format!("ord-{mark}")).await;
+    assert_eq!(ports.expect("a list"), [""; 0], "the pod's link is gone");
+    drop(first.runtime.clone());
+    close(second, &[]).await;
 }
 
 async fn dead_shim() {

@@ -10,7 +10,7 @@ use ordain_orchestrator_node::images::{Image, ImageStore};
 use ordain_orchestrator_node::runtime::spec::container_id;
 use ordain_orchestrator_node::runtime::{
     ContainerRecord, ContainerSpec, ContainerState, ExecRequest, Exit, Limits, PodRef, Runtime,
-    Sandbox, SandboxSpec, Security,
+    Sandbox, SandboxSpec, Security, StopSignal,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -20,6 +20,15 @@ pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
     pub(crate) image: Image,
     pub(crate) _temporary: Option<tempfile::TempDir>,
+}
+
+/// A test that failed leaves no container running.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for record in self.runtime.containers() {
+            let _ = self.runtime.stop(&record.id, StopSignal::Kill);
+        }
+    }
 }
 
 pub(crate) fn busybox_image(store: &ImageStore, folder: &Path) -> Image {
