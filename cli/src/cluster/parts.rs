@@ -42,6 +42,9 @@ impl Cluster {
     /// # Errors
     /// Returns why a part did not start; what was started before it is stopped again.
     pub(crate) async fn start(options: Options) -> Result<Self> {
+        if let Some(url) = &options.repository {
+            local_repository(url)?;
+        }
         let dir = DataDir::open(&options.data_dir)?;
         let containers = containers(options.runtime)?;
         let ranges = Ranges::claim(&dir, !containers)?;
@@ -206,6 +209,17 @@ fn server_error(error: apiserver::StartError) -> miette::Report {
         _ => None,
     };
     crate::commands::report(error, help)
+}
+
+/// Refuses a path that leads to no repository. A host that does not answer is no mistake: it is asked again.
+fn local_repository(url: &str) -> Result<()> {
+    let is_remote = url.contains("://") || url.split('/').next().is_some_and(|first| first.contains(':'));
+    if is_remote {
+        return Ok(());
+    }
+    let help = "name a folder with a git repository, or a URL such as https://host/team/project.git";
+    let opened = ordain_reconciler_source::Repository::open(Path::new(url));
+    opened.map(drop).map_err(|error| crate::commands::report(error, Some(help.to_owned())))
 }
 
 /// Returns whether containers are real, or why they cannot be.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,6 @@ pub(crate) fn is_root() -> bool {
 pub(crate) struct Up {
     child: Option<Child>,
     pub(crate) dir: tempfile::TempDir,
-    pub(crate) server: String,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) git: String,
     namespace: Option<Namespace>,
@@ -133,8 +132,8 @@ impl Up {
                 .unwrap_or_else(|| panic!("no `{key}` in {line}"))
                 .to_owned()
         };
+        assert!(text("server").starts_with("https://127.0.0.1:"), "{line}");
         Self {
-            server: text("server"),
             kubeconfig: text("kubeconfig").into(),
             git: text("git"),
             child: Some(child),
@@ -295,10 +294,6 @@ impl Work {
         work.git(&["init", "--quiet", "--initial-branch=main"]);
         work.git(&["remote", "add", "ordain", &up.git]);
         work
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
     }
 
     pub(crate) fn write(&self, name: &str, content: &str) {
