@@ -16,19 +16,36 @@ pub(crate) fn render(
     } else {
         miette::GraphicalTheme::unicode_nocolor()
     };
-    let handler = miette::GraphicalReportHandler::new_themed(theme)
-        .with_width(width)
-        .with_context_lines(1)
-        .with_links(false)
-        .with_show_related_as_nested(false);
     let mut text = String::new();
     for diagnostic in diagnostics {
+        let mut handler = miette::GraphicalReportHandler::new_themed(theme.clone())
+            .with_width(width)
+            .with_context_lines(1)
+            .with_links(false)
+            .with_show_related_as_nested(false);
+        if let Some(facts) = facts(diagnostic) {
+            handler = handler.with_footer(facts);
+        }
         let report = Shown::new(diagnostic, sources);
         // Writing to a String does not fail.
         let _ = handler.render_report(&mut text, &report);
         text.push('\n');
     }
     text
+}
+
+/// Returns what else is known, a line each: notes, the object, the environment.
+fn facts(diagnostic: &Diagnostic) -> Option<String> {
+    let notes = diagnostic.notes.iter().map(|note| format!("note: {note}"));
+    let context = [
+        ("object", &diagnostic.object),
+        ("environment", &diagnostic.env),
+    ];
+    let context = context
+        .into_iter()
+        .filter_map(|(word, value)| Some(format!("{word}: {}", value.as_ref()?)));
+    let lines: Vec<String> = notes.chain(context).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Returns `2 errors, 1 warning`, or nothing for none.
@@ -130,22 +147,11 @@ impl Shown {
                 _ => LabeledSpan::new_with_span(text, (range.start, range.len())),
             }
         });
-        let mut help: Vec<String> = diagnostic.help.iter().cloned().collect();
-        help.extend(diagnostic.notes.iter().map(|n| format!("note: {n}")));
-        let context = [
-            ("object", &diagnostic.object),
-            ("environment", &diagnostic.env),
-        ];
-        help.extend(
-            context
-                .into_iter()
-                .filter_map(|(word, v)| v.as_ref().map(|v| format!("{word}: {v}"))),
-        );
         let own = MietteDiagnostic {
             message: diagnostic.message.clone(),
             code: Some(diagnostic.code.to_owned()),
             severity: Some(severity(diagnostic.severity)),
-            help: (!help.is_empty()).then(|| help.join("\n")),
+            help: diagnostic.help.clone(),
             url: None,
             labels: Some(labels.collect()),
         };

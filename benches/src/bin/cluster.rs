@@ -23,7 +23,7 @@ const PUSHES: usize = 5;
 const IDLE: Duration = Duration::from_secs(20);
 
 const PROJECT: &str = r#"app hello {
-  greeting: String = "GREETING"
+  greeting: String = "@"
   objects = [
     k8s.Deployment {
       metadata.name = "hello"
@@ -112,7 +112,7 @@ fn run() -> Result<()> {
     for number in 0..=PUSHES {
         std::fs::write(
             work.join("hello.ord"),
-            PROJECT.replace("\"GREETING\"", &format!("\"hello {number}\"")),
+            PROJECT.replace("\"@\"", &format!("\"hello {number}\"")),
         )?;
         git(&work, &["add", "--all"])?;
         git(
@@ -158,6 +158,7 @@ impl Up {
             ])
             .arg(data)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;

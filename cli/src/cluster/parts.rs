@@ -213,13 +213,20 @@ fn server_error(error: apiserver::StartError) -> miette::Report {
 
 /// Refuses a path that leads to no repository. A host that does not answer is no mistake: it is asked again.
 fn local_repository(url: &str) -> Result<()> {
-    let is_remote = url.contains("://") || url.split('/').next().is_some_and(|first| first.contains(':'));
+    let is_remote = url.contains("://")
+        || url
+            .split('/')
+            .next()
+            .is_some_and(|first| first.contains(':'));
     if is_remote {
         return Ok(());
     }
-    let help = "name a folder with a git repository, or a URL such as https://host/team/project.git";
+    let help =
+        "name a folder with a git repository, or a URL such as https://host/team/project.git";
     let opened = ordain_reconciler_source::Repository::open(Path::new(url));
-    opened.map(drop).map_err(|error| crate::commands::report(error, Some(help.to_owned())))
+    opened
+        .map(drop)
+        .map_err(|error| crate::commands::report(error, Some(help.to_owned())))
 }
 
 /// Returns whether containers are real, or why they cannot be.

@@ -16,7 +16,10 @@ fn would_merge(left: &Piece, right: &Piece) -> bool {
     };
     left.kind != T::StrText
         && right.kind != T::StrText
-        && matches!((last, first), ('.', '.' | '=') | ('?', '.' | '?') | ('/', '/' | '*'))
+        && matches!(
+            (last, first),
+            ('.', '.' | '=') | ('?', '.' | '?') | ('/', '/' | '*')
+        )
 }
 
 fn wanted(left: &Piece, right: &Piece) -> bool {

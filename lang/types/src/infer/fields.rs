@@ -264,7 +264,8 @@ impl<'a> Checker<'a> {
             d.code == "E0201"
                 && d.message.starts_with(&message)
                 && d.help.as_deref().is_some_and(|h| h.contains("`name`"))
-                && d.span().is_some_and(|s| s.file == head.file && head.start <= s.start)
+                && d.span()
+                    .is_some_and(|s| s.file == head.file && head.start <= s.start)
         });
         if told {
             return;
