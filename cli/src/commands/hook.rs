@@ -15,7 +15,7 @@ pub(crate) fn main() -> ExitCode {
         if arg == "--data-dir" {
             data_dir = args.next().map(PathBuf::from);
         } else {
-            stage = arg.to_str().and_then(|name| HookStage::from_name(name));
+            stage = arg.to_str().and_then(HookStage::from_name);
         }
     }
     let (Some(data_dir), Some(stage)) = (data_dir, stage) else {

@@ -1,6 +1,7 @@
 //! Building: a checked project to the objects of its apps, per environment.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
@@ -241,10 +242,10 @@ pub(crate) fn run<R: Send>(
     };
     let mut programs: BTreeMap<KubeVersion, Arc<Program>> = BTreeMap::new();
     for version in versions {
-        if !programs.contains_key(&version) {
+        if let Entry::Vacant(place) = programs.entry(version) {
             let (program, found) = project.checked(version);
             add(&mut diagnostics, found);
-            programs.insert(version, program);
+            place.insert(program);
         }
     }
     let mut apps = Vec::new();

@@ -136,8 +136,7 @@ impl LocalAddresses {
         while let Some(message) = stream.try_next().await? {
             let ours = message
                 .attributes
-                .iter()
-                .any(|a| *a == AddressAttribute::Local(IpAddr::V4(wanted)));
+                .contains(&AddressAttribute::Local(IpAddr::V4(wanted)));
             if ours && message.header.prefix_len == 32 {
                 return self.handle.address().del(message).execute().await;
             }
