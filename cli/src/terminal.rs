@@ -74,6 +74,50 @@ pub(crate) fn is_watched(format: Format) -> bool {
     format == Format::Text && io::stderr().is_terminal()
 }
 
+/// Lines of something that takes a while. On a terminal a line that says `waiting` gives way to the next one; without a
+/// terminal every line stays, so that a log is complete.
+pub(crate) struct Progress {
+    watched: bool,
+    waiting: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let watched = io::stderr().is_terminal();
+        Self {
+            watched,
+            waiting: false,
+        }
+    }
+
+    /// Shows a line.
+    pub(crate) fn line(&mut self, text: &str) {
+        let text = text.trim_end();
+        let mut stderr = io::stderr().lock();
+        // "\r" and "erase line" (ECMA-48, EL) take the last line back.
+        let back = if self.waiting { "\r\x1b[2K" } else { "" };
+        self.waiting = self.watched && text.contains(": waiting: ");
+        let _ = if self.waiting {
+            // A line that wraps could not be taken back.
+            let short: String = text.chars().take(COLUMNS).collect();
+            write!(stderr, "{back}{short}").and_then(|()| stderr.flush())
+        } else {
+            writeln!(stderr, "{back}{text}")
+        };
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.waiting {
+            say("");
+        }
+    }
+}
+
+/// Columns that every terminal has.
+const COLUMNS: usize = 79;
+
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot write to stdout")]
 struct Output(#[source] io::Error);

@@ -48,8 +48,10 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
         author: args.author.clone().unwrap_or_else(author),
         wait: !args.no_wait,
     };
-    let answers = control::call(&args.data_dir.path(), &request, terminal::say)
+    let mut progress = terminal::Progress::new();
+    let answers = control::call(&args.data_dir.path(), &request, |line| progress.line(line))
         .map_err(super::engine_error)?;
+    drop(progress);
     let mut healthy = true;
     for answer in &answers {
         match answer {

@@ -3,10 +3,11 @@
 use super::{http, images};
 use crate::cluster::{Cluster, Options};
 use crate::commands::{diff, history, status};
-use crate::terminal::say;
+use crate::terminal::{Progress, say};
 use miette::{Context, IntoDiagnostic, miette};
 use ordain_reconciler_engine::control::{self, Request, Response};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -91,7 +92,7 @@ impl Story {
     pub(crate) async fn tell(&self) -> miette::Result<Duration> {
         chapter(2, "A push deploys");
         self.commit("shop: first version")?;
-        self.push(true)?;
+        self.push()?;
         self.pods().await?;
         let first = self.front_page("1.0.0").await?;
         say(&indent(&first));
@@ -107,13 +108,13 @@ impl Story {
             "HEAD",
             Some("dev"),
         )?));
-        self.push(true)?;
+        self.push()?;
         say(&indent(&self.front_page("1.1.0").await?));
 
         chapter(4, "A bad image does not take the old pods down");
         self.replace("1.1.0", "1.2.0")?;
         self.commit("shop: version 1.2.0, which nobody built")?;
-        self.push(false)?;
+        self.push()?;
         say("  the old pods still answer:");
         say(&indent(&self.front_page("1.1.0").await?));
 
@@ -149,7 +150,10 @@ impl Story {
 
     async fn ask(&self, request: Request) -> miette::Result<Vec<Response>> {
         let dir = self.cluster.data_dir().to_owned();
-        let call = move || control::call(&dir, &request, |line| say(&format!("  {line}")));
+        let call = move || {
+            let mut progress = Progress::new();
+            control::call(&dir, &request, |line| progress.line(&format!("  {line}")))
+        };
         tokio::task::spawn_blocking(call)
             .await
             .into_diagnostic()?
@@ -197,14 +201,21 @@ impl Story {
         Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
-    /// Pushes with the user's own eyes: git's output goes to the terminal as it comes.
-    fn push(&self, _healthy: bool) -> miette::Result<()> {
+    /// Pushes, and shows what git shows as it comes.
+    fn push(&self) -> miette::Result<()> {
         say("  $ git push ordain main");
         let status = tokio::task::block_in_place(|| {
-            git(&self.work)
+            let mut push = git(&self.work)
                 .args(["push", "ordain", "main"])
                 .stdout(Stdio::null())
-                .status()
+                .stderr(Stdio::piped())
+                .spawn()?;
+            let mut progress = Progress::new();
+            let said = BufReader::new(push.stderr.take().expect("stderr is a pipe"));
+            for line in said.lines().map_while(Result::ok) {
+                progress.line(&format!("  {line}"));
+            }
+            push.wait()
         });
         let status = status.into_diagnostic().wrap_err("git does not start")?;
         // A rollout that fails is told in the push's output; the push itself went through.
