@@ -184,7 +184,12 @@ impl Shown {
 }
 
 fn named(sources: &Sources, file: FileId) -> NamedSource<String> {
-    NamedSource::new(sources.path(file), sources.text(file).to_owned())
+    // A source may hold bytes that steer a terminal. Each is one byte and so is its stand-in, so places stay right.
+    let text = sources.text(file).replace(
+        |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t'),
+        "?",
+    );
+    NamedSource::new(sources.path(file), text)
 }
 
 fn severity(severity: Severity) -> miette::Severity {

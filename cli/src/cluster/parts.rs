@@ -45,6 +45,14 @@ impl Cluster {
         if let Some(url) = &options.repository {
             local_repository(url)?;
         }
+        // Asked before anything is written; the server asks again, when it is its turn.
+        if let Err(source) = std::net::TcpListener::bind(options.listen) {
+            let address = options.listen;
+            return Err(server_error(apiserver::StartError::Listen {
+                address,
+                source,
+            }));
+        }
         let dir = DataDir::open(&options.data_dir)?;
         let containers = containers(options.runtime)?;
         let ranges = Ranges::claim(&dir, !containers)?;
@@ -128,8 +136,7 @@ impl Cluster {
         };
         let engine = engine::start(config, shutdown.clone())
             .await
-            .into_diagnostic()
-            .wrap_err("the reconciler does not start")?;
+            .map_err(engine_error)?;
         let endpoints = Endpoints {
             server: server.url().to_owned(),
             kubeconfig,
@@ -198,6 +205,20 @@ impl Cluster {
             .into_diagnostic()
             .wrap_err("some pods did not stop in time; the next start removes what is left")
     }
+}
+
+/// Adds the remedy to what the reconciler says.
+fn engine_error(error: engine::Error) -> miette::Report {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    let mut help = None;
+    while let Some(inner) = cause {
+        // Somebody else's HOME, as `su` without `-` leaves it: git reads its configuration there.
+        if inner.to_string().contains(".gitconfig") {
+            help = Some("set HOME to a directory of the user who runs this".to_owned());
+        }
+        cause = inner.source();
+    }
+    crate::commands::report(error, help)
 }
 
 /// Adds the remedy to what the API server says.

@@ -61,10 +61,18 @@ pub(crate) fn show(diagnostics: &[Diagnostic], project: &Project) {
         return;
     }
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = report::render(diagnostics, &project.sources, WIDTH, color);
+    let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
+    let text = report::render(shown, &project.sources, WIDTH, color);
     terminal::say(text.trim_end());
+    if shown.len() < diagnostics.len() {
+        let more = diagnostics.len() - shown.len();
+        terminal::say(&format!("\n… and {more} more; `--format json` has all"));
+    }
     terminal::say(&format!("\n{}", report::summary(diagnostics)));
 }
+
+/// Reports that are shown to a person; a binary file renamed to `.ord` has thousands.
+const SHOWN_MAX: usize = 50;
 
 /// Columns of a rendered report.
 pub(crate) const WIDTH: usize = 100;

@@ -5,7 +5,7 @@ use crate::args::Format;
 use crate::cluster::Tree;
 use crate::terminal;
 use miette::{Result, miette};
-use ordain_lang_project::{BuildOptions, Project, build};
+use ordain_lang_project::{BuildOptions, MANIFEST, Project, build};
 use ordain_reconciler_plan::{SetDiff, SetObject, diff_sets};
 use ordain_reconciler_source::Repository;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Show what a change of the sources changes in the cluster's objects
 ///
 /// Compiles two commits and compares every object, field by field, with the source line that made it. It needs no cluster and
-/// no credentials, so it runs in CI. Exit code 0 when nothing changes, 1 when something does, 2 or 3 on mistakes.
+/// no credentials, so it runs in CI. Exit code 0 when nothing changes, 1 when something does, 3 when a side does not compile.
 #[derive(clap::Args)]
 pub(crate) struct DiffArgs {
     /// Two commits, branches or tags, as `A..B`; B is HEAD when it is left out
@@ -77,6 +77,10 @@ fn objects(repository: &Repository, revision: &str, env: Option<&str>) -> Result
     let files = repository
         .files(&commit)
         .map_err(|e| super::report(e, None))?;
+    // The commit that brings the project in has nothing before it to compare with.
+    if !files.contains(MANIFEST) {
+        return Ok(Vec::new());
+    }
     let project = Project::load(&Tree(&files));
     let built = build(
         &project,

@@ -39,9 +39,14 @@ pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
     let (mut changed, mut unreadable) = (Vec::new(), false);
     for path in files(&args.source.path)? {
         let shown = path.display().to_string();
-        let text = fs::read_to_string(&path)
+        let bytes = fs::read(&path)
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot read {shown}"))?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            terminal::say(&format!("{shown} is not UTF-8 text; it stays as it is"));
+            unreadable = true;
+            continue;
+        };
         match ordain_lang_fmt::format(&text) {
             Ok(formatted) if formatted == text => {}
             Ok(formatted) => {
@@ -102,6 +107,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// Replaces a file whole or not at all.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    // A link stays a link: what it leads to is replaced.
+    let path = &path.canonicalize()?;
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())

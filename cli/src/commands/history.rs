@@ -8,8 +8,8 @@ use ordain_reconciler_engine::control::{self, Request, Response};
 
 /// List the deploys of an app, newest last
 ///
-/// Each line is one deploy: its time, the commit, who wrote it, what it changed and how it ended. A rollback names the commit
-/// that it restored and its reason.
+/// Each line is one deploy: its time, the commit, who wrote it and how it ended; `--format json` adds what it changed. A
+/// rollback's reason is in its commit's message.
 #[derive(clap::Args)]
 pub(crate) struct HistoryArgs {
     /// The app

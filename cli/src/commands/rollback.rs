@@ -20,7 +20,7 @@ pub(crate) struct RollbackArgs {
     to: String,
 
     /// Why; it stands in the commit and in the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
 
     /// Its environment, when it runs in several
@@ -80,6 +80,11 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
 
 /// Returns who git says is working here.
 pub(crate) fn author() -> String {
+    // As git: the variables win over the configuration.
+    let variable = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+    if let (Some(name), Some(email)) = (variable("GIT_AUTHOR_NAME"), variable("GIT_AUTHOR_EMAIL")) {
+        return format!("{name} <{email}>");
+    }
     ordain_reconciler_source::configured_author().unwrap_or_else(|| {
         format!(
             "{} <>",

@@ -14,7 +14,7 @@ pub(crate) const MAX_CELLS: usize = 16 << 20;
 /// Bytes of text made for one app.
 pub(crate) const MAX_TEXT: usize = 256 << 20;
 
-/// Turns of all loops together for one app, those whose condition did not hold included.
+/// Turns of all loops and calls of functions together for one app, turns whose condition did not hold included.
 pub(crate) const MAX_TURNS: u64 = 5_000_000;
 
 /// The longest range that becomes a list.

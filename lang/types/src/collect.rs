@@ -245,9 +245,7 @@ impl<'a> Checker<'a> {
                     false => diagnostic.help(format!("std has {}", known.join(", "))),
                 }
             }
-            None => diagnostic.help(format!(
-                "create `{file}.ord`, or add a dependency of that name"
-            )),
+            None => diagnostic.help(format!("create `{file}.ord`, or correct the name")),
         };
         self.report(diagnostic);
         None

@@ -10,6 +10,9 @@ use crate::literal::{check_quantity, check_time, parse_duration};
 use crate::refine::{StringFault, check_string};
 use crate::ty::{IntRange, Literal, Ty, TyKind};
 
+/// A text longer than this is no constant to the checker: evaluation, which counts what it makes, judges it.
+const CONSTANT_BYTES_MAX: usize = 1 << 16;
+
 /// A value known before evaluation.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Constant {
@@ -83,6 +86,9 @@ impl Checker<'_> {
                             Constant::Bool(value) => text.push_str(&value.to_string()),
                             _ => return None,
                         },
+                    }
+                    if text.len() > CONSTANT_BYTES_MAX {
+                        return None;
                     }
                 }
                 Constant::Str(text.into())

@@ -51,6 +51,7 @@ pub async fn run(
         changed,
     } = config.informers.clone();
     let mut open: BTreeMap<Frontend, Open> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     changed.notify_one();
     loop {
         tokio::select! {
@@ -63,7 +64,7 @@ pub async fn run(
             slices.state().iter().map(AsRef::as_ref),
             config.node_port_address,
         );
-        reconcile(&mut open, wanted, local.as_mut(), &config).await;
+        reconcile(&mut open, wanted, local.as_mut(), &config, &mut told).await;
     }
     open.clear();
     if let Some(local) = &mut local {
@@ -89,7 +90,9 @@ async fn reconcile(
     wanted: BTreeMap<Frontend, Backends>,
     local: Option<&mut LocalAddresses>,
     config: &ProxyConfig,
+    told: &mut BTreeSet<Frontend>,
 ) {
+    told.retain(|frontend| wanted.contains_key(frontend));
     open.retain(|frontend, _| wanted.contains_key(frontend));
     if let Some(local) = local {
         let addresses: BTreeSet<Ipv4Addr> = wanted
@@ -118,8 +121,12 @@ async fn reconcile(
             Protocol::Udp => transport::udp(frontend.address, balancer.clone()).await,
         };
         match task {
-            Ok(task) => drop(open.insert(frontend, Open { balancer, task })),
-            Err(error) => {
+            Ok(task) => {
+                told.remove(&frontend);
+                open.insert(frontend, Open { balancer, task });
+            }
+            // It is tried again and again, but a log that repeats itself is not read.
+            Err(error) if told.insert(frontend) => {
                 let service = balancer
                     .lock()
                     .expect("nobody panics with the balancer")
@@ -127,6 +134,7 @@ async fn reconcile(
                     .to_owned();
                 tracing::warn!(%service, address = %frontend.address, %error, "a Service address cannot be opened");
             }
+            Err(_) => {}
         }
     }
 }

@@ -49,7 +49,7 @@ impl<'p> Machine<'p> {
         let program = self.program;
         let span = program.hir.span(id);
         match program.hir.kind(id) {
-            ExprKind::Interp(parts) => self.interpolate(parts, cx),
+            ExprKind::Interp(parts) => self.interpolate(parts, span, cx),
             ExprKind::List(items) => self.list_literal(items, cx),
             ExprKind::Map(items) => self.map_literal(items, cx),
             ExprKind::Record(def, items) => self.record_literal(*def, items, span, cx),
@@ -170,7 +170,7 @@ impl<'p> Machine<'p> {
         Ok(matches!(self.eval(expr, cx)?, Value::Bool(true)))
     }
 
-    fn interpolate(&mut self, parts: &'p [Part], cx: Cx) -> Res {
+    fn interpolate(&mut self, parts: &'p [Part], span: Span, cx: Cx) -> Res {
         let mut values = Vec::with_capacity(parts.len());
         for part in parts {
             if let Part::Expr(expr) = part {
@@ -185,6 +185,7 @@ impl<'p> Machine<'p> {
                 Part::Expr(_) => {
                     let value = values.next().unwrap_or(Value::Null);
                     self.write_plain(&mut scratch, value);
+                    self.room(0, scratch.len(), span)?;
                 }
             }
         }
@@ -235,6 +236,7 @@ impl<'p> Machine<'p> {
     }
 
     fn call(&mut self, id: FnId, args: &'p [Option<ExprId>], span: Span, cx: Cx) -> Res {
+        self.turn(span)?;
         let function = &self.program.fns[id.index()];
         let base = self.stack.len();
         for arg in args {

@@ -118,11 +118,14 @@ impl<'p> Machine<'p> {
                     let at = self.prov(*expr, self.program.hir.span(*expr), cx.layer);
                     self.items.push(Item { at, value });
                 }),
-                ListItem::Spread(expr) => self.eval(*expr, cx).map(|value| {
+                ListItem::Spread(expr) => self.eval(*expr, cx).and_then(|value| {
                     if let Value::List(list) = value {
                         let part = self.heap.list_part(list);
+                        let more = self.items.len() + part.range().len();
+                        self.room(more, 0, self.program.hir.span(*expr))?;
                         self.items.extend_from_slice(&self.heap.items[part.range()]);
                     }
+                    Ok(())
                 }),
                 ListItem::For(clause, items) => {
                     let mut inner = Ok(());
@@ -303,6 +306,7 @@ impl<'p> Machine<'p> {
                 });
             }
         }
+        self.room(0, 0, span)?;
         let Self { heap, cells, .. } = self;
         Ok(Value::Rec(heap.add_rec(def, span, cells.drain(start..))))
     }

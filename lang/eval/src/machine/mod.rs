@@ -95,6 +95,8 @@ pub(crate) struct Machine<'p> {
     /// Places of the calls that are being evaluated.
     calls: Vec<Span>,
     turns: u64,
+    /// Lists and records written or compared so far, shared ones as often as they appear.
+    walked: usize,
     /// A limit was passed, which was reported: nothing of this app is evaluated any more.
     exhausted: bool,
     /// Records whose rules are still to be checked.
@@ -140,6 +142,7 @@ impl<'p> Machine<'p> {
             depth: 0,
             calls: Vec::new(),
             turns: 0,
+            walked: 0,
             exhausted: false,
             unchecked: Vec::new(),
             provs: Vec::new(),
@@ -157,6 +160,7 @@ impl<'p> Machine<'p> {
     /// Readies the machine for the next app: limits count anew, and a large heap is given back.
     pub(crate) fn next_app(&mut self) {
         self.turns = 0;
+        self.walked = 0;
         self.exhausted = false;
         // Policies look at the objects of all apps.
         if self.program.policies.is_empty() && self.heap.size().0 > limits::FRESH_CELLS {
@@ -371,16 +375,23 @@ impl<'p> Machine<'p> {
         table[expr.index()]
     }
 
-    /// Counts a turn of a loop, and looks at the size of the heap.
+    /// Counts a turn of a loop or a call, and looks at the size of the heap.
     pub(crate) fn turn(&mut self, span: Span) -> Res<()> {
+        self.turns += 1;
+        self.room(0, 0, span)
+    }
+
+    /// Looks whether the heap has room for so many more cells and bytes of text. Whatever can grow by doubling asks
+    /// before it does: a chain of thirty doublings needs no loop.
+    pub(crate) fn room(&mut self, more_cells: usize, more_text: usize, span: Span) -> Res<()> {
         if self.exhausted {
             return Err(Reported);
         }
-        self.turns += 1;
         let (cells, text) = self.heap.size();
+        let (cells, text) = (cells + more_cells, text + more_text);
         let at_stake = if self.turns > limits::MAX_TURNS {
             format!(
-                "the loops of one app turn more than {} times",
+                "the loops and calls of one app run more than {} times",
                 limits::MAX_TURNS
             )
         } else if cells > limits::MAX_CELLS {
@@ -397,7 +408,7 @@ impl<'p> Machine<'p> {
         Err(self.report(
             Diagnostic::error("E0503", at_stake)
                 .label(span, "this is what grows")
-                .help("an app of this size is almost always a loop over the wrong list"),
+                .help("an app of this size is almost always a loop over the wrong list, or values that double"),
         ))
     }
 
@@ -406,6 +417,22 @@ impl<'p> Machine<'p> {
         if self.depth >= limits::MAX_DEPTH {
             let message = format!("a value is nested more than {} deep", limits::MAX_DEPTH);
             return Err(self.report(Diagnostic::error("E0502", message)));
+        }
+        // Values are shared, so that a small heap can be a huge text: each of forty levels may name the one below twice.
+        self.walked += 1;
+        if self.walked > limits::MAX_CELLS {
+            if self.exhausted {
+                return Err(Reported);
+            }
+            self.exhausted = true;
+            let message = format!(
+                "one app writes more than {} lists and records",
+                limits::MAX_CELLS
+            );
+            return Err(self.report(
+                Diagnostic::error("E0503", message)
+                    .help("look for values that contain the one before them more than once"),
+            ));
         }
         self.depth += 1;
         Ok(())

@@ -103,9 +103,10 @@ impl Parser<'_> {
                 }
                 "func" | "def" | "function" => Some(format!("write `fn` instead of `{word}`")),
                 "environment" => Some("write `env` instead of `environment`".into()),
-                "apiVersion" | "kind" => {
-                    Some("this looks like YAML: `ordain import` turns it into source".into())
-                }
+                "apiVersion" | "kind" => Some(
+                    "this looks like YAML; write `key = value` and braces, or paste it as JSON"
+                        .into(),
+                ),
                 _ => None,
             },
             _ => None,
