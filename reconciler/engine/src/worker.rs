@@ -338,10 +338,19 @@ impl Worker {
             if self.drifted(applied) {
                 return;
             }
-            let (worst, message) = summary(&objects);
-            let sync = if applied.plan.held.is_empty() {
+            let (worst, mut message) = summary(&objects);
+            let held = &applied.plan.held;
+            let sync = if held.is_empty() {
                 Sync::Synced
             } else {
+                // Whoever did not see the push must be able to allow it, or to see why not.
+                if !message.is_empty() {
+                    message.push_str("; ");
+                }
+                let (reasons, hash) = (held.join("; "), &applied.plan.hash);
+                message.push_str(&format!(
+                    "deletions wait: {reasons}; to allow them, push a commit with the trailer `Approve-Plan: {hash}`"
+                ));
                 Sync::Blocked
             };
             if target.objects.is_empty() && applied.candidates.is_empty() {
