@@ -43,7 +43,7 @@ pub struct Mirror {
 impl Mirror {
     /// Opens (or creates) the copy of `url` in `path`. Nothing is fetched yet.
     ///
-    /// `url` is a path, `file://`, `http://`, `https://` or ssh; the last two need git to be installed.
+    /// `url` is a path, `file://`, `http://`, `https://` or ssh; the last three need git to be installed.
     ///
     /// # Errors
     /// When the copy cannot be created.
@@ -218,9 +218,10 @@ impl Mirror {
 /// How a remote is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
-    /// By libgit2: paths, `file://`, `http://`, `git://`.
+    /// By libgit2: paths, `file://`, `git://`.
     Library,
-    /// By the installed git: `https://` and ssh. libgit2 would need OpenSSL and libssh2 for them, and the
+    /// By the installed git: `http://`, `https://` and ssh. libgit2 would need OpenSSL and libssh2 for the last two, it
+    /// reads nothing from some HTTP/1.0 servers (seen with a CGI one that the installed git reads), and the
     /// installed git knows the user's keys, agents, credential helpers and proxies besides.
     Program,
 }
@@ -234,7 +235,10 @@ impl Transport {
                 && !rest.starts_with("//")
                 && !Path::new(url).exists()
         });
-        if short || url.starts_with("https://") || url.starts_with("ssh://") {
+        let remote = ["http://", "https://", "ssh://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        if short || remote {
             Self::Program
         } else {
             Self::Library
@@ -251,7 +255,7 @@ mod tests {
         for (url, by) in [
             ("/srv/shop.git", Transport::Library),
             ("file:///srv/shop.git", Transport::Library),
-            ("http://git.example.com/shop.git", Transport::Library),
+            ("http://git.example.com/shop.git", Transport::Program),
             ("https://git.example.com/shop.git", Transport::Program),
             ("git@git.example.com:shop.git", Transport::Program),
             ("ssh://git@git.example.com/shop.git", Transport::Program),
