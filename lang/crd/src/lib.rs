@@ -1,0 +1,1 @@
+//! CustomResourceDefinitions as types: structural schemas and their CEL rules, from YAML.

@@ -1,0 +1,1 @@
+//! Encrypted files in the repository: SOPS documents and age recipients; never a plain value in a message.
