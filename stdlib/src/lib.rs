@@ -14,11 +14,83 @@ pub struct Module {
 }
 
 /// All modules, sorted by path.
-pub const MODULES: &[Module] = &[Module {
-    path: "std.web",
-    file: "std/web.ord",
-    text: include_str!("../std/web.ord"),
-}];
+pub const MODULES: &[Module] = &[
+    Module {
+        path: "std.access",
+        file: "std/access.ord",
+        text: include_str!("../std/access.ord"),
+    },
+    Module {
+        path: "std.availability",
+        file: "std/availability.ord",
+        text: include_str!("../std/availability.ord"),
+    },
+    Module {
+        path: "std.ingress",
+        file: "std/ingress.ord",
+        text: include_str!("../std/ingress.ord"),
+    },
+    Module {
+        path: "std.job",
+        file: "std/job.ord",
+        text: include_str!("../std/job.ord"),
+    },
+    Module {
+        path: "std.labels",
+        file: "std/labels.ord",
+        text: include_str!("../std/labels.ord"),
+    },
+    Module {
+        path: "std.mount",
+        file: "std/mount.ord",
+        text: include_str!("../std/mount.ord"),
+    },
+    Module {
+        path: "std.network",
+        file: "std/network.ord",
+        text: include_str!("../std/network.ord"),
+    },
+    Module {
+        path: "std.probe",
+        file: "std/probe.ord",
+        text: include_str!("../std/probe.ord"),
+    },
+    Module {
+        path: "std.security",
+        file: "std/security.ord",
+        text: include_str!("../std/security.ord"),
+    },
+    Module {
+        path: "std.settings",
+        file: "std/settings.ord",
+        text: include_str!("../std/settings.ord"),
+    },
+    Module {
+        path: "std.site",
+        file: "std/site.ord",
+        text: include_str!("../std/site.ord"),
+    },
+    Module {
+        path: "std.storage",
+        file: "std/storage.ord",
+        text: include_str!("../std/storage.ord"),
+    },
+    Module {
+        path: "std.variable",
+        file: "std/variable.ord",
+        text: include_str!("../std/variable.ord"),
+    },
+    Module {
+        path: "std.web",
+        file: "std/web.ord",
+        text: include_str!("../std/web.ord"),
+    },
+    Module {
+        path: "std.workload",
+        file: "std/workload.ord",
+        text: include_str!("../std/workload.ord"),
+    },
+];
 
 /// Finds a module by its path.
 pub fn module(path: &str) -> Option<&'static Module> {

@@ -62,7 +62,7 @@ fn modules_are_named_by_their_paths() {
         .iter()
         .map(|module| module.path.as_str())
         .collect();
-    assert_eq!(paths, ["apps.shop", "main", "std.web"]);
+    assert_eq!(paths, ["apps.shop", "main", "std.web", "std.labels"]);
     let other = Project::load(&Below::new(&files, "other"));
     assert_eq!(other.manifest.name, "b");
     assert_eq!(other.modules.len(), 1);
@@ -72,7 +72,7 @@ fn modules_are_named_by_their_paths() {
         .iter()
         .map(|module| module.path.as_str())
         .collect();
-    assert_eq!(paths, ["where", "std.web"]);
+    assert_eq!(paths, ["where", "std.web", "std.labels"]);
 }
 
 #[test]

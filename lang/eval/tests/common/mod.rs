@@ -30,12 +30,15 @@ impl Program {
             diagnostics.extend(result.diagnostics);
             parsed.push((path.trim_end_matches(".ord").replace('/', "."), result.file));
         }
-        if files.iter().any(|(_, text)| text.contains("use std.web")) {
-            let path =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stdlib/std/web.ord");
-            let text = std::fs::read_to_string(path).expect("the standard library has web");
-            let id = sources.add("std/web.ord", text.as_str());
-            parsed.push(("std.web".to_owned(), parse(id, &text).file));
+        if files.iter().any(|(_, text)| text.contains("use std.")) {
+            for name in ["labels", "web"] {
+                let path = format!("std/{name}.ord");
+                let below = concat!(env!("CARGO_MANIFEST_DIR"), "/../../stdlib");
+                let text = std::fs::read_to_string(std::path::Path::new(below).join(&path));
+                let text = text.expect("the standard library has it");
+                let id = sources.add(path.as_str(), text.as_str());
+                parsed.push((format!("std.{name}"), parse(id, &text).file));
+            }
         }
         let modules = parsed
             .iter()
