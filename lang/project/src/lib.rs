@@ -11,6 +11,7 @@ mod files;
 mod load;
 mod manifest;
 mod near;
+mod session;
 mod suites;
 mod template;
 
@@ -21,5 +22,6 @@ pub use check::{Environment, check};
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;
+pub use session::{Session, SessionBuild};
 pub use suites::{Explained, How, Origin, Tested, explain, test};
 pub use template::{NameError, new_project};
