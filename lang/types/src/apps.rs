@@ -8,6 +8,7 @@ use ordain_lang_syntax::{Diagnostic, Span};
 use crate::checker::{AppField, Checker, State};
 use crate::graph::Node;
 use crate::hir::Body;
+use crate::index::Def;
 use crate::infer::{Rule, Want};
 use crate::program::AppId;
 use crate::resolve::TypeScope;
@@ -191,6 +192,12 @@ impl<'a> Checker<'a> {
         }
         if body.is_some() {
             def.default = body;
+        }
+        let (ty, name_span) = (def.ty, def.span);
+        if let Some(span) = name_span {
+            let end = span.end.min(span.start + name.as_str().len() as u32);
+            let def = Def::Field(record, at as u32);
+            self.note_definition(Span { end, ..span }, def, ty);
         }
         self.apps[app.index()].fields[at].state = State::Done;
     }

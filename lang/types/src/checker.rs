@@ -12,6 +12,7 @@ use ordain_lang_syntax::{Diagnostic, Name, NameBuildHasher, Span};
 use crate::constant::Constant;
 use crate::graph::{Graph, Node};
 use crate::hir::{Body, ExprId, ExprKind, Hir, Slot};
+use crate::index::Def;
 use crate::k8s::K8s;
 use crate::program::{AppId, EnvId, FnId, LetId};
 use crate::ty::{RecordId, Ty, TyKind, Types};
@@ -174,6 +175,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) told_nesting: bool,
     /// The error expression; one is enough.
     pub(crate) error: ExprId,
+    /// What an editor wants to know; none when nobody asks.
+    pub(crate) index: Option<Box<crate::index::Index>>,
 }
 
 impl<'a> Checker<'a> {
@@ -207,6 +210,7 @@ impl<'a> Checker<'a> {
             nested: 0,
             told_nesting: false,
             error,
+            index: None,
         }
     }
 
@@ -365,6 +369,7 @@ impl Checker<'_> {
     /// Forgets the locals since `mark`, and warns of those which nothing used.
     pub(crate) fn leave(&mut self, sc: &mut Scope, mark: usize) {
         for local in sc.locals.drain(mark..) {
+            self.note_definition(local.span, Def::Local(local.span), local.ty);
             if local.warn && !local.used {
                 self.report(
                     Diagnostic::warning("W0102", format!("nothing uses `{}`", local.name))

@@ -10,8 +10,9 @@ use crate::checker::{
     TypeItem,
 };
 use crate::hir::Body;
+use crate::index::Def;
 use crate::input::ModuleInput;
-use crate::program::{AppId, EnvId, FnId, LetId};
+use crate::program::{AppId, EnvId, FnId, LetId, ModuleId};
 use crate::suggest::nearest;
 use crate::ty::{Origin, RecordDef, Ty};
 
@@ -127,6 +128,13 @@ impl<'a> Checker<'a> {
                                 .collect::<Vec<_>>();
                             let last = path.parts.last().copied();
                             let module_at = self.use_module(module, &dotted.join("."), path.span);
+                            if let (Some(at), Some(last)) = (module_at, last) {
+                                let def = Def::Module(ModuleId::new(at));
+                                self.note(last.span, def, Ty::ERROR);
+                                if let Some(alias) = item_use.alias {
+                                    self.note_definition(alias.span, def, Ty::ERROR);
+                                }
+                            }
                             (item_use.alias.or(last), module_at, path.span)
                         }
                         UseTarget::Crd { path, span } => {

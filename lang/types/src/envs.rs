@@ -8,6 +8,7 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 use crate::checker::{Checker, Scope};
 use crate::graph::Node;
 use crate::hir::{Amend, AmendKind, AmendOp};
+use crate::index::Def;
 use crate::infer::{Op, Pm, Rule};
 use crate::program::{AppId, Env, EnvId, EnvOp, Setting};
 use crate::resolve::with_near;
@@ -289,8 +290,10 @@ impl<'a> Checker<'a> {
         if name.is_empty() {
             return None;
         }
-        if let Some(app) = self.app_names.get(&name) {
-            return Some(*app);
+        if let Some(app) = self.app_names.get(&name).copied() {
+            let ty = self.app_ty(app);
+            self.note(span, Def::App(app), ty);
+            return Some(app);
         }
         let mut known: Vec<&str> = self.app_names.keys().map(|n| n.as_str()).collect();
         known.sort_unstable();
@@ -340,6 +343,7 @@ impl<'a> Checker<'a> {
                 );
                 return Vec::new();
             };
+            self.note_braces(record.span, ty);
             let mut ops = Vec::new();
             for member in self.members(&record.members) {
                 match member {

@@ -6,6 +6,7 @@ use ordain_lang_syntax::{Diagnostic, ast};
 use ordain_schemas::KubeVersion;
 
 use crate::checker::{Checker, Global};
+use crate::index::Index;
 use crate::k8s::K8s;
 use crate::program::{
     App, Env, Function, ItemRef, Let, LetId, Module, ModuleId, Param, Policy, Program, Test,
@@ -53,22 +54,33 @@ const STACK: usize = 128 << 20;
 /// Resolves and checks a program. Never fails: what is wrong is told in the diagnostics.
 #[must_use]
 pub fn check(input: &Input<'_>) -> Checked {
+    on_large_stack(|| run(input, false).0)
+}
+
+/// Checks as [`check`] does, and notes what every name stands for and which types are expected, for an editor.
+#[must_use]
+pub fn check_recording(input: &Input<'_>) -> (Checked, Index) {
+    on_large_stack(|| run(input, true))
+}
+
+fn on_large_stack<T: Send>(work: impl Fn() -> T + Sync) -> T {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("check".into())
             .stack_size(STACK);
-        match thread.spawn_scoped(scope, || run(input)) {
+        match thread.spawn_scoped(scope, &work) {
             Ok(running) => running
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // Without another thread, this one's stack must do.
-            Err(_) => run(input),
+            Err(_) => work(),
         }
     })
 }
 
-fn run(input: &Input<'_>) -> Checked {
+fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     let mut checker = Checker::new(K8s::new(ordain_schemas::table(input.kubernetes)));
+    checker.index = is_recording.then(Box::default);
     checker.collect(&input.modules);
     checker.chain_envs();
     checker.declare_apps();
@@ -79,7 +91,8 @@ fn run(input: &Input<'_>) -> Checked {
     checker.check_pending();
     checker.check_cycles();
     checker.unused_imports();
-    checker.finish(input, envs, tests, policies)
+    let index = checker.take_index();
+    (checker.finish(input, envs, tests, policies), index)
 }
 
 impl Checker<'_> {

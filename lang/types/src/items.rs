@@ -8,6 +8,7 @@ use ordain_lang_syntax::{Diagnostic, Span};
 use crate::checker::{Checker, DEPTH_LIMIT, PendingRecord, Scope, State};
 use crate::graph::Node;
 use crate::hir::Body;
+use crate::index::Def;
 use crate::infer::{Rule, Want};
 use crate::program::{AppId, FnId, LetId};
 use crate::resolve::TypeScope;
@@ -61,6 +62,8 @@ impl<'a> Checker<'a> {
                 continue;
             }
             fields_done.push(at);
+            let ty = self.types.record(record).fields[at as usize].ty;
+            self.note_definition(field.name.span, Def::Field(record, at), ty);
             let Some(default) = &field.default else {
                 continue;
             };

@@ -85,6 +85,13 @@ impl K8s {
         }
     }
 
+    /// The records that were made, with their OpenAPI names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (RecordId, &'static str)> + '_ {
+        self.records
+            .iter()
+            .map(|(id, record)| (*record, self.table.ty(*id).name))
+    }
+
     /// The kind meant by a short name.
     pub(crate) fn kind(&self, name: &str) -> Option<&'static Kind> {
         self.kinds.get(name).copied()

@@ -15,6 +15,7 @@ mod envs;
 pub mod format;
 mod graph;
 pub mod hir;
+pub mod index;
 mod infer;
 mod input;
 mod items;
@@ -32,7 +33,8 @@ mod suites;
 mod touched;
 pub mod ty;
 
-pub use input::{Checked, Input, ModuleInput, check};
+pub use index::Index;
+pub use input::{Checked, Input, ModuleInput, check, check_recording};
 pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};

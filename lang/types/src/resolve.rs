@@ -8,7 +8,9 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 
 use crate::checker::{ALIAS_LIMIT, Checker, Global, PendingRecord, Scope, State, TypeItem};
 use crate::hir::Body;
+use crate::index::Def;
 use crate::k8s::K8s;
+use crate::program::ModuleId;
 use crate::suggest::nearest;
 use crate::ty::{FieldDef, Origin, RecordDef, Ty, TyKind};
 
@@ -16,7 +18,7 @@ use crate::ty::{FieldDef, Origin, RecordDef, Ty, TyKind};
 const ARG_DEPTH: usize = 12;
 
 /// The types which are always there.
-const BUILTIN: [&str; 11] = [
+pub(crate) const BUILTIN: [&str; 11] = [
     "Int", "Float", "Bool", "String", "Quantity", "Duration", "Time", "Any", "List", "Map",
     "Secret",
 ];
@@ -167,7 +169,11 @@ impl<'a> Checker<'a> {
             if !args.is_empty() {
                 return self.wrong_type_args(&names.join("."), 0, args.len(), span);
             }
-            return self.k8s_named(&names[1..], span);
+            let ty = self.k8s_named(&names[1..], span);
+            if let (Some(last), true) = (parts.last(), ty != Ty::ERROR) {
+                self.note(last.span, Def::Kubernetes(ty), ty);
+            }
+            return ty;
         }
         match self.find_type(sc.module, parts) {
             Some(item) => self.instance(item, args, span),
@@ -182,12 +188,19 @@ impl<'a> Checker<'a> {
             [alias, _] => {
                 let import = self.modules[module].imports.get_mut(&alias.name)?;
                 import.used = true;
-                import.module?
+                let at = import.module?;
+                self.note(alias.span, Def::Module(ModuleId::new(at)), Ty::ERROR);
+                at
             }
             _ => return None,
         };
-        match self.modules[at].items.get(&parts.last()?.name) {
-            Some((Global::Type(item), _)) => Some(*item),
+        let last = parts.last()?;
+        match self.modules[at].items.get(&last.name).copied() {
+            Some((Global::Type(item), span)) => {
+                let ty = self.instances.get(&(item, Vec::new())).copied();
+                self.note(last.span, Def::Type(span), ty.unwrap_or(Ty::ERROR));
+                Some(item)
+            }
             _ => None,
         }
     }

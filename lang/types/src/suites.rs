@@ -8,6 +8,7 @@ use ordain_lang_syntax::{Diagnostic, Span};
 use crate::checker::{Checker, Scope};
 use crate::graph::Node;
 use crate::hir::{ExprKind, For};
+use crate::index::Def;
 use crate::infer::Want;
 use crate::program::{Policy, Rule, Test, TestStep};
 use crate::ty::{Ty, TyKind};
@@ -26,6 +27,9 @@ impl<'a> Checker<'a> {
                             let known = self.env_names.get(&name.name).copied();
                             if known.is_none() && !name.name.is_empty() {
                                 self.unknown_env(name.name, name.span);
+                            }
+                            if let Some(env) = known {
+                                self.note(name.span, Def::Env(env), Ty::ERROR);
                             }
                             known
                         });

@@ -7,6 +7,8 @@ use super::name::dotted;
 use crate::builtin::Builtin;
 use crate::checker::{Checker, Global, Scope};
 use crate::hir::{ExprId, ExprKind, Step};
+use crate::index::Def;
+use crate::program::ModuleId;
 use crate::resolve::with_near;
 use crate::suggest::nearest;
 use crate::ty::{Format, Ty, TyKind};
@@ -73,6 +75,8 @@ impl<'a> Checker<'a> {
         let Some(module) = import.module else {
             return Some(self.error);
         };
+        let def = Def::Module(ModuleId::new(module));
+        self.note(base.span, def, Ty::ERROR);
         match self.modules[module].items.get(&name.name).copied() {
             Some((global, _)) => Some(self.global(sc, global, name.name, span)),
             None => {
@@ -106,7 +110,11 @@ impl<'a> Checker<'a> {
         let (kind, ty) = match self.kind(plain).clone() {
             TyKind::Error => return self.error,
             TyKind::Record(id) => match self.types.record(id).field(name.name) {
-                Some(at) => (ExprKind::Field(base, at), self.field_ty(id, at, name.span)),
+                Some(at) => {
+                    let ty = self.field_ty(id, at, name.span);
+                    self.note(name.span, Def::Field(id, at), ty);
+                    (ExprKind::Field(base, at), ty)
+                }
                 None => {
                     self.unknown_field(id, name.name, name.span);
                     return self.error;
@@ -149,7 +157,11 @@ impl<'a> Checker<'a> {
                 for member in members {
                     let field = match self.kind(member).clone() {
                         TyKind::Record(id) => match self.types.record(id).field(name.name) {
-                            Some(at) => self.field_ty(id, at, name.span),
+                            Some(at) => {
+                                let ty = self.field_ty(id, at, name.span);
+                                self.note(name.span, Def::Field(id, at), ty);
+                                ty
+                            }
                             None => return self.no_field(member, name, &[]),
                         },
                         TyKind::Any => Ty::ANY,
@@ -237,7 +249,11 @@ impl<'a> Checker<'a> {
                     return None;
                 }
                 match self.modules[sc.module].items.get(name) {
-                    Some((Global::Fn(id), _)) => Some(*id),
+                    Some((Global::Fn(id), _)) => {
+                        let id = *id;
+                        self.note(callee.span, Def::Fn(id), Ty::ERROR);
+                        Some(id)
+                    }
                     _ => None,
                 }
             }
@@ -251,8 +267,13 @@ impl<'a> Checker<'a> {
                 let import = self.modules[sc.module].imports.get_mut(first)?;
                 import.used = true;
                 let module = import.module?;
-                match self.modules[module].items.get(&name.name) {
-                    Some((Global::Fn(id), _)) => Some(*id),
+                let def = Def::Module(ModuleId::new(module));
+                self.note(base.span, def, Ty::ERROR);
+                match self.modules[module].items.get(&name.name).copied() {
+                    Some((Global::Fn(id), _)) => {
+                        self.note(name.span, Def::Fn(id), Ty::ERROR);
+                        Some(id)
+                    }
                     _ => None,
                 }
             }

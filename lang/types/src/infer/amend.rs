@@ -10,6 +10,7 @@ use super::record::Op;
 use super::{Pm, Rule, Want};
 use crate::checker::{Checker, Scope};
 use crate::hir::{Amend, AmendKind, AmendOp, ExprId, ExprKind, For, Step};
+use crate::index::Def;
 use crate::relate::Misfit;
 use crate::ty::{ListTy, Ty, TyKind};
 
@@ -34,6 +35,7 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> ExprId {
         if let Some(ty) = self.expr_type(sc, base, hint) {
+            self.note_braces(body.span, ty);
             let members = self.members(&body.members);
             return match self.kind(ty).clone() {
                 TyKind::Record(id) => self.construct_record(sc, id, &members, span, base.span),
@@ -48,6 +50,7 @@ impl<'a> Checker<'a> {
         let base_ty = self.hir.ty(base_id);
         let members = self.members(&body.members);
         let ty = self.types.without_optional(base_ty);
+        self.note_braces(body.span, ty);
         match self.kind(ty).clone() {
             TyKind::Error => {
                 self.look_inside(sc, &Op::Amend(body));
@@ -309,6 +312,7 @@ impl<'a> Checker<'a> {
                         return None;
                     }
                 }
+                self.note_braces(record.span, plain);
                 let members = self.members(&record.members);
                 let mark = sc.mark();
                 let inner = self.amend_ops(sc, plain, &members, rule);
@@ -401,6 +405,7 @@ impl<'a> Checker<'a> {
                 }
                 place.steps.push(Step::Field(id, at));
                 place.ty = self.field_ty(id, at, span);
+                self.note(span, Def::Field(id, at), place.ty);
                 place.rule = Rule::Field(id, at);
                 if let Some(key) = &mut place.key {
                     key.push('.');

@@ -8,6 +8,7 @@ use crate::builtin::Builtin;
 use crate::checker::{Checker, Scope};
 use crate::graph::Node;
 use crate::hir::{Body, ExprId, ExprKind};
+use crate::index::Def;
 use crate::program::FnId;
 use crate::resolve::with_near;
 use crate::suggest::nearest;
@@ -191,7 +192,11 @@ impl<'a> Checker<'a> {
         for arg in args {
             let at = match arg.name {
                 Some(arg_name) => match params.iter().position(|p| p.name.name == arg_name.name) {
-                    Some(at) => at,
+                    Some(at) => {
+                        let def = Def::Local(params[at].name.span);
+                        self.note(arg_name.span, def, Ty::ERROR);
+                        at
+                    }
                     None => {
                         let near = nearest(
                             arg_name.name.as_str(),

@@ -61,6 +61,7 @@ impl<'a> Checker<'a> {
                     let value_id = match (path.len(), op) {
                         (1, Op::Set(e) | Op::Append(e)) => self.check(sc, e, want.part(value)),
                         (1, Op::Amend(record)) => {
+                            self.note_braces(record.span, value);
                             let inner = self.members(&record.members);
                             self.construct(sc, want.part(value), &inner, record.span)
                         }
@@ -183,6 +184,7 @@ impl<'a> Checker<'a> {
                         whole = Some(path[0].span);
                         match &e.kind {
                             ordain_lang_syntax::ast::ExprKind::Record(record) => {
+                                self.note_braces(record.span, value);
                                 inner.extend(self.members(&record.members));
                                 braces = record.span;
                             }
@@ -194,6 +196,7 @@ impl<'a> Checker<'a> {
                     }
                 },
                 (1, Op::Amend(record)) => {
+                    self.note_braces(record.span, value);
                     inner.extend(self.members(&record.members));
                     braces = record.span;
                 }

@@ -152,6 +152,22 @@ fn own(kind: &TyKind) -> &'static [Row] {
     }
 }
 
+/// The methods of a value, with what their arguments are called, for completion.
+pub(crate) fn listed(kind: &TyKind) -> Vec<(&'static str, Vec<&'static str>)> {
+    let called = |param: &A| match param {
+        A::Int => "number",
+        A::Str => "text",
+        A::Item => "value",
+        A::Key => "key",
+        A::Test => "condition",
+        A::Each => "function",
+        A::Pattern => "pattern",
+    };
+    rows(kind)
+        .map(|(name, _, params, _)| (*name, params.iter().map(called).collect()))
+        .collect()
+}
+
 fn rows(kind: &TyKind) -> impl Iterator<Item = &'static Row> + use<> {
     let scalar: &[Row] = match kind {
         TyKind::List(_) | TyKind::Map(..) | TyKind::Record(_) | TyKind::Object | TyKind::Fn(..) => {
@@ -220,6 +236,8 @@ impl<'a> Checker<'a> {
             self.report(with_near(diagnostic, near));
             return self.error;
         };
+        let def = crate::index::Def::Builtin(name.name, ty);
+        self.note(name.span, def, ty);
         if args.len() != params.len() {
             self.args_alone(sc, args);
             let takes = match params.len() {

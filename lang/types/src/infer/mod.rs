@@ -19,6 +19,7 @@ mod select;
 mod text;
 
 pub(crate) use amend::Place;
+pub(crate) use method::listed;
 pub(crate) use record::{Op, Pm};
 
 use std::sync::Arc;
@@ -79,8 +80,10 @@ impl<'a> Checker<'a> {
         if !self.enter(e) {
             return self.error;
         }
+        self.note_want(e.span, want.ty);
         let id = self.check_inner(sc, e, want);
         self.nested -= 1;
+        self.note_expr(e.span, self.hir.ty(id));
         id
     }
 
@@ -105,6 +108,7 @@ impl<'a> Checker<'a> {
         match &e.kind {
             Ast::Error => self.error,
             Ast::Record(record) => {
+                self.note_braces(record.span, want.ty);
                 let members = self.members(&record.members);
                 self.construct(sc, want, &members, record.span)
             }
@@ -158,6 +162,7 @@ impl<'a> Checker<'a> {
         }
         let id = self.infer_inner(sc, e);
         self.nested -= 1;
+        self.note_expr(e.span, self.hir.ty(id));
         id
     }
 

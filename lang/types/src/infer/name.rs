@@ -6,6 +6,8 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 use crate::checker::{Checker, Global, Scope};
 use crate::graph::Node;
 use crate::hir::{ExprId, ExprKind};
+use crate::index::Def;
+use crate::program::ModuleId;
 use crate::resolve::with_near;
 use crate::suggest::nearest;
 use crate::ty::{Ty, TyKind};
@@ -20,6 +22,9 @@ impl<'a> Checker<'a> {
             return self.error;
         }
         if let Some((slot, ty)) = sc.local(name) {
+            if let Some(local) = sc.locals.iter().rev().find(|l| l.name == name) {
+                self.note(span, Def::Local(local.span), ty);
+            }
             let id = self.add(ExprKind::Local(slot), ty, span);
             return self.narrowed(sc, id, || name.to_string());
         }
@@ -27,6 +32,7 @@ impl<'a> Checker<'a> {
             && let Some(at) = self.types.record(record).field(name)
         {
             let ty = self.field_ty(record, at, span);
+            self.note(span, Def::Field(record, at), ty);
             let id = self.add(ExprKind::SelfField(at), ty, span);
             return self.narrowed(sc, id, || name.to_string());
         }
@@ -44,7 +50,8 @@ impl<'a> Checker<'a> {
         }
         if let Some(import) = self.modules[sc.module].imports.get_mut(&name) {
             import.used = true;
-            if import.module.is_some() {
+            if let Some(at) = import.module {
+                self.note(span, Def::Module(ModuleId::new(at)), Ty::ERROR);
                 self.not_a_value(
                     &format!("module `{name}`"),
                     span,
@@ -85,6 +92,7 @@ impl<'a> Checker<'a> {
             Global::Let(id) => {
                 self.graph.edge(sc.owner, Node::Let(id), span);
                 let ty = self.let_ty(id, span);
+                self.note(end_of(span, name), Def::Let(id), ty);
                 self.add(ExprKind::Let(id), ty, span)
             }
             Global::Fn(id) => {
@@ -94,6 +102,7 @@ impl<'a> Checker<'a> {
                 let ty = self
                     .types
                     .intern(TyKind::Fn(params.iter().copied().collect(), ret));
+                self.note(end_of(span, name), Def::Fn(id), ty);
                 self.add(ExprKind::Fn(id), ty, span)
             }
             Global::App(id) => {
@@ -107,6 +116,7 @@ impl<'a> Checker<'a> {
                 }
                 let record = self.apps[id.index()].record;
                 let ty = self.types.intern(TyKind::Record(record));
+                self.note(end_of(span, name), Def::App(id), ty);
                 self.add(ExprKind::App(id), ty, span)
             }
             Global::Type(_) => {
@@ -202,7 +212,11 @@ impl<'a> Checker<'a> {
         }
         if first.name == "k8s" && parts.len() > 1 {
             let names: Vec<&str> = parts[1..].iter().map(|p| p.name.as_str()).collect();
-            return Some(self.k8s_named(&names, e.span));
+            let ty = self.k8s_named(&names, e.span);
+            if let (Some(last), true) = (parts.last(), ty != Ty::ERROR) {
+                self.note(last.span, Def::Kubernetes(ty), ty);
+            }
+            return Some(ty);
         }
         if parts.len() == 1
             && let Some((_, ty)) = sc.type_args.iter().rev().find(|(n, _)| *n == first.name)
@@ -274,6 +288,15 @@ impl<'a> Checker<'a> {
         let kind = self.hir.kind(id).clone();
         let span = self.hir.span(id);
         self.add(kind, inner, span)
+    }
+}
+
+/// The place of the name at the end of `module.name`.
+fn end_of(span: Span, name: Name) -> Span {
+    let len = u32::try_from(name.as_str().len()).unwrap_or(0);
+    Span {
+        start: span.end.saturating_sub(len).max(span.start),
+        ..span
     }
 }
 

@@ -11,6 +11,7 @@ use crate::checker::{Checker, NameMap, Scope};
 use crate::constant::Constant;
 use crate::graph::Node;
 use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem, Slot};
+use crate::index::Def;
 use crate::relate::Misfit;
 use crate::ty::{Origin, RecordId, Ty, TyKind};
 
@@ -195,7 +196,10 @@ impl<'a> Checker<'a> {
                 self.coerce(id, want)
             }
             TyKind::Union(options) => match self.option_for(&options, members) {
-                Some(ty) => self.construct(sc, want.part(ty), members, span),
+                Some(ty) => {
+                    self.note_braces(span, ty);
+                    self.construct(sc, want.part(ty), members, span)
+                }
                 None => {
                     let id = self.construct_free(sc, members, span);
                     self.mismatch(id, want, Misfit::Type)
@@ -468,13 +472,17 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let here = path[0].span;
+            self.note(here, Def::Field(id, at), ty);
             match (path.len(), op) {
                 (1, Op::Set(e)) => match whole {
                     Some((_, first, _)) => self.set_twice(name, here, first),
                     None => whole = Some((e, here, field.is_final)),
                 },
                 (1, Op::Append(e)) => appended = Some((e, here)),
-                (1, Op::Amend(record)) => inner.extend(self.members(&record.members)),
+                (1, Op::Amend(record)) => {
+                    self.note_braces(record.span, ty);
+                    inner.extend(self.members(&record.members));
+                }
                 (1, Op::Declare) => self.no_declaration(here),
                 _ => inner.extend(member.inner()),
             }
@@ -493,6 +501,7 @@ impl<'a> Checker<'a> {
         if let Some((e, _, is_final)) = whole {
             // `a = { … }` and `a.b = …` describe one value.
             if let (Ast::Record(record), false) = (&e.kind, inner.is_empty()) {
+                self.note_braces(record.span, ty);
                 let mut all = self.members(&record.members);
                 all.append(&mut inner);
                 inner = all;
