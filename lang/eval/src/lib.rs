@@ -36,4 +36,4 @@ mod value;
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
 pub use provenance::{How, Layer, Source};
 pub use session::{App, Evaluated, Object, Options, evaluate};
-pub use suites::{Tested, run_tests};
+pub use suites::{Part, Tested, run_test, run_tests};

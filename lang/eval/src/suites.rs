@@ -8,6 +8,18 @@ use crate::limits;
 use crate::machine::Machine;
 use crate::session::{app_objects, no_thread};
 
+/// The value of a part of an assertion that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The part.
+    pub span: Span,
+    /// Behind this place the value's mark belongs: behind the left operand, or what stands before a
+    /// dot. The beginning of `span` where there is neither.
+    pub after: u32,
+    /// The value, as messages show it.
+    pub value: String,
+}
+
 /// What became of a test.
 #[derive(Clone, Debug)]
 pub struct Tested {
@@ -15,13 +27,34 @@ pub struct Tested {
     pub name: String,
     /// Where it stands.
     pub span: Span,
+    /// Whether it ran at all.
+    pub ran: bool,
     /// Why it failed; empty when it passed.
     pub failures: Vec<Diagnostic>,
+    /// For assertions that did not hold, by their place: the values of their parts.
+    pub parts: Vec<(Span, Vec<Part>)>,
     /// The values it takes snapshots of, as YAML, for the caller to compare with the recorded ones.
     pub snapshots: Vec<(Span, String)>,
+    /// How many snapshots it takes when nothing fails.
+    pub takes: usize,
 }
 
 impl Tested {
+    /// A test that was not run.
+    #[must_use]
+    pub fn left_out(test: &Test) -> Self {
+        let is_snapshot = |step: &&TestStep| matches!(step, TestStep::Snapshot(..));
+        Self {
+            name: test.name.to_string(),
+            span: test.span,
+            ran: false,
+            failures: Vec::new(),
+            parts: Vec::new(),
+            snapshots: Vec::new(),
+            takes: test.steps.iter().filter(is_snapshot).count(),
+        }
+    }
+
     /// Whether nothing failed, snapshots aside.
     #[must_use]
     pub fn passed(&self) -> bool {
@@ -32,33 +65,29 @@ impl Tested {
 /// Runs all tests of a program, which must have passed the checker without errors.
 #[must_use]
 pub fn run_tests(program: &Program) -> Vec<Tested> {
+    (0..program.tests.len())
+        .map(|at| run_test(program, at))
+        .collect()
+}
+
+/// Runs the test at a position of the program's tests.
+#[must_use]
+pub fn run_test(program: &Program, at: usize) -> Tested {
+    let test = &program.tests[at];
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
-        let run = || {
-            program
-                .tests
-                .iter()
-                .map(|test| one(program, test))
-                .collect()
-        };
-        match thread.spawn_scoped(scope, run) {
+        match thread.spawn_scoped(scope, || one(program, test)) {
             Ok(running) => match running.join() {
                 Ok(tested) => tested,
                 Err(panic) => std::panic::resume_unwind(panic),
             },
-            Err(_) => program.tests.iter().map(not_run).collect(),
+            Err(_) => Tested {
+                failures: vec![no_thread()],
+                ran: true,
+                ..Tested::left_out(test)
+            },
         }
     })
-}
-
-fn not_run(test: &Test) -> Tested {
-    let failures = vec![no_thread()];
-    Tested {
-        name: test.name.to_string(),
-        span: test.span,
-        failures,
-        snapshots: Vec::new(),
-    }
 }
 
 fn one(program: &Program, test: &Test) -> Tested {
@@ -71,16 +100,18 @@ fn one(program: &Program, test: &Test) -> Tested {
     let mut snapshots = Vec::new();
     machine.test(test, &mut snapshots);
     let mut failures = std::mem::take(&mut machine.diagnostics);
+    let parts = std::mem::take(&mut machine.asserted);
     for step in &test.steps {
         if let TestStep::MustFail { proven: false, .. } = step {
             failures.extend(must_fail(program, test, step));
         }
     }
     Tested {
-        name: test.name.to_string(),
-        span: test.span,
+        ran: true,
         failures,
+        parts,
         snapshots,
+        ..Tested::left_out(test)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ordain_lang_project::{
-    BuildOptions, Disk, Format, Memory, Project, build, build_text, check, explain, json,
-    new_project, test, yaml,
+    BuildOptions, Disk, Format, Memory, Project, TestOptions, build, build_text, check, explain,
+    json, new_project, test, yaml,
 };
 
 /// Checks a project and builds it for all environments.
@@ -113,7 +113,9 @@ fn texts_join() {
 fn the_shop_is_tested_and_explained() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
     let project = Project::load(&Disk::new(folder));
-    let tested = test(&project).expect("the shop has no mistakes");
+    let tested = test(&project, &Memory::new(), &TestOptions::default())
+        .expect("the shop has no mistakes")
+        .tests;
     assert_eq!(tested.len(), 1);
     assert!(tested[0].passed(), "{:?}", tested[0].failures);
     let mut out = String::new();

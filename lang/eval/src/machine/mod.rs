@@ -18,6 +18,7 @@ mod merge;
 mod near;
 mod ops;
 pub(crate) mod pour;
+mod power;
 mod rules;
 mod show;
 mod strings;
@@ -116,6 +117,8 @@ pub(crate) struct Machine<'p> {
     known: Vec<Item>,
     /// The same as a list, once somebody asked for it.
     objects: Option<Value>,
+    /// The parts of assertions of tests that did not hold, by the assertion's place.
+    pub(crate) asserted: Vec<(Span, Vec<crate::suites::Part>)>,
 }
 
 impl<'p> Machine<'p> {
@@ -154,6 +157,7 @@ impl<'p> Machine<'p> {
             fresh: Vec::new(),
             known: Vec::new(),
             objects: None,
+            asserted: Vec::new(),
         }
     }
 

@@ -180,11 +180,9 @@ impl<'p> Machine<'p> {
             }
             None => "the assertion does not hold".to_owned(),
         };
-        let mut diagnostic = Diagnostic::error("E0522", message).label(span, "does not hold");
-        for part in self.parts(condition, cx) {
-            diagnostic = diagnostic.note(part);
-        }
-        Err(self.report(diagnostic))
+        let parts = self.power(condition, cx);
+        self.asserted.push((span, parts));
+        Err(self.report(Diagnostic::error("E0522", message).label(span, "does not hold")))
     }
 
     /// A value as a snapshot keeps it: YAML, one document for each element of a list of objects.

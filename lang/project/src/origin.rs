@@ -1,44 +1,13 @@
-//! Running a project's tests, and saying where a field's value comes from.
+//! Where a field's value comes from: the chain of lines and layers behind it.
 
 use ordain_lang_eval as eval;
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use crate::build::{BuildOptions, run};
-use crate::check::{check, find};
+use crate::check::find;
 use crate::load::Project;
 
-pub use ordain_lang_eval::{How, Tested};
-
-/// Runs all tests of a project, each in its environment and against that one's Kubernetes version.
-///
-/// # Errors
-/// With what [`check`] finds, when there is an error among it: then no test is run.
-pub fn test(project: &Project) -> Result<Vec<Tested>, Vec<Diagnostic>> {
-    let diagnostics = check(project);
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(diagnostics);
-    }
-    let environments = project.environments();
-    let mut versions: Vec<_> = environments.iter().map(|env| env.kubernetes).collect();
-    versions.push(project.manifest.kubernetes);
-    versions.sort_unstable();
-    versions.dedup();
-    let mut tested: Vec<Tested> = Vec::new();
-    for version in versions {
-        let (program, _) = project.checked(version);
-        let belongs = |found: &Tested| {
-            let env = program.tests.iter().find(|test| test.span == found.span);
-            let name = env
-                .and_then(|test| test.env)
-                .map(|env| program.envs[env.index()].name);
-            let own = name.and_then(|name| environments.iter().find(|env| name == *env.name));
-            own.map_or(project.manifest.kubernetes, |env| env.kubernetes) == version
-        };
-        tested.extend(eval::run_tests(&program).into_iter().filter(belongs));
-    }
-    tested.sort_by_key(|found| (found.span.file, found.span.start));
-    Ok(tested)
-}
+pub use ordain_lang_eval::How;
 
 /// Where the value of a field comes from.
 #[derive(Clone, Debug)]
