@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::hir::BinOp;
+use ordain_lang_types::ty::Origin;
 
 use super::Machine;
 use crate::heap::Item;
@@ -292,7 +293,8 @@ impl<'p> Machine<'p> {
                 }
                 let record = *self.heap.rec(a);
                 if record.def != self.heap.rec(b).def {
-                    return Ok(false);
+                    let literal = self.is_literal(left) || self.is_literal(right);
+                    return Ok(literal && self.equal_entries(left, right)?);
                 }
                 for pos in 0..self.def(record.def).fields.len() as u32 {
                     let one = self.field(a, pos, record.span)?;
@@ -303,6 +305,10 @@ impl<'p> Machine<'p> {
                 }
                 Ok(true)
             }
+            // A literal for which no type was expected.
+            (Value::Map(_), other @ Value::Rec(_)) | (other @ Value::Rec(_), Value::Map(_)) => {
+                Ok(self.is_literal(other) && self.equal_entries(left, right)?)
+            }
             (Value::Secret(a), Value::Secret(b)) => {
                 let (a, b) = (self.heap.secrets[a as usize], self.heap.secrets[b as usize]);
                 self.equal(a, b)
@@ -310,6 +316,50 @@ impl<'p> Machine<'p> {
             (Value::Fn(a), Value::Fn(b)) => Ok(a == b),
             _ => Ok(self.compare(left, right) == Some(Ordering::Equal)),
         }
+    }
+
+    /// Whether it is a record that was made without a type.
+    fn is_literal(&self, value: Value) -> bool {
+        matches!(value, Value::Rec(rec)
+            if matches!(self.def(self.heap.rec(rec).def).origin, Origin::Anonymous))
+    }
+
+    /// Compares records and maps by their entries, whatever made them. What is absent equals null.
+    fn equal_entries(&mut self, left: Value, right: Value) -> Res<bool> {
+        let (mut left, mut right) = (self.named_entries(left)?, self.named_entries(right)?);
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        left.sort_by(|a, b| a.0.cmp(&b.0));
+        right.sort_by(|a, b| a.0.cmp(&b.0));
+        for ((name, one), (other_name, other)) in left.into_iter().zip(right) {
+            if name != other_name || !self.equal(one, other)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn named_entries(&mut self, value: Value) -> Res<Vec<(String, Value)>> {
+        let mut entries = Vec::new();
+        match value {
+            Value::Map(map) => {
+                for entry in self.heap.map(map) {
+                    entries.push((self.text(entry.key).to_owned(), entry.value));
+                }
+            }
+            Value::Rec(rec) => {
+                let record = *self.heap.rec(rec);
+                for pos in 0..self.def(record.def).fields.len() as u32 {
+                    let name = self.def(record.def).fields[pos as usize].name;
+                    let found = self.field(rec, pos, record.span)?;
+                    entries.push((name.as_str().to_owned(), found));
+                }
+            }
+            _ => {}
+        }
+        entries.retain(|(_, value)| !matches!(value, Value::Null));
+        Ok(entries)
     }
 }
 

@@ -98,8 +98,10 @@ impl Parser<'_> {
                 let word = if op == BinaryOp::And { "and" } else { "or" };
                 self.foreign_operator(op_span, word);
             }
+            let mut chained = false;
             if power == COMPARE {
                 if let Some(before) = compared {
+                    chained = true;
                     self.report(
                         Diagnostic::error("E0012", "comparisons do not chain")
                             .label(op_span, "second comparison")
@@ -112,15 +114,17 @@ impl Parser<'_> {
             self.bump();
             let right = Box::new(self.expr_above(power));
             let span = self.finish(start, NodeKind::Binary);
-            left = self.grown(
-                span,
-                ExprKind::Binary {
+            // What a chain would mean is anybody's guess: no type follows from it.
+            let kind = match chained {
+                true => ExprKind::Error,
+                false => ExprKind::Binary {
                     op,
                     op_span,
                     left: Box::new(left),
                     right,
                 },
-            );
+            };
+            left = self.grown(span, kind);
         }
         left
     }
