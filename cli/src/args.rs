@@ -1,6 +1,7 @@
 //! What can be typed. Each subcommand's arguments stand beside its code in `commands`; their doc comments are the help.
 
 use crate::commands;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 #[command(name = "ordain", version, max_term_width = 100, arg_required_else_help = true, after_help = AFTER)]
 pub(crate) struct Args {
     /// How data is printed on stdout
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", value_parser = formats(&[Output::Text, Output::Json]))]
+    pub(crate) format: Output,
 
     /// Say more on stderr (can be repeated)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -33,27 +34,60 @@ Exit codes: 0 done, 1 findings (mistakes, differences), 2 usage, 3 could not fin
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    // In the order of help: write, look closer, then run.
     New(commands::new::NewArgs),
     Check(commands::check::CheckArgs),
     Build(commands::build::BuildArgs),
+    Test(commands::test::TestArgs),
     Fmt(commands::fmt::FmtArgs),
+    Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
-    Up(commands::up::UpArgs),
     Demo(commands::demo::DemoArgs),
+    Up(commands::up::UpArgs),
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),
-    Explain(commands::explain::ExplainArgs),
     Image(commands::image::ImageArgs),
 }
 
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How data is printed, where a command knows no other forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Every form that some command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
     /// For people
     Text,
     /// For programs
     Json,
+    /// A stream of YAML documents
+    Yaml,
+    /// SARIF 2.1.0, as code scanning services read it
+    Sarif,
+}
+
+impl Output {
+    /// Returns which of the two common forms is meant.
+    pub(crate) fn plain(self) -> Format {
+        match self {
+            Output::Json | Output::Sarif => Format::Json,
+            Output::Text | Output::Yaml => Format::Text,
+        }
+    }
+}
+
+/// Accepts some of the forms. A command with forms of its own declares `--format` again, and that hides the common one.
+pub(crate) fn formats(some: &'static [Output]) -> impl TypedValueParser<Value = Output> {
+    let values = some.iter().filter_map(Output::to_possible_value);
+    PossibleValuesParser::new(values).map(|name| {
+        Output::from_str(&name, false).expect("only names of forms pass the parser before")
+    })
 }
 
 /// Which running `ordain up` a command speaks to.

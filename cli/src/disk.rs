@@ -29,18 +29,34 @@ pub(crate) enum DiskError {
     },
 }
 
+impl DiskError {
+    /// Returns whether another command line is the remedy.
+    pub(crate) fn is_usage(&self) -> bool {
+        !matches!(self, DiskError::Read { .. })
+    }
+}
+
 /// Loads the project that `path` belongs to, the single file that it names, or what stdin holds for `-`.
 ///
 /// # Errors
 /// Returns an error when there is nothing to load. What is wrong with the sources is in the project's diagnostics.
 pub(crate) fn load(path: &Path) -> Result<Project, DiskError> {
+    open(path).map(|(project, _)| project)
+}
+
+/// Loads as [`load`] does, and returns the folder that the project's paths start from.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn open(path: &Path) -> Result<(Project, Disk), DiskError> {
     let read = |source| DiskError::Read {
         path: path.to_owned(),
         source,
     };
+    let here = || Disk::new(".");
     if path == Path::new("-") {
         let text = io::read_to_string(io::stdin()).map_err(read)?;
-        return Ok(Project::single("stdin.ord", text));
+        return Ok((Project::single("stdin.ord", text), here()));
     }
     let kind = fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => DiskError::Missing {
@@ -52,7 +68,7 @@ pub(crate) fn load(path: &Path) -> Result<Project, DiskError> {
         let disk = Disk::find(path).ok_or_else(|| DiskError::NoProject {
             path: path.to_owned(),
         })?;
-        return Ok(Project::load(&disk));
+        return Ok((Project::load(&disk), disk));
     }
     if path.extension().is_none_or(|e| e != "ord") {
         return Err(DiskError::NotOurs {
@@ -60,5 +76,8 @@ pub(crate) fn load(path: &Path) -> Result<Project, DiskError> {
         });
     }
     let content = fs::read(path).map_err(read)?;
-    Ok(Project::single(&path.display().to_string(), content))
+    Ok((
+        Project::single(&path.display().to_string(), content),
+        here(),
+    ))
 }

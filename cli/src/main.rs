@@ -5,9 +5,14 @@ mod cluster;
 mod commands;
 mod demo;
 mod disk;
+mod envs;
+mod excerpt;
 mod hidden;
+mod output;
 mod report;
+mod sarif;
 mod terminal;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::fail(&error);
-            ExitCode::from(3)
+            ExitCode::from(if usage::is_usage(&error) { 2 } else { 3 })
         }
     }
 }

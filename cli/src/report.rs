@@ -1,7 +1,8 @@
 //! Turns the language's diagnostics into what a person or a program reads. It decides nothing about them.
 
-use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
-use ordain_lang_syntax::{Diagnostic, FileId, Severity, Sources};
+use crate::excerpt::Excerpt;
+use miette::{LabeledSpan, MietteDiagnostic, Report};
+use ordain_lang_syntax::{Diagnostic, FileId, Label, Severity, Sources};
 use serde::Serialize;
 
 /// Renders diagnostics for a person, worst first within the order of the sources.
@@ -123,73 +124,75 @@ pub(crate) fn json<'a>(
 }
 
 /// A diagnostic with its source, as miette wants it. miette shows one source per report, so places in other files
-/// become related advice.
+/// become related advice, and so do places too far away in the same line.
 #[derive(Debug)]
 struct Shown {
     own: MietteDiagnostic,
-    source: NamedSource<String>,
+    source: Excerpt,
     related: Vec<Report>,
 }
 
 impl Shown {
     fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
         let file = diagnostic.span().map(|s| s.file);
-        let here = diagnostic
+        let (here, mut elsewhere): (Vec<&Label>, Vec<&Label>) = diagnostic
             .labels
             .iter()
-            .enumerate()
-            .filter(|(_, l)| Some(l.span.file) == file);
-        let labels = here.map(|(at, l)| {
-            let text = Some(l.text.clone()).filter(|t| !t.is_empty());
-            let range = l.span.range();
-            match at {
-                0 => LabeledSpan::new_primary_with_span(text, (range.start, range.len())),
-                _ => LabeledSpan::new_with_span(text, (range.start, range.len())),
-            }
-        });
+            .partition(|l| Some(l.span.file) == file);
+        let (source, places) = excerpt(sources, file.unwrap_or(FileId(0)), &here);
+        let mut labels = Vec::new();
+        for (label, place) in here.into_iter().zip(places) {
+            let Some(range) = place else {
+                elsewhere.push(label);
+                continue;
+            };
+            let text = Some(label.text.clone()).filter(|t| !t.is_empty());
+            labels.push(match labels.is_empty() {
+                true => LabeledSpan::new_primary_with_span(text, (range.start, range.len())),
+                false => LabeledSpan::new_with_span(text, (range.start, range.len())),
+            });
+        }
         let own = MietteDiagnostic {
             message: diagnostic.message.clone(),
             code: Some(diagnostic.code.to_owned()),
             severity: Some(severity(diagnostic.severity)),
             help: diagnostic.help.clone(),
             url: None,
-            labels: Some(labels.collect()),
+            labels: Some(labels),
         };
-        let elsewhere = diagnostic
-            .labels
-            .iter()
-            .filter(|l| Some(l.span.file) != file)
-            .map(|l| {
-                let range = l.span.range();
-                let report = MietteDiagnostic {
-                    message: l.text.clone(),
-                    code: None,
-                    severity: Some(miette::Severity::Advice),
-                    help: None,
-                    url: None,
-                    labels: Some(vec![LabeledSpan::new_primary_with_span(
-                        None,
-                        (range.start, range.len()),
-                    )]),
-                };
-                Report::new(report).with_source_code(named(sources, l.span.file))
-            });
-        let related = elsewhere.collect();
+        let related = elsewhere.into_iter().map(|label| advice(label, sources));
         Self {
             own,
-            source: named(sources, file.unwrap_or(FileId(0))),
-            related,
+            source,
+            related: related.collect(),
         }
     }
 }
 
-fn named(sources: &Sources, file: FileId) -> NamedSource<String> {
-    // A source may hold bytes that steer a terminal. Each is one byte and so is its stand-in, so places stay right.
-    let text = sources.text(file).replace(
-        |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t'),
-        "?",
-    );
-    NamedSource::new(sources.path(file), text)
+/// A place of its own, with what it says as the heading.
+fn advice(label: &Label, sources: &Sources) -> Report {
+    let (source, places) = excerpt(sources, label.span.file, &[label]);
+    let mark = |range: std::ops::Range<usize>| {
+        LabeledSpan::new_primary_with_span(None, (range.start, range.len()))
+    };
+    let report = MietteDiagnostic {
+        message: label.text.clone(),
+        code: None,
+        severity: Some(miette::Severity::Advice),
+        help: None,
+        url: None,
+        labels: Some(places.into_iter().flatten().map(mark).collect()),
+    };
+    Report::new(report).with_source_code(source)
+}
+
+fn excerpt(
+    sources: &Sources,
+    file: FileId,
+    labels: &[&Label],
+) -> (Excerpt, Vec<Option<std::ops::Range<usize>>>) {
+    let places: Vec<_> = labels.iter().map(|l| l.span.range()).collect();
+    Excerpt::new(sources.path(file), sources.text(file), &places)
 }
 
 fn severity(severity: Severity) -> miette::Severity {

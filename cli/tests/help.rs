@@ -21,8 +21,8 @@ fn help(args: &[&str]) -> String {
 fn help_reads_well() {
     insta::assert_snapshot!("ordain", help(&["--help"]));
     for command in [
-        "new", "check", "build", "diff", "up", "demo", "status", "history", "rollback", "explain",
-        "fmt",
+        "new", "check", "build", "test", "diff", "up", "demo", "status", "history", "rollback",
+        "explain", "fmt",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }

@@ -1,16 +1,20 @@
 //! `ordain build`: the objects of a project as YAML or JSON.
 
-use crate::Outcome;
-use crate::args::{Format, SourceArg};
-use crate::{disk, report, terminal};
-use miette::{IntoDiagnostic, Result, WrapErr};
-use ordain_lang_project::{AppText, BuildOptions, Format as TextFormat, Texts};
+use crate::args::{Output, SourceArg, formats};
+use crate::{Outcome, disk, envs, output, report, terminal};
+use miette::Result;
+use ordain_lang_project::{BuildOptions, Format as TextFormat, Project};
+use ordain_lang_syntax::Diagnostic;
 use std::path::{Path, PathBuf};
 
 /// Print the Kubernetes objects of a project or file
 ///
 /// Objects go to stdout as a YAML stream, or with `--format json` as one JSON list; mistakes go to stderr, and then nothing is
-/// printed at all. A project with several environments needs `--env`, unless `--output` gives each its own folder.
+/// printed at all. `-` reads one file from stdin. A project with several environments needs `--env`, unless `--output` gives
+/// each its own folder.
+///
+/// `--output DIR` writes `DIR/ENV/APP/KIND-NAME.yaml`, one file per object. The folder remembers what was written in
+/// `.ordain-build.json`: files of objects that are gone are removed by the next build, files of others stay untouched.
 #[derive(clap::Args)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
@@ -20,80 +24,65 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "ENV")]
     env: Option<String>,
 
-    /// Write one file per app into this folder, below a folder per environment
+    /// Write one file per object into this folder, below a folder per environment and app
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    /// How objects are written
+    #[arg(long, value_name = "FORMAT", default_value = "yaml", value_parser = formats(&[Output::Yaml, Output::Json]))]
+    format: Output,
 }
 
-pub(crate) fn run(args: &BuildArgs, format: Format) -> Result<Outcome> {
+pub(crate) fn run(args: &BuildArgs) -> Result<Outcome> {
     let project = disk::load(&args.source.path)?;
-    if args.env.is_none() && args.output.is_none() {
-        let environments = project.environments();
-        let names: Vec<&str> = environments
-            .iter()
-            .filter(|e| !e.is_base)
-            .map(|e| e.name.as_str())
-            .collect();
-        if names.len() > 1 {
-            let help = format!(
-                "choose one with `--env {}`, or give each its own folder with `--output DIR`",
-                names[0]
-            );
-            return Err(miette::miette!(
-                help = help,
-                "the project has several environments: {}",
-                names.join(", ")
-            ));
-        }
-    }
-    let options = BuildOptions {
+    let format = match args.format {
+        Output::Json => TextFormat::Json,
+        Output::Text | Output::Yaml | Output::Sarif => TextFormat::Yaml,
+    };
+    let mut options = BuildOptions {
         env: args.env.clone(),
         cluster: None,
     };
-    let text = match format {
-        Format::Text => TextFormat::Yaml,
-        Format::Json => TextFormat::Json,
-    };
-    let build = ordain_lang_project::build_text(&project, &options, text);
-    match format {
-        Format::Text => super::check::show(&build.diagnostics, &project),
-        Format::Json if build.is_ok() => super::check::show(&build.diagnostics, &project),
-        Format::Json => {
-            terminal::json(
-                &serde_json::json!({ "diagnostics": report::json(&build.diagnostics, &project.sources) }),
-            )?;
-        }
+    if let Some(dir) = &args.output {
+        envs::known(&project, args.env.as_deref())?;
+        return write(&project, &options, dir, format);
     }
-    if !build.is_ok() {
+    let otherwise = ", or give each its own folder with `--output DIR`";
+    options.env = envs::choose(&project, args.env.as_deref(), otherwise)?;
+    let build = ordain_lang_project::build_text(&project, &options, format);
+    if !talk(&build.diagnostics, &project, format)? {
         return Ok(Outcome::Findings);
     }
-    match &args.output {
-        None => terminal::data(&build.joined(text))?,
-        Some(dir) => write(&build, dir, format)?,
-    }
+    terminal::data(&build.joined(format))?;
     Ok(Outcome::Done)
 }
 
-fn write(build: &Texts, dir: &Path, format: Format) -> Result<()> {
-    for app in &build.apps {
-        let folder = dir.join(&app.env);
-        std::fs::create_dir_all(&folder)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
-        let ending = match format {
-            Format::Text => "yaml",
-            Format::Json => "json",
-        };
-        let path = folder.join(format!("{}.{ending}", file_name(app)));
-        std::fs::write(&path, &app.text)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        terminal::say(&format!("{} objects in {}", app.objects, path.display()));
+/// Says what was found, and returns whether the objects can be used.
+fn talk(diagnostics: &[Diagnostic], project: &Project, format: TextFormat) -> Result<bool> {
+    let fine = !diagnostics.iter().any(Diagnostic::is_error);
+    if format == TextFormat::Json && !fine {
+        terminal::json(
+            &serde_json::json!({ "diagnostics": report::json(diagnostics, &project.sources) }),
+        )?;
+    } else {
+        super::check::show(diagnostics, project);
     }
-    Ok(())
+    Ok(fine)
 }
 
-/// An app's name is an identifier or a file's name, so it cannot leave the folder.
-fn file_name(app: &AppText) -> String {
-    app.name.replace(['/', '\\'], "-")
+fn write(
+    project: &Project,
+    options: &BuildOptions,
+    dir: &Path,
+    format: TextFormat,
+) -> Result<Outcome> {
+    let build = ordain_lang_project::build(project, options);
+    if !talk(&build.diagnostics, project, format)? {
+        return Ok(Outcome::Findings);
+    }
+    let files = output::files(&build.apps, format);
+    let written = output::write(dir, &files, options.env.as_deref())
+        .map_err(|e| super::report(e, Some(output::REMEDY.to_owned())))?;
+    terminal::say(&written.summary(dir));
+    Ok(Outcome::Done)
 }

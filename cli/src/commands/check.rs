@@ -1,8 +1,7 @@
 //! `ordain check`: every mistake of a project, before anything is built.
 
-use crate::Outcome;
-use crate::args::{Format, SourceArg};
-use crate::{disk, report, terminal};
+use crate::args::{Output, SourceArg, formats};
+use crate::{Outcome, disk, report, sarif, terminal};
 use miette::Result;
 use ordain_lang_project::{BuildOptions, Project};
 use ordain_lang_syntax::Diagnostic;
@@ -11,24 +10,29 @@ use std::io::IsTerminal;
 /// Find every mistake in a project or file
 ///
 /// Checks names, types and constraints of all environments, then builds them without printing, so that what only shows when
-/// values are made is found as well. Nothing is written. Exit code 1 when there is an error; warnings alone are 0.
+/// values are made is found as well. Nothing is written; `-` reads one file from stdin. Exit code 1 when there is an error;
+/// warnings alone are 0.
 #[derive(clap::Args)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     source: SourceArg,
+
+    /// How mistakes are printed: as text on stderr, or as data on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = formats(&[Output::Text, Output::Json, Output::Sarif]))]
+    format: Output,
 }
 
-pub(crate) fn run(args: &CheckArgs, format: Format) -> Result<Outcome> {
+pub(crate) fn run(args: &CheckArgs) -> Result<Outcome> {
     let project = disk::load(&args.source.path)?;
     let diagnostics = ordain_lang_project::build(&project, &BuildOptions::default()).diagnostics;
-    let outcome = outcome(&diagnostics);
-    match format {
-        Format::Json => terminal::json(
+    match args.format {
+        Output::Sarif => terminal::json(&sarif::log(&diagnostics, &project.sources))?,
+        Output::Json => terminal::json(
             &serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }),
         )?,
-        Format::Text => show(&diagnostics, &project),
+        Output::Text | Output::Yaml => show(&diagnostics, &project),
     }
-    if diagnostics.is_empty() && format == Format::Text {
+    if diagnostics.is_empty() && args.format == Output::Text {
         let files = project.modules.iter().filter(|m| m.is_own).count();
         let environments = project.environments().iter().filter(|e| !e.is_base).count();
         let files = if files == 1 {
@@ -43,7 +47,7 @@ pub(crate) fn run(args: &CheckArgs, format: Format) -> Result<Outcome> {
         };
         terminal::say(&format!("no mistakes in {files}{environments}"));
     }
-    Ok(outcome)
+    Ok(outcome(&diagnostics))
 }
 
 /// Returns whether diagnostics stop a build.

@@ -2,8 +2,9 @@
 
 use crate::Outcome;
 use crate::args::{Format, SourceArg};
+use crate::usage::usage;
 use crate::{report, terminal};
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{IntoDiagnostic, Result, WrapErr};
 use ordain_lang_project::{Disk, Files};
 use ordain_lang_syntax::{Diagnostic, Sources};
 use std::fs;
@@ -83,10 +84,9 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     if !path.is_dir() {
-        return Err(miette!(
-            help = "name a folder or a file that ends in .ord",
-            "there is no `{}`",
-            path.display()
+        return Err(usage(
+            format!("there is no `{}`", path.display()),
+            "name a folder or a file that ends in .ord",
         ));
     }
     let names = Disk::new(path).list().map_err(|e| super::report(e, None))?;

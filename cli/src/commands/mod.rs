@@ -12,6 +12,7 @@ pub(crate) mod image;
 pub(crate) mod new;
 pub(crate) mod rollback;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod up;
 
 use crate::Outcome;
@@ -22,11 +23,12 @@ use crate::args::{Args, Command};
 /// # Errors
 /// Returns why it could not finish; mistakes and differences that it found are an outcome, not an error.
 pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
-    let format = args.format;
+    let format = args.format.plain();
     match &args.command {
         Command::New(own) => new::run(own, format),
-        Command::Check(own) => check::run(own, format),
-        Command::Build(own) => build::run(own, format),
+        Command::Check(own) => check::run(own),
+        Command::Build(own) => build::run(own),
+        Command::Test(own) => test::run(own, format),
         Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),
         Command::Up(own) => up::run(own, format),

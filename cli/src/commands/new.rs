@@ -3,7 +3,8 @@
 use crate::Outcome;
 use crate::args::Format;
 use crate::terminal;
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use crate::usage::usage;
+use miette::{IntoDiagnostic, Result, WrapErr};
 use std::fs;
 use std::path::PathBuf;
 
@@ -24,13 +25,12 @@ pub(crate) fn run(args: &NewArgs, format: Format) -> Result<Outcome> {
         .file_name()
         .and_then(|n| n.to_str())
         .unwrap_or_default();
-    let files = ordain_lang_project::new_project(name).map_err(|e| super::report(e, None))?;
+    let files = ordain_lang_project::new_project(name).map_err(|e| usage(e.to_string(), ""))?;
     let used = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
     if used || path.is_file() {
-        return Err(miette!(
-            help = "choose another name, or empty the folder first",
-            "`{}` is already there",
-            path.display()
+        return Err(usage(
+            format!("`{}` is already there", path.display()),
+            "choose another name, or empty the folder first",
         ));
     }
     for (file, text) in &files {

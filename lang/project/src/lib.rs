@@ -23,6 +23,7 @@ pub use check::{Environment, check};
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;
+pub use near::nearest;
 pub use origin::{Explained, How, Origin, explain};
 pub use session::{Session, SessionBuild};
 pub use suites::{SNAPSHOTS, Snapshot, SnapshotState, TestOptions, TestRun, Tested, test};

@@ -1,0 +1,200 @@
+//! `ordain test`: the tests of a project, and the files of their snapshots.
+
+use crate::args::Format;
+use crate::usage::usage;
+use crate::{Outcome, disk, envs, report, terminal};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use ordain_lang_project::{Project, SnapshotState, TestOptions, TestRun, Tested};
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Run the tests of a project
+///
+/// Each `test` of the sources runs in its environment: its facts must hold, its snapshots must be as recorded below
+/// `snapshots/`, and what must fail must fail with its code. A fact that does not hold shows the value of every part of it.
+/// Exit code 1 when a test fails.
+#[derive(clap::Args)]
+pub(crate) struct TestArgs {
+    /// Run only tests whose `FILE > NAME` contains this, in any case
+    #[arg(value_name = "PATTERN")]
+    pattern: Option<String>,
+
+    /// Run only the tests of this environment
+    #[arg(long, value_name = "ENV")]
+    env: Option<String>,
+
+    /// Record snapshots that are new or differ, and remove those that no test takes
+    #[arg(long)]
+    update: bool,
+
+    /// Write the results as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Project folder, or one `.ord` file
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+}
+
+pub(crate) fn run(args: &TestArgs, format: Format) -> Result<Outcome> {
+    let (project, disk) = disk::open(&args.path)?;
+    envs::known(&project, args.env.as_deref())?;
+    let options = TestOptions {
+        pattern: args.pattern.clone(),
+        update: args.update,
+    };
+    let mut run = match ordain_lang_project::test(&project, &disk, &options) {
+        Ok(run) => run,
+        Err(diagnostics) => {
+            if format == Format::Json {
+                terminal::json(
+                    &serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }),
+                )?;
+            } else {
+                super::check::show(&diagnostics, &project);
+            }
+            return Ok(Outcome::Findings);
+        }
+    };
+    if let Some(env) = &args.env {
+        let all = run.tests.len();
+        run.tests.retain(|test| test.env.as_ref() == Some(env));
+        run.skipped += all - run.tests.len();
+        // The tests of other environments take snapshots too.
+        run.orphans.clear();
+    }
+    if run.tests.is_empty() && run.skipped > 0 {
+        let help = format!("the project has {}", count(run.skipped, "test"));
+        return Err(usage("no test fits", help));
+    }
+    let recorded = record(&run, disk.root())?;
+    if let Some(file) = &args.junit {
+        let xml = run.junit(&project.manifest.name);
+        fs::write(file, xml)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", file.display()))?;
+    }
+    match format {
+        Format::Json => terminal::json(&json(&run, &project))?,
+        Format::Text => {
+            super::check::show(&run.warnings, &project);
+            terminal::data(&text(&run, &project))?;
+            if recorded > 0 {
+                terminal::say(&format!("{} recorded", count(recorded, "snapshot")));
+            }
+        }
+    }
+    Ok(if run.is_ok() {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
+}
+
+/// Writes and removes what an update asks for, and returns how many files that were.
+fn record(run: &TestRun, root: &Path) -> Result<usize> {
+    let mut files = 0;
+    for (path, content) in run.writes() {
+        let path = root.join(path);
+        let folder = path.parent().expect("a snapshot lies in a folder");
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, content))
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        files += 1;
+    }
+    for path in run.removals() {
+        let path = root.join(path);
+        fs::remove_file(&path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot remove {}", path.display()))?;
+        files += 1;
+    }
+    Ok(files)
+}
+
+fn text(run: &TestRun, project: &Project) -> String {
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut out = String::new();
+    for test in &run.tests {
+        let mark = match (test.passed(), color) {
+            (true, false) => "ok  ",
+            (false, false) => "FAIL",
+            (true, true) => "\x1b[32mok\x1b[0m  ",
+            (false, true) => "\x1b[31mFAIL\x1b[0m",
+        };
+        out.push_str(&format!("{mark}  {}\n", title(test)));
+        if !test.passed() {
+            let shown =
+                report::render(&test.failures, &project.sources, super::check::WIDTH, color);
+            for line in shown.trim_end().lines() {
+                out.push_str(format!("      {line}").trim_end());
+                out.push('\n');
+            }
+            out.push('\n');
+        }
+    }
+    let failed = run.failed().count();
+    let mut parts = vec![format!("{} passed", run.tests.len() - failed)];
+    if failed > 0 {
+        parts.push(format!("{failed} failed"));
+    }
+    if run.skipped > 0 {
+        parts.push(format!("{} left out", run.skipped));
+    }
+    match run.tests.len() {
+        0 => out.push_str("no tests\n"),
+        _ => out.push_str(&format!("{}\n", parts.join(", "))),
+    }
+    out
+}
+
+fn title(test: &Tested) -> String {
+    match &test.env {
+        Some(env) => format!("{}  (in {env}, {})", test.name, test.at),
+        None => format!("{}  ({})", test.name, test.at),
+    }
+}
+
+fn json(run: &TestRun, project: &Project) -> serde_json::Value {
+    let tests: Vec<serde_json::Value> = run
+        .tests
+        .iter()
+        .map(|test| {
+            let snapshots: Vec<serde_json::Value> = test
+                .snapshots
+                .iter()
+                .map(|s| {
+                    let state = match s.state {
+                        SnapshotState::Same => "same",
+                        SnapshotState::New => "new",
+                        SnapshotState::Changed => "changed",
+                    };
+                    serde_json::json!({ "path": s.path, "state": state })
+                })
+                .collect();
+            serde_json::json!({
+                "name": test.name,
+                "at": test.at,
+                "env": test.env,
+                "passed": test.passed(),
+                "failures": report::json(&test.failures, &project.sources),
+                "snapshots": snapshots,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "tests": tests,
+        "left_out": run.skipped,
+        "orphans": run.orphans,
+        "warnings": report::json(&run.warnings, &project.sources),
+    })
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
