@@ -12,7 +12,7 @@ pub enum TokenKind {
     Invalid,
     // Words. All of them may be field names; the parser decides by place.
     Ident,
-    And, App, As, Assert, Crd, Delete, Deny, Else, Env, Export, Extends, Fail, False, Final, Fn, For,
+    Allow, And, App, As, Assert, Crd, Delete, Deny, Else, Env, Export, Extends, External, Fail, False, Final, Fn, For,
     If, In, Let, Match, Must, Not, Null, Or, Policy, Snapshot, Test, Then, True, Type, Use, Warn,
     // Literals. A string is several tokens: quote, text, `{` … `}`, quote.
     Int, Float, Unit, Regex, Quote, QuoteEnd, StrText, InterpOpen, InterpClose,
@@ -79,6 +79,7 @@ impl TokenKind {
     /// Recognises keywords.
     pub(crate) fn word(text: &[u8]) -> TokenKind {
         match text {
+            b"allow" => T::Allow,
             b"and" => T::And,
             b"app" => T::App,
             b"as" => T::As,
@@ -90,6 +91,7 @@ impl TokenKind {
             b"env" => T::Env,
             b"export" => T::Export,
             b"extends" => T::Extends,
+            b"external" => T::External,
             b"fail" => T::Fail,
             b"false" => T::False,
             b"final" => T::Final,
@@ -146,7 +148,7 @@ impl TokenKind {
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "they are named as the typed tree's nodes, which are documented")]
 pub enum NodeKind {
-    File, Use, TypeDecl, FnDecl, Let, Export, App, Env, Test, Policy,
+    File, Use, TypeDecl, FnDecl, Let, Export, App, Env, Test, Policy, Exemption,
     RecordType, FieldDecl, Assert, TypeParams, Params, Param,
     NamedType, TypeArgs, Refinements, Refinement, OptionalType, UnionType, FunctionType, LiteralType,
     ParenType,

@@ -31,7 +31,7 @@ impl<'a> Checker<'a> {
             let mut fields: Vec<AppField<'a>> = Vec::new();
             for member in &decl.body.members {
                 let (name, declared, value, doc, is_final) = match &member.kind {
-                    MemberKind::Error => continue,
+                    MemberKind::Error | MemberKind::Exempt(_) => continue,
                     MemberKind::Let(binding) => (
                         binding.name,
                         binding.ty.as_ref(),

@@ -164,7 +164,8 @@ impl<'a> Checker<'a> {
                     };
                     self.modules[module].imports.insert(name.name, import);
                 }
-                ItemKind::Test(_) | ItemKind::Policy(_) | ItemKind::Error => {}
+                ItemKind::Test(_) | ItemKind::Policy(_) | ItemKind::Exempt(_) | ItemKind::Error => {
+                }
             }
         }
     }

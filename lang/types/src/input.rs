@@ -88,11 +88,15 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     checker.check_items();
     let envs = checker.check_envs();
     let (tests, policies) = checker.check_suites();
+    let exemptions = checker.check_exemptions();
     checker.check_pending();
     checker.check_cycles();
     checker.unused_imports();
     let index = checker.take_index();
-    (checker.finish(input, envs, tests, policies), index)
+    (
+        checker.finish(input, envs, tests, policies, exemptions),
+        index,
+    )
 }
 
 impl Checker<'_> {
@@ -127,6 +131,7 @@ impl Checker<'_> {
         envs: Vec<Env>,
         tests: Vec<Test>,
         policies: Vec<Policy>,
+        exemptions: Vec<crate::program::Exemption>,
     ) -> Checked {
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|d| d.span());
@@ -197,6 +202,7 @@ impl Checker<'_> {
             envs,
             tests,
             policies,
+            exemptions,
             kubernetes: input.kubernetes.to_string().into(),
             types: self.types,
             hir: self.hir,

@@ -12,6 +12,7 @@ mod checker;
 mod collect;
 mod constant;
 mod envs;
+mod exempt;
 pub mod format;
 mod graph;
 pub mod hir;

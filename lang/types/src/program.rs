@@ -66,6 +66,8 @@ pub struct Program {
     pub tests: Vec<Test>,
     /// All policies.
     pub policies: Vec<Policy>,
+    /// What the rules over the whole set are not to complain of.
+    pub exemptions: Vec<Exemption>,
     /// The Kubernetes version whose types were used, such as `1.36`.
     pub kubernetes: Arc<str>,
 }
@@ -237,6 +239,64 @@ pub struct EnvOp {
     pub amend: Amend,
     /// Where they are written.
     pub span: Span,
+}
+
+/// Something that a rule over the whole set of objects is not to complain of.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// What.
+    pub what: Exempt,
+    /// For which objects.
+    pub place: ExemptIn,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// The objects an exemption is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExemptIn {
+    /// Those of a module's apps or exports.
+    Module(ModuleId),
+    /// Those of an app.
+    App(AppId),
+    /// All of an environment, and of those that extend it.
+    Env(EnvId),
+}
+
+/// What an exemption says.
+#[derive(Clone, Debug)]
+pub enum Exempt {
+    /// `external`: the object is there, though nothing here makes it.
+    External(ExemptObject, Option<Arc<str>>),
+    /// `allow`: the rule need not be kept, by the object or by all.
+    Allow {
+        /// The rule.
+        rule: ExemptRule,
+        /// The object; all, when there is none.
+        object: Option<ExemptObject>,
+        /// Why.
+        reason: Arc<str>,
+    },
+}
+
+/// Names objects of a kind.
+#[derive(Clone, Debug)]
+pub struct ExemptObject {
+    /// The API group; empty for the core group.
+    pub group: Arc<str>,
+    /// The kind.
+    pub kind: Arc<str>,
+    /// The name; `*` stands for any text.
+    pub name: Arc<str>,
+}
+
+/// The rule that an exemption is from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExemptRule {
+    /// A rule of the language, by its code.
+    Code(Name),
+    /// A policy of the project, by its name.
+    Policy(Arc<str>),
 }
 
 /// A test.

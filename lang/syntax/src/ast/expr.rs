@@ -346,6 +346,8 @@ pub enum MemberKind {
     Let(super::Binding),
     /// `...value`: all fields of another record or map.
     Spread(Expr),
+    /// `external …` or `allow …`; only in the bodies of apps and environments.
+    Exempt(super::Exemption),
     /// `for k, v in m if c { members }`.
     For {
         /// One or more clauses, the last one turning fastest.

@@ -1,7 +1,7 @@
 //! What stands at the top of a file, and the statements of tests and policies.
 
 use super::{Expr, ForClause, Ident, NamePath, NodeId, Record, TypeExpr};
-use crate::Span;
+use crate::{Name, Span};
 
 /// A top-level item.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub enum ItemKind {
     Test(Test),
     /// `policy "name" { … }`.
     Policy(Policy),
+    /// `external k8s.Secret "tls"`, `allow E0601, "reason"`: for the objects of this file.
+    Exempt(Exemption),
 }
 
 /// Brings a module or the types of a CRD into scope.
@@ -201,6 +203,53 @@ pub struct Env {
     pub extends: Option<Ident>,
     /// Settings (`namespace`, `cluster`, `kubernetes`) and amendments of apps (`shop.config { … }`).
     pub body: Record,
+}
+
+/// What a rule over the whole set of objects is not to complain of. At the top of a file it holds for
+/// the file's apps or exports; in an app for its objects, in an environment for all of it.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// Its node.
+    pub id: NodeId,
+    /// All of it.
+    pub span: Span,
+    /// What it is.
+    pub kind: ExemptionKind,
+}
+
+/// The kinds of exemptions.
+#[derive(Clone, Debug)]
+pub enum ExemptionKind {
+    /// `external k8s.Secret "tls" in "other"`: an object that others make.
+    External {
+        /// Its kind, a type.
+        ty: TypeExpr,
+        /// Its name; `*` stands for any text.
+        name: Box<str>,
+        /// Its namespace; any, when left out.
+        namespace: Option<Box<str>>,
+    },
+    /// `allow E0601 for k8s.Service "web", "reason"`: a rule that an object need not keep.
+    Allow {
+        /// The rule.
+        rule: AllowedRule,
+        /// Where the rule is named.
+        rule_span: Span,
+        /// The kind and name of the object; all of them, when left out. `*` in the name stands for
+        /// any text.
+        object: Option<(TypeExpr, Box<str>)>,
+        /// Why.
+        reason: Box<str>,
+    },
+}
+
+/// A rule that an object need not keep.
+#[derive(Clone, Debug)]
+pub enum AllowedRule {
+    /// By its code.
+    Code(Name),
+    /// A policy of the project, by its name.
+    Policy(Box<str>),
 }
 
 /// A test.

@@ -1,6 +1,7 @@
 //! What stands at the top of a file.
 
 use super::Parser;
+use super::record::Body;
 use crate::ast::{
     App, Binding, Env, Export, FnDecl, Ident, Item, ItemKind, NamePath, Param, Policy, Test,
     TypeBody, TypeDecl, Use, UseTarget,
@@ -56,6 +57,7 @@ impl Parser<'_> {
                 T::Type | T::Fn | T::App | T::Env | T::Let | T::Use => next.is_word(),
                 T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
                 T::Test | T::Policy => next == T::Quote,
+                T::External | T::Allow => next.is_word(),
                 _ => false,
             }
     }
@@ -73,6 +75,15 @@ impl Parser<'_> {
             T::Env => (self.env(), NodeKind::Env),
             T::Test => (self.test(), NodeKind::Test),
             T::Policy => (self.policy(), NodeKind::Policy),
+            T::External | T::Allow if self.at_exemption() => {
+                let exemption = self.exemption();
+                return Item {
+                    id: self.id(),
+                    span: exemption.span,
+                    doc,
+                    kind: ItemKind::Exempt(exemption),
+                };
+            }
             _ => (self.no_item(), NodeKind::Error),
         };
         let span = self.finish(start, node);
@@ -287,7 +298,7 @@ impl Parser<'_> {
     fn app(&mut self) -> ItemKind {
         self.bump();
         let name = self.ident("the name of the app");
-        let body = self.record(true);
+        let body = self.record(Body::App);
         ItemKind::App(App { name, body })
     }
 
@@ -297,7 +308,7 @@ impl Parser<'_> {
         let extends = self
             .eat(T::Extends)
             .then(|| self.ident("the environment to build on"));
-        let body = self.record(false);
+        let body = self.record(Body::Env);
         ItemKind::Env(Env {
             name,
             extends,

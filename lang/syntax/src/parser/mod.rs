@@ -4,6 +4,7 @@
 //! first failure do not help with. One rule keeps follow-on noise away: after an error the parser is
 //! *lost* and says nothing more until a member, element, statement or item begins again.
 
+mod exempt;
 mod expr;
 mod item;
 mod operand;

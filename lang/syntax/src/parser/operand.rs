@@ -1,5 +1,6 @@
 //! Operands: literals, names, brackets, `if`, `match`, lambdas; and what may follow an operand.
 
+use super::record::Body;
 use super::{Parser, Start};
 use crate::ast::{Arg, Arm, Element, Expr, ExprKind, Ident, Param, Pattern, PatternKind, UnitLit};
 use crate::kind::{NodeKind, TokenKind as T};
@@ -29,7 +30,7 @@ impl Parser<'_> {
             T::Int | T::Float | T::Unit | T::True | T::False | T::Null => return self.literal(),
             T::Regex => (self.regex(), NodeKind::Literal),
             T::LBrace => {
-                let record = self.record(false);
+                let record = self.record(Body::Plain);
                 return Expr {
                     id: self.id(),
                     span: record.span,
@@ -319,7 +320,7 @@ impl Parser<'_> {
             return self.error_expr();
         }
         if self.block_is_record() {
-            let record = self.record(false);
+            let record = self.record(Body::Plain);
             return Expr {
                 id: self.id(),
                 span: record.span,
@@ -435,7 +436,7 @@ impl Parser<'_> {
                     )
                 }
                 T::LBrace if self.same_line() && !self.no_brace && can_be_amended(&base) => {
-                    let body = self.record(false);
+                    let body = self.record(Body::Plain);
                     let span = self.finish(start, NodeKind::Amend);
                     self.grown(
                         span,

@@ -8,11 +8,22 @@ use crate::ast::{
 use crate::kind::{NodeKind, TokenKind as T};
 use crate::{Diagnostic, Name};
 
+/// Whose members braces hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// A value's, or a change's.
+    Plain,
+    /// An app's.
+    App,
+    /// An environment's.
+    Env,
+}
+
 impl Parser<'_> {
     /// `{ members }`. In the body of an app fields may have types.
-    pub(super) fn record(&mut self, is_app: bool) -> Record {
+    pub(super) fn record(&mut self, body: Body) -> Record {
         let start = self.start();
-        let members = self.member_block(is_app);
+        let members = self.member_block(body);
         let span = self.finish(start, NodeKind::Record);
         Record {
             id: self.id(),
@@ -21,13 +32,13 @@ impl Parser<'_> {
         }
     }
 
-    fn member_block(&mut self, is_app: bool) -> Vec<Member> {
+    fn member_block(&mut self, body: Body) -> Vec<Member> {
         let open = self.here();
         let mut members = Vec::new();
         if self.enter() {
             if self.expect(T::LBrace) {
                 self.sequence(T::RBrace, "a field", |parser| {
-                    members.push(parser.member(is_app))
+                    members.push(parser.member(body))
                 });
                 self.close(open, T::RBrace);
             }
@@ -36,7 +47,7 @@ impl Parser<'_> {
         members
     }
 
-    fn member(&mut self, is_app: bool) -> Member {
+    fn member(&mut self, body: Body) -> Member {
         let doc = self.doc();
         let start = self.start();
         let next = self.peek_at(1);
@@ -65,9 +76,18 @@ impl Parser<'_> {
                 self.bump();
                 (MemberKind::Delete(self.path()), NodeKind::Delete)
             }
-            kind if kind.is_word() || matches!(kind, T::Quote | T::LBracket) => {
-                (MemberKind::Field(self.field(doc, is_app)), NodeKind::Field)
+            T::External | T::Allow if body != Body::Plain && self.at_exemption() => {
+                let exemption = self.exemption();
+                return Member {
+                    id: self.id(),
+                    span: exemption.span,
+                    kind: MemberKind::Exempt(exemption),
+                };
             }
+            kind if kind.is_word() || matches!(kind, T::Quote | T::LBracket) => (
+                MemberKind::Field(self.field(doc, body == Body::App)),
+                NodeKind::Field,
+            ),
             _ => {
                 self.unexpected("a field");
                 (MemberKind::Error, NodeKind::Error)
@@ -84,7 +104,7 @@ impl Parser<'_> {
     /// The members of a `for` or `if` block.
     fn block_members(&mut self) -> Vec<Member> {
         let start = self.start();
-        let members = self.member_block(false);
+        let members = self.member_block(Body::Plain);
         self.finish(start, NodeKind::Block);
         members
     }
@@ -134,7 +154,7 @@ impl Parser<'_> {
                 self.bump();
                 FieldOp::Append(self.value_after_eq())
             }
-            T::LBrace => FieldOp::Amend(self.record(false)),
+            T::LBrace => FieldOp::Amend(self.record(Body::Plain)),
             T::Colon if is_quoted && path.len() == 1 => {
                 self.bump();
                 FieldOp::Set(self.value_after_eq())

@@ -199,6 +199,7 @@ impl Parser<'_> {
             T::Type | T::Fn | T::App | T::Env | T::Use | T::Let => next.is_word(),
             T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
             T::Test | T::Policy => next == T::Quote,
+            T::External | T::Allow => next.is_word(),
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! Statements of tests and policies.
 
 use super::Parser;
+use super::record::Body;
 use crate::ast::{Expr, Stmt, StmtKind};
 use crate::kind::{NodeKind, TokenKind as T};
 
@@ -34,7 +35,7 @@ impl Parser<'_> {
                 self.bump();
                 self.expect(T::Fail);
                 let code = (self.peek() == T::Quote).then(|| self.plain_string("a code"));
-                let body = self.record(false);
+                let body = self.record(Body::Plain);
                 (StmtKind::MustFail { code, body }, NodeKind::MustFail)
             }
             T::For => {

@@ -132,7 +132,8 @@ impl<'a> Checker<'a> {
         let mut made = Vec::with_capacity(members.len());
         for member in members {
             made.push(match &member.kind {
-                MemberKind::Error => continue,
+                // Exemptions are looked at by themselves.
+                MemberKind::Error | MemberKind::Exempt(_) => continue,
                 MemberKind::Field(field) => {
                     let op = match &field.op {
                         FieldOp::Set(e) => Op::Set(e),

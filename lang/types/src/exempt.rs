@@ -1,0 +1,171 @@
+//! Exemptions from the rules over the whole set of objects: kinds, codes and policies that exist.
+
+use std::sync::Arc;
+
+use ordain_lang_syntax::ast::{
+    AllowedRule, Exemption as Written, ExemptionKind, ItemKind, MemberKind, TypeExpr,
+};
+use ordain_lang_syntax::{Diagnostic, Span};
+
+use crate::checker::Checker;
+use crate::program::{
+    AppId, EnvId, Exempt, ExemptIn, ExemptObject, ExemptRule, Exemption, ModuleId,
+};
+use crate::resolve::{TypeScope, with_near};
+use crate::suggest::nearest;
+use crate::ty::{Ty, TyKind};
+
+/// Whether a code is that of a rule over the whole set, which an exemption may name.
+fn may_be_allowed(code: &str) -> bool {
+    matches!(code.get(..3), Some("E06" | "W06")) && !code.ends_with("90")
+}
+
+impl<'a> Checker<'a> {
+    /// Looks at all exemptions of files, apps and environments.
+    pub(crate) fn check_exemptions(&mut self) -> Vec<Exemption> {
+        let mut written: Vec<(usize, &'a Written, ExemptIn)> = Vec::new();
+        let of_members = |members: &'a [ordain_lang_syntax::ast::Member]| {
+            members.iter().filter_map(|member| match &member.kind {
+                MemberKind::Exempt(exemption) => Some(exemption),
+                _ => None,
+            })
+        };
+        for (at, module) in self.modules.iter().enumerate() {
+            written.extend(module.file.items.iter().filter_map(|item| {
+                let ItemKind::Exempt(exemption) = &item.kind else {
+                    return None;
+                };
+                Some((at, exemption, ExemptIn::Module(ModuleId::new(at))))
+            }));
+        }
+        for (at, app) in self.apps.iter().enumerate() {
+            let place = ExemptIn::App(AppId::new(at));
+            written.extend(of_members(&app.decl.body.members).map(|one| (app.module, one, place)));
+        }
+        for (at, env) in self.envs.iter().enumerate() {
+            let place = ExemptIn::Env(EnvId::new(at));
+            written.extend(of_members(&env.decl.body.members).map(|one| (env.module, one, place)));
+        }
+        let mut made = Vec::with_capacity(written.len());
+        for (module, exemption, place) in written {
+            if let Some(what) = self.exemption(module, &exemption.kind) {
+                made.push(Exemption {
+                    what,
+                    place,
+                    span: exemption.span,
+                });
+            }
+        }
+        made
+    }
+
+    fn exemption(&mut self, module: usize, written: &'a ExemptionKind) -> Option<Exempt> {
+        match written {
+            ExemptionKind::External {
+                ty,
+                name,
+                namespace,
+            } => {
+                let object = self.exempt_object(module, ty, name)?;
+                Some(Exempt::External(
+                    object,
+                    namespace.as_deref().map(Arc::from),
+                ))
+            }
+            ExemptionKind::Allow {
+                rule,
+                rule_span,
+                object,
+                reason,
+            } => {
+                let rule = self.exempt_rule(rule, *rule_span);
+                let object = match object {
+                    Some((ty, name)) => Some(self.exempt_object(module, ty, name)?),
+                    None => None,
+                };
+                Some(Exempt::Allow {
+                    rule: rule?,
+                    object,
+                    reason: Arc::from(&**reason),
+                })
+            }
+        }
+    }
+
+    fn exempt_object(
+        &mut self,
+        module: usize,
+        ty: &'a TypeExpr,
+        name: &str,
+    ) -> Option<ExemptObject> {
+        let resolved = self.resolve(&TypeScope { module, args: &[] }, ty);
+        if resolved == Ty::ERROR {
+            return None;
+        }
+        let gvk = match self.kind(resolved) {
+            TyKind::Record(id) => self.types.record(*id).gvk(),
+            _ => None,
+        };
+        let Some(gvk) = gvk else {
+            let shown = crate::show::show(&self.types, resolved);
+            self.report(
+                Diagnostic::error("E0690", format!("`{shown}` is no kind of object"))
+                    .label(ty.span, "this type")
+                    .help("name the kind of the object, such as `k8s.ConfigMap`"),
+            );
+            return None;
+        };
+        let group = gvk
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        Some(ExemptObject {
+            group: group.into(),
+            kind: (&*gvk.kind).into(),
+            name: name.into(),
+        })
+    }
+
+    fn exempt_rule(&mut self, rule: &AllowedRule, span: Span) -> Option<ExemptRule> {
+        match rule {
+            AllowedRule::Code(code) if code.is_empty() => None,
+            AllowedRule::Code(code) => {
+                let text = code.as_str();
+                if may_be_allowed(text) && crate::pages::codes().any(|known| known == text) {
+                    return Some(ExemptRule::Code(*code));
+                }
+                let rules = || crate::pages::codes().filter(|code| may_be_allowed(code));
+                let diagnostic = match crate::pages::codes().any(|known| known == text) {
+                    true => Diagnostic::error("E0690", format!("{text} has no exemptions"))
+                        .label(span, "this code")
+                        .note("only rules over the whole set of objects have: E06… and W06…"),
+                    false => Diagnostic::error("E0690", format!("there is no rule {text}"))
+                        .label(span, "not found"),
+                };
+                let near = nearest(text, rules());
+                self.report(with_near(diagnostic, near));
+                None
+            }
+            AllowedRule::Policy(name) => {
+                let names: Vec<&str> = self
+                    .modules
+                    .iter()
+                    .flat_map(|module| &module.file.items)
+                    .filter_map(|item| match &item.kind {
+                        ItemKind::Policy(policy) => Some(&*policy.name),
+                        _ => None,
+                    })
+                    .collect();
+                if names.contains(&&**name) {
+                    return Some(ExemptRule::Policy(Arc::from(&**name)));
+                }
+                let near = nearest(name, names).map(str::to_owned);
+                let diagnostic =
+                    Diagnostic::error("E0690", format!("there is no policy \"{name}\""))
+                        .label(span, "not found");
+                self.report(with_near(diagnostic, near.as_deref()));
+                None
+            }
+        }
+    }
+}
