@@ -9,7 +9,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ordain_lang_project::{BuildOptions, Format, Memory, Project, build_text, check, test};
+use ordain_lang_project::{
+    BuildOptions, Format, Memory, Project, TestOptions, build_text, check, test,
+};
 use ordain_lang_syntax::Diagnostic;
 
 /// A heading with its blocks: language and text.
@@ -211,7 +213,13 @@ fn check_section(section: &Section) -> Result<(), String> {
                 let _ = writeln!(failures, "  builds something else:\n{text}");
             }
         }
-        for tested in test(&project).unwrap_or_default() {
+        // Pages have no folder of recorded snapshots.
+        let recording = TestOptions {
+            update: true,
+            ..TestOptions::default()
+        };
+        let run = test(&project, &Memory::new(), &recording).unwrap_or_default();
+        for tested in run.tests {
             for diagnostic in &tested.failures {
                 let _ = writeln!(
                     failures,
