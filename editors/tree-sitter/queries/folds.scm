@@ -1,0 +1,1 @@
+[(record) (record_type) (list) (statements) (match) (arguments) (parameters) (block_comment)] @fold

@@ -1,0 +1,2 @@
+((regex) @injection.content
+  (#set! injection.language "regex"))
