@@ -409,7 +409,12 @@ fn settle(
         object.namespace = namespace.map(str::to_owned);
     }
     machine.object = Some(object.title());
+    machine.judging = true;
     let settled = machine.pour(value, &mut Nowhere, Pour::default());
+    machine.judging = false;
+    // Rules look at whole objects, also at those with mistakes: what could not be evaluated is not known to them.
+    let judged = machine.judge();
+    let settled = settled.and(judged);
     machine.object = None;
     settled.map(|()| object)
 }

@@ -36,6 +36,7 @@ pub fn check_format(format: Format, text: &str) -> Result<(), String> {
         Format::Url => url(text),
         Format::Cron => cron(text),
         Format::Base64 => base64(text),
+        Format::TimeZone => crate::kube::time_zone(text),
         Format::AbsolutePath => match text.starts_with('/') {
             true => Ok(()),
             false => Err("it must start with `/`".into()),
@@ -353,6 +354,8 @@ mod tests {
             (Format::Cron, "@daily"),
             (Format::Base64, "aGk="),
             (Format::AbsolutePath, "/var"),
+            (Format::TimeZone, "Europe/Berlin"),
+            (Format::TimeZone, "UTC"),
         ];
         for (format, text) in good {
             assert_eq!(check_format(format, text), Ok(()), "{text}");
@@ -379,6 +382,8 @@ mod tests {
             (Format::Cron, "60 * * * *"),
             (Format::Base64, "a"),
             (Format::AbsolutePath, "var"),
+            (Format::TimeZone, "Europe/Brelin"),
+            (Format::TimeZone, "Local"),
         ];
         for (format, text) in bad {
             assert!(check_format(format, text).is_err(), "{text}");

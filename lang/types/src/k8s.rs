@@ -119,6 +119,7 @@ impl K8s {
             "Cron" => Format::Cron,
             "Base64" => Format::Base64,
             "AbsolutePath" => Format::AbsolutePath,
+            "TimeZone" => Format::TimeZone,
             "Object" => return Some(Ty::OBJECT),
             "Port" => return Some(types.intern(TyKind::Int(PORT))),
             "IntOrString" => return Some(Ty::INT_OR_STRING),
@@ -131,7 +132,7 @@ impl K8s {
     }
 
     /// The names which [`K8s::scalar`] knows, for suggestions.
-    pub(crate) const SCALARS: [&'static str; 16] = [
+    pub(crate) const SCALARS: [&'static str; 17] = [
         "Name",
         "DnsLabel",
         "Hostname",
@@ -146,6 +147,7 @@ impl K8s {
         "Cron",
         "Base64",
         "AbsolutePath",
+        "TimeZone",
         "Object",
         "Port",
     ];
@@ -358,7 +360,7 @@ impl K8s {
                 let (keys, set) = list_keys(field);
                 types.intern(TyKind::List(ListTy {
                     item,
-                    len: LenRange::ALL,
+                    len: lengths(field),
                     keys,
                     set,
                 }))
@@ -386,6 +388,17 @@ impl K8s {
         let known = self.table.ty(*id).field(field.as_str())?.default?;
         debug_assert!(types.record(record).field(field).is_some());
         Some(Arc::from(known.trim_matches('"')))
+    }
+}
+
+/// How many elements a list has: a pod has a container (validateContainers).
+fn lengths(field: Option<&Field>) -> LenRange {
+    match field {
+        Some(field) if field.name == "containers" && field.required => LenRange {
+            min: 1,
+            ..LenRange::ALL
+        },
+        _ => LenRange::ALL,
     }
 }
 
@@ -434,23 +447,63 @@ pub(crate) fn formatted(types: &mut Types, format: Format) -> Ty {
 /// (kubernetes/pkg/apis/core/validation, apps/validation, batch/validation, networking/validation).
 fn curated(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
     let range = match (owner, field) {
-        ("ContainerPort", "containerPort" | "hostPort") | ("ServicePort", "port" | "nodePort") => {
-            PORT
-        }
+        ("ContainerPort", "containerPort" | "hostPort")
+        | ("ServicePort", "port" | "nodePort")
+        | ("GRPCAction", "port")
+        | ("ServiceBackendPort", "number") => PORT,
         (
-            "DeploymentSpec" | "ReplicaSetSpec" | "StatefulSetSpec" | "ReplicationControllerSpec",
+            "DeploymentSpec"
+            | "ReplicaSetSpec"
+            | "StatefulSetSpec"
+            | "DaemonSetSpec"
+            | "ReplicationControllerSpec",
             "replicas" | "minReadySeconds" | "revisionHistoryLimit",
         )
         | ("JobSpec", "parallelism" | "completions" | "backoffLimit" | "ttlSecondsAfterFinished")
         | ("CronJobSpec", "successfulJobsHistoryLimit" | "failedJobsHistoryLimit")
+        | ("RollingUpdateStatefulSetStrategy", "partition")
+        | ("HorizontalPodAutoscalerSpec", "minReplicas")
         | ("Probe", "initialDelaySeconds") => NOT_NEGATIVE,
+        ("PodSpec", "terminationGracePeriodSeconds")
+        | ("JobSpec", "activeDeadlineSeconds")
+        | ("CronJobSpec", "startingDeadlineSeconds") => NOT_NEGATIVE_LONG,
         ("DeploymentSpec", "progressDeadlineSeconds")
         | ("Probe", "timeoutSeconds" | "periodSeconds" | "successThreshold" | "failureThreshold")
+        | ("TopologySpreadConstraint", "maxSkew" | "minDomains")
         | ("HorizontalPodAutoscalerSpec", "maxReplicas") => POSITIVE,
+        ("SecurityContext" | "PodSecurityContext", "runAsUser" | "runAsGroup" | "fsGroup") => {
+            USER_ID
+        }
+        ("PreferredSchedulingTerm" | "WeightedPodAffinityTerm", "weight") => WEIGHT,
+        ("KeyToPath" | "DownwardAPIVolumeFile", "mode")
+        | (
+            "ConfigMapVolumeSource"
+            | "SecretVolumeSource"
+            | "ProjectedVolumeSource"
+            | "DownwardAPIVolumeSource",
+            "defaultMode",
+        ) => FILE_MODE,
+        ("ClientIPConfig", "timeoutSeconds") => STICKY_SECONDS,
         _ => return curated_string(types, owner, field),
     };
     Some(types.intern(TyKind::Int(range)))
 }
+
+/// Bits of a file's mode (validateVolumeFileMode).
+const FILE_MODE: IntRange = IntRange { min: 0, max: 0o777 };
+/// Weights of preferences (ValidatePreferredSchedulingTerms).
+const WEIGHT: IntRange = IntRange { min: 1, max: 100 };
+/// User and group numbers (IsValidUserID).
+const USER_ID: IntRange = NOT_NEGATIVE;
+/// How long a client keeps its pod, in seconds: at most a day (validateClientIPAffinityConfig).
+const STICKY_SECONDS: IntRange = IntRange {
+    min: 1,
+    max: 86_400,
+};
+const NOT_NEGATIVE_LONG: IntRange = IntRange {
+    min: 0,
+    max: i64::MAX,
+};
 
 fn curated_string(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
     let format = match (owner, field) {
@@ -460,11 +513,17 @@ fn curated_string(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
         }
         ("ContainerPort", "name") => Format::PortName,
         ("EnvVar", "name") => Format::EnvName,
-        ("ObjectMeta", "name") => Format::Name,
         ("ObjectMeta", "namespace") => Format::DnsLabel,
         ("CronJobSpec", "schedule") => Format::Cron,
+        ("CronJobSpec", "timeZone") => Format::TimeZone,
+        ("IPBlock", "cidr") => Format::Cidr,
         ("IngressRule", "host") => Format::Hostname,
         ("ObjectMeta", "labels") | ("LabelSelector", "matchLabels") => {
+            let key = formatted(types, Format::LabelKey);
+            let value = formatted(types, Format::LabelValue);
+            return Some(types.intern(TyKind::Map(key, value)));
+        }
+        ("PodSpec", "nodeSelector") | ("ReplicationControllerSpec" | "ServiceSpec", "selector") => {
             let key = formatted(types, Format::LabelKey);
             let value = formatted(types, Format::LabelValue);
             return Some(types.intern(TyKind::Map(key, value)));

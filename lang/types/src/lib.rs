@@ -21,6 +21,7 @@ mod infer;
 mod input;
 mod items;
 mod k8s;
+pub mod kube;
 pub mod literal;
 mod pages;
 pub mod program;

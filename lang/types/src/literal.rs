@@ -47,6 +47,61 @@ pub fn check_quantity(text: &str) -> Result<(), String> {
     ))
 }
 
+/// Billionths of a quantity, to compare two; none for what is no quantity, or too large.
+#[must_use]
+pub fn quantity_nanos(text: &str) -> Option<i128> {
+    const ONE: i128 = 1_000_000_000;
+    /// Digits after the point that can matter: those of a billionth of `Ei`.
+    const DIGITS: usize = 27;
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(rest.len());
+    let (number, suffix) = rest.split_at(digits);
+    let scale = match suffix {
+        "n" => 1,
+        "u" => 1_000,
+        "m" => 1_000_000,
+        "" => ONE,
+        "Ki" => ONE << 10,
+        "Mi" => ONE << 20,
+        "Gi" => ONE << 30,
+        "Ti" => ONE << 40,
+        "Pi" => ONE << 50,
+        "Ei" => ONE << 60,
+        _ => {
+            let power = match suffix {
+                "k" => 3,
+                "M" => 6,
+                "G" => 9,
+                "T" => 12,
+                "P" => 15,
+                "E" => 18,
+                _ => suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?,
+            };
+            if !(-9..=18).contains(&power) {
+                return None;
+            }
+            10_i128.pow(u32::try_from(power + 9).ok()?)
+        }
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut nanos = match whole {
+        "" => 0,
+        whole => whole.parse::<i128>().ok()?.checked_mul(scale)?,
+    };
+    let mut unit = scale;
+    for digit in fraction.bytes().take(DIGITS) {
+        // Binary units are no multiples of ten; what is cut off is less than a billionth of the unit.
+        unit /= 10;
+        nanos = nanos.checked_add(i128::from(digit.checked_sub(b'0')?) * unit)?;
+    }
+    Some(if negative { -nanos } else { nanos })
+}
+
 /// Nanoseconds of a duration: `30s`, `1h30m`, `250ms`, and whole days `7d`.
 ///
 /// # Errors
@@ -166,6 +221,24 @@ mod tests {
                 .expect_err("bad")
                 .contains("`256Mi`")
         );
+    }
+
+    #[test]
+    fn quantities_compare() {
+        let equal = [
+            ("1Gi", "1024Mi"),
+            ("0.5", "500m"),
+            ("1e3", "1k"),
+            ("2", "2000000u"),
+            ("1.5Gi", "1536Mi"),
+        ];
+        for (a, b) in equal {
+            assert_eq!(quantity_nanos(a), quantity_nanos(b), "{a} is {b}");
+            assert!(quantity_nanos(a).is_some(), "{a}");
+        }
+        assert!(quantity_nanos("1G") < quantity_nanos("1Gi"));
+        assert!(quantity_nanos("-1") < quantity_nanos("0"));
+        assert_eq!(quantity_nanos("5 Mi"), None);
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Formats by the names which `String(format = "…")` takes.
-const FORMATS: [(&str, Format); 14] = [
+const FORMATS: [(&str, Format); 15] = [
     ("name", Format::Name),
     ("dns-label", Format::DnsLabel),
     ("hostname", Format::Hostname),
@@ -171,6 +171,7 @@ const FORMATS: [(&str, Format); 14] = [
     ("cron", Format::Cron),
     ("base64", Format::Base64),
     ("absolute-path", Format::AbsolutePath),
+    ("time-zone", Format::TimeZone),
 ];
 
 fn format_named(name: &str) -> Option<Format> {

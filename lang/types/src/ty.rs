@@ -177,6 +177,8 @@ pub enum Format {
     Base64,
     /// A file system path which starts with `/`.
     AbsolutePath,
+    /// A time zone of the IANA database, such as `Europe/Berlin`.
+    TimeZone,
 }
 
 impl Format {
@@ -198,6 +200,7 @@ impl Format {
             Format::Cron => "k8s.Cron",
             Format::Base64 => "k8s.Base64",
             Format::AbsolutePath => "k8s.AbsolutePath",
+            Format::TimeZone => "k8s.TimeZone",
         }
     }
 }

@@ -13,7 +13,8 @@ const WEB: &str = "fn name() -> String = \"web\"\n";
 /// Codes that only evaluation, loading or parsing finds; their pages are run where they are found.
 fn found_elsewhere(code: &str) -> bool {
     let number: u32 = code[1..].parse().unwrap_or(0);
-    (code.starts_with('E') && matches!(number, 0..=99 | 230..=299 | 500..)) || number >= 500
+    (code.starts_with('E') && matches!(number, 0..=99 | 230..=299 | 500..=699 | 800..))
+        || (code.starts_with('W') && number >= 500)
 }
 
 fn folder() -> PathBuf {

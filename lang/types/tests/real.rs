@@ -96,9 +96,12 @@ fn every_kind_has_the_fields_that_the_api_has() {
             continue;
         }
         ran += 1;
-        // The values are fillers ("nameValue"): they break enums and formats, but not fields and types.
+        // The values are fillers ("nameValue") in every field, also in those which exclude each other: they break enums,
+        // formats and relations, but not fields and types.
         for (code, text) in told(&object) {
-            if !matches!(code, "E0203" | "E0205" | "E0206" | "E0211" | "E0213") {
+            if !code.starts_with("E07")
+                && !matches!(code, "E0203" | "E0205" | "E0206" | "E0211" | "E0213")
+            {
                 failures.push(format!("{}: {text}", path.display()));
             }
         }

@@ -13,6 +13,7 @@ mod builtin;
 mod convert;
 mod explain;
 mod expr;
+mod kube;
 mod literal;
 mod merge;
 mod near;
@@ -30,6 +31,7 @@ use std::rc::Rc;
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::Program;
 use ordain_lang_types::hir::{Amend, AmendOp, Body, ExprId, ExprKind};
+use ordain_lang_types::kube::Rules;
 use ordain_lang_types::program::{AppId, EnvId, EnvOp, LetId};
 use ordain_lang_types::ty::{Origin, RecordDef, RecordId, Ty};
 
@@ -49,6 +51,8 @@ pub(crate) struct Info {
     pub(crate) metadata: Option<u32>,
     /// `name` and `namespace` of its metadata: the definition, and the positions there.
     pub(crate) name: Option<(RecordId, u32, Option<u32>)>,
+    /// Kubernetes' own rules for it.
+    pub(crate) kube: Option<Rules>,
 }
 
 /// The surroundings of an expression: its frame, the record in whose body it stands, its layer.
@@ -109,6 +113,10 @@ pub(crate) struct Machine<'p> {
     entries: Vec<Entry>,
     cells: Vec<Cell>,
     pouring: Vec<(Name, Value)>,
+    /// The records of the object that is being settled which have rules of Kubernetes' own.
+    judged: Vec<(RecId, Rules)>,
+    /// Whether these are collected.
+    pub(crate) judging: bool,
     /// The field that was read last.
     last_read: Option<(RecId, u32)>,
     /// Containers that an amend block of the innermost running change may change in place.
@@ -153,6 +161,8 @@ impl<'p> Machine<'p> {
             entries: Vec::new(),
             cells: Vec::new(),
             pouring: Vec::new(),
+            judged: Vec::new(),
+            judging: false,
             last_read: None,
             fresh: Vec::new(),
             known: Vec::new(),
@@ -239,6 +249,7 @@ impl<'p> Machine<'p> {
             ruled: own && !def.is_plain(),
             metadata,
             name,
+            kube: self.kube_rules(id),
         }
     }
 

@@ -108,6 +108,9 @@ impl<'p> Machine<'p> {
     /// The fields of a record that have a value, evaluated, on the stack of half-poured records.
     fn set_fields(&mut self, rec: RecId) -> Res<usize> {
         self.see(rec);
+        if self.judging {
+            self.note_ruled(rec);
+        }
         let record = *self.heap.rec(rec);
         let def = self.def(record.def);
         let start = self.pouring.len();

@@ -64,12 +64,12 @@ impl<'a> Checker<'a> {
             && (exact || fixed > list.len.max as usize)
             && !list.len.contains(fixed)
         {
-            let shown = crate::show::show_len(list.len);
-            let diagnostic = Diagnostic::error(
-                "E0211",
-                format!("this list has {fixed} elements, {shown} are allowed"),
-            )
-            .label(span, format!("{fixed} elements"));
+            let message = match (fixed, crate::show::show_len(list.len)) {
+                (0, shown) if shown == "1.." => "this list may not be empty".to_owned(),
+                (_, shown) => format!("this list has {fixed} elements, {shown} are allowed"),
+            };
+            let diagnostic =
+                Diagnostic::error("E0211", message).label(span, format!("{fixed} elements"));
             let diagnostic = self.with_rule(diagnostic, want);
             self.report(diagnostic);
             return self.error;

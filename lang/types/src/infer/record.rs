@@ -249,11 +249,13 @@ impl<'a> Checker<'a> {
         self.record_items(sc, id, members, &mut build);
         self.leave(sc, mark);
         self.missing(id, &build, head);
+        let ty = self.types.intern(TyKind::Record(id));
+        let literal = self.add(ExprKind::Record(id, build.items.into()), ty, span);
+        self.judge(id, literal);
         if named {
             self.objects.pop();
         }
-        let ty = self.types.intern(TyKind::Record(id));
-        self.add(ExprKind::Record(id, build.items.into()), ty, span)
+        literal
     }
 
     fn record_items(
