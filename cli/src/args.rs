@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     Fmt(commands::fmt::FmtArgs),
     Explain(commands::explain::ExplainArgs),
+    Repl(commands::repl::ReplArgs),
     Diff(commands::diff::DiffArgs),
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn short_lines_stay() {
-        let (excerpt, places) = Excerpt::new("a", "ab\ncd\u{1}\n", &[3..5]);
+        let (excerpt, places) = Excerpt::new("a", "ab\ncd\u{1}\n", std::slice::from_ref(&(3..5)));
         assert_eq!(excerpt.text, "ab\ncd?\n");
         assert_eq!(places, [Some(3..5)]);
     }
@@ -196,14 +196,14 @@ mod tests {
     #[test]
     fn a_place_of_many_lines_is_marked_at_its_first() {
         let text = "let a = {\n".to_owned() + &"  x = 1\n".repeat(50) + "}\n";
-        let (_, places) = Excerpt::new("a", &text, &[8..text.len() - 1]);
+        let (_, places) = Excerpt::new("a", &text, std::slice::from_ref(&(8..text.len() - 1)));
         assert_eq!(places, [Some(8..9)]);
     }
 
     #[test]
     fn a_place_at_the_end_of_the_text_is_shown() {
         let text = "x".repeat(1000);
-        let (excerpt, places) = Excerpt::new("a", &text, &[1000..1000]);
+        let (excerpt, places) = Excerpt::new("a", &text, std::slice::from_ref(&(1000..1000)));
         let place = places[0].clone().expect("it is shown");
         assert!(place.end <= excerpt.text.len());
     }

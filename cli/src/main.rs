@@ -8,6 +8,7 @@ mod disk;
 mod envs;
 mod excerpt;
 mod hidden;
+mod lines;
 mod output;
 mod report;
 mod sarif;

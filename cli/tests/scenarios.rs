@@ -1,13 +1,13 @@
 //! Scenarios: files, commands, and everything the commands print. A new scenario is a new file in `scenarios/`.
 //!
 //! A scenario is a text of parts. `== file PATH` is followed by the file's content; `$ ordain …` and `$ git …` are run in
-//! a fresh folder, in order. The snapshot beside it holds stdout, stderr and the exit code of each command. Nothing of
+//! a fresh folder, in order; `< FILE` is their stdin. The snapshot beside it holds stdout, stderr and the exit code of each command. Nothing of
 //! the machine shows: the folder is `[DIR]`, commits are `[COMMIT]`.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn scenarios() {
@@ -42,14 +42,22 @@ fn run(scenario: &str) -> String {
 }
 
 fn command_output(dir: &Path, command: &str, shown: &mut String) {
-    let words: Vec<&str> = command.split_whitespace().collect();
+    let (command_line, input) = command.split_once(" < ").unwrap_or((command, ""));
+    let words: Vec<&str> = command_line.split_whitespace().collect();
     let (program, args) = words.split_first().expect("a command");
     let program = if *program == "ordain" {
         env!("CARGO_BIN_EXE_ordain")
     } else {
         program
     };
+    let stdin = match input {
+        "" => Stdio::null(),
+        file => fs::File::open(dir.join(file))
+            .expect("the input is a file")
+            .into(),
+    };
     let output = Command::new(program)
+        .stdin(stdin)
         .args(args)
         .current_dir(dir)
         .env_remove("ORDAIN_DATA_DIR")

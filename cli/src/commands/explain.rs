@@ -35,13 +35,39 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs, format: Format) -> Result<Outcome> {
     match &args.field {
-        Some(field) => explain_field(args, field, format),
-        None if args.what.contains('/') => Err(usage(
-            "a field is missing",
-            format!("name one: `ordain explain {} metadata.name`", args.what),
-        )),
-        None => explain_code(&args.what, format),
+        None => explain_without_field(&args.what, format),
+        Some(field) => {
+            let project = disk::load(&args.path)?;
+            explain_field(&project, args.env.as_deref(), &args.what, field, format)
+        }
     }
+}
+
+/// Explains a code, or a field of an object of a project that is there already.
+///
+/// # Errors
+/// As the command.
+pub(crate) fn explain(
+    project: &Project,
+    env: Option<&str>,
+    what: &str,
+    field: Option<&str>,
+    format: Format,
+) -> Result<Outcome> {
+    match field {
+        None => explain_without_field(what, format),
+        Some(field) => explain_field(project, env, what, field, format),
+    }
+}
+
+fn explain_without_field(what: &str, format: Format) -> Result<Outcome> {
+    if what.contains('/') {
+        return Err(usage(
+            "a field is missing",
+            format!("name one: `ordain explain {what} metadata.name`"),
+        ));
+    }
+    explain_code(what, format)
 }
 
 fn explain_code(word: &str, format: Format) -> Result<Outcome> {
@@ -94,32 +120,37 @@ fn distance(one: &str, other: &str) -> usize {
         + one.len().abs_diff(other.len())
 }
 
-fn explain_field(args: &ExplainArgs, field: &str, format: Format) -> Result<Outcome> {
-    let project = disk::load(&args.path)?;
-    let env = envs::choose(&project, args.env.as_deref(), "")?;
-    let found = ordain_lang_project::explain(&project, env.as_deref(), &args.what, field);
+fn explain_field(
+    project: &Project,
+    env: Option<&str>,
+    object: &str,
+    field: &str,
+    format: Format,
+) -> Result<Outcome> {
+    let env = envs::choose(project, env, "")?;
+    let found = ordain_lang_project::explain(project, env.as_deref(), object, field);
     let found = match found {
         Ok(found) => found,
         Err(diagnostics) => {
-            super::check::show(&diagnostics, &project);
+            super::check::show(&diagnostics, project);
             return Ok(Outcome::Findings);
         }
     };
     if found.is_empty() {
-        return Err(nothing(&project, env.as_deref(), &args.what, field));
+        return Err(nothing(project, env.as_deref(), object, field));
     }
     match format {
         Format::Json => {
             let found: Vec<_> = found
                 .iter()
-                .map(|f| json(f, env.as_deref(), field, &project))
+                .map(|f| json(f, env.as_deref(), field, project))
                 .collect();
             terminal::json(&serde_json::json!({ "found": found }))?;
         }
         Format::Text => {
             let texts: Vec<String> = found
                 .iter()
-                .map(|f| text(f, env.as_deref(), field, &project))
+                .map(|f| text(f, env.as_deref(), field, project))
                 .collect();
             terminal::data(&texts.join("\n"))?;
         }

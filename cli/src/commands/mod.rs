@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;
 pub(crate) mod new;
+pub(crate) mod repl;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod test;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::History(own) => history::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
         Command::Explain(own) => explain::run(own, format),
+        Command::Repl(own) => repl::run(own, format),
         Command::Image(own) => image::run(own, format),
     }
 }

@@ -104,7 +104,7 @@ impl Project {
     }
 
     /// Parses texts and adds them as modules.
-    fn add(&mut self, texts: Vec<(String, String, Vec<u8>)>, is_own: bool) {
+    pub(crate) fn add(&mut self, texts: Vec<(String, String, Vec<u8>)>, is_own: bool) {
         let mut inputs = Vec::with_capacity(texts.len());
         for (module, path, bytes) in texts {
             // The sources keep text. Bytes that are not UTF-8 are reported by the parser, which
@@ -138,7 +138,7 @@ impl Project {
     }
 
     /// Adds the modules of the standard library that are used, and those that these use.
-    fn add_std(&mut self) {
+    pub(crate) fn add_std(&mut self) {
         let mut seen = 0;
         while seen < self.modules.len() {
             let mut wanted: Vec<&'static ordain_stdlib::Module> = Vec::new();
