@@ -35,5 +35,5 @@ mod value;
 
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
 pub use provenance::{How, Layer, Source};
-pub use session::{App, Evaluated, Object, Options, evaluate};
+pub use session::{App, Evaluated, Object, Options, Piece, evaluate, evaluate_pieces, gather};
 pub use suites::{Part, Tested, run_test, run_tests};

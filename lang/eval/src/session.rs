@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ordain_lang_syntax::{Diagnostic, Name, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 use ordain_lang_types::Program;
 use ordain_lang_types::program::{AppId, Env, EnvId, LetId, Setting};
 use ordain_schemas::KubeVersion;
@@ -140,11 +140,20 @@ enum Unit {
     Exports(usize),
 }
 
-struct Done<R> {
+/// An app, or the exports of a file without one, evaluated by itself.
+#[derive(Debug)]
+pub struct Piece<R> {
+    /// The file it stands in.
+    pub file: FileId,
+    /// The app's name; none for the exports of a file.
+    pub app: Option<Name>,
+    /// What the caller's function made of it.
+    pub result: R,
+    /// Which objects it has. Empty when there were mistakes.
+    pub objects: Vec<Object>,
+    /// The mistakes in it. When another piece failed before, mistakes in what both share may be told there only.
+    pub diagnostics: Vec<Diagnostic>,
     unit: usize,
-    result: R,
-    objects: Vec<Object>,
-    diagnostics: Vec<Diagnostic>,
 }
 
 /// Evaluates all apps of a program in an environment, and gives each to `each`.
@@ -156,9 +165,72 @@ pub fn evaluate<'p, R: Send>(
     options: Options,
     each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
 ) -> Evaluated<R> {
-    let units = units(program);
+    let (pieces, more) = evaluate_pieces(program, options, |_, _| true, each);
+    let env = options.env.map(|env| program.envs[env.index()].name);
+    let found = pieces
+        .iter()
+        .map(|piece| (&*piece.diagnostics, &*piece.objects));
+    let diagnostics = gather(found, more, env);
+    Evaluated {
+        apps: pieces.into_iter().map(|piece| piece.result).collect(),
+        diagnostics,
+    }
+}
+
+/// Puts together what was found in the pieces of a build, in their order, and compares their objects' identities.
+/// `more` are mistakes of no piece.
+pub fn gather<'o>(
+    pieces: impl Iterator<Item = (&'o [Diagnostic], &'o [Object])> + Clone,
+    more: Vec<Diagnostic>,
+    env: Option<Name>,
+) -> Vec<Diagnostic> {
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    for (found, _) in pieces.clone() {
+        let before = diagnostics.len();
+        for diagnostic in found {
+            // What pieces share is told for the first of them.
+            let is_same = |other: &Diagnostic| {
+                (other.code, &other.message, &other.labels)
+                    == (diagnostic.code, &diagnostic.message, &diagnostic.labels)
+            };
+            if !diagnostics[..before].iter().any(is_same)
+                && !diagnostics[before..].contains(diagnostic)
+            {
+                diagnostics.push(diagnostic.clone());
+            }
+        }
+    }
+    for diagnostic in more {
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
+    }
+    duplicates(
+        pieces.flat_map(|(_, objects)| objects),
+        env,
+        &mut diagnostics,
+    );
+    diagnostics
+}
+
+/// Evaluates the wanted apps and exports (by their file and the app's name) as [`evaluate`] does, in the order of the
+/// program. Returns also the mistakes of no piece: what policies deny.
+pub fn evaluate_pieces<'p, R: Send>(
+    program: &'p Program,
+    options: Options,
+    wanted: impl Fn(FileId, Option<Name>) -> bool,
+    each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
+) -> (Vec<Piece<R>>, Vec<Diagnostic>) {
+    let mut units = units(program);
+    units.retain(|unit| match *unit {
+        Unit::App(id) => {
+            let app = &program.apps[id.index()];
+            wanted(app.span.file, Some(app.name))
+        }
+        Unit::Exports(at) => wanted(program.modules[at].file, None),
+    });
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Done<R>>> = Mutex::new(Vec::with_capacity(units.len()));
+    let done: Mutex<Vec<Piece<R>>> = Mutex::new(Vec::with_capacity(units.len()));
     let denied: Mutex<Vec<Diagnostic>> = Mutex::default();
     let work = || {
         let mut machine = Machine::new(program, options.env);
@@ -195,33 +267,14 @@ pub fn evaluate<'p, R: Send>(
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|one| one.unit);
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    if started == 0 {
-        // Nothing evaluated must never look like nothing wanted.
-        diagnostics.push(no_thread());
-    }
-    let denied = denied
+    let mut more = denied
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    for diagnostic in done
-        .iter_mut()
-        .flat_map(|one| std::mem::take(&mut one.diagnostics))
-        .chain(denied)
-    {
-        if !diagnostics.contains(&diagnostic) {
-            diagnostics.push(diagnostic);
-        }
+    if started == 0 {
+        // Nothing evaluated must never look like nothing wanted.
+        more.push(no_thread());
     }
-    let env = options.env.map(|env| program.envs[env.index()].name);
-    duplicates(
-        done.iter().flat_map(|one| &one.objects),
-        env,
-        &mut diagnostics,
-    );
-    Evaluated {
-        apps: done.into_iter().map(|one| one.result).collect(),
-        diagnostics,
-    }
+    (done, more)
 }
 
 /// The system gave no thread to evaluate on.
@@ -236,9 +289,12 @@ fn units(program: &Program) -> Vec<Unit> {
         .map(AppId::new)
         .map(Unit::App)
         .collect();
+    let mut has_app = vec![false; program.modules.len()];
+    for app in &program.apps {
+        has_app[app.module.index()] = true;
+    }
     for (at, module) in program.modules.iter().enumerate() {
-        let has_app = program.apps.iter().any(|app| app.module.index() == at);
-        if !has_app && !module.exports.is_empty() {
+        if !has_app[at] && !module.exports.is_empty() {
             units.push(Unit::Exports(at));
         }
     }
@@ -258,7 +314,7 @@ fn run<'p, R>(
     unit: usize,
     what: Unit,
     each: &(impl Fn(&mut App<'_, 'p>) -> R + Sync),
-) -> Done<R> {
+) -> Piece<R> {
     let program = machine.program;
     machine.next_app();
     let before = machine.diagnostics.len();
@@ -297,11 +353,13 @@ fn run<'p, R>(
     let objects = app.objects.clone();
     let result = each(&mut app);
     let diagnostics = app.machine.diagnostics.split_off(before);
-    Done {
-        unit,
+    Piece {
+        file: span.file,
+        app: matches!(what, Unit::App(_)).then(|| Name::new(name)),
         result,
         objects,
         diagnostics,
+        unit,
     }
 }
 

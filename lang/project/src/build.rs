@@ -46,7 +46,7 @@ impl Build {
 }
 
 /// An app in an environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct App {
     /// Its name; the file's name for exported objects of a file without an app.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct App {
 }
 
 /// An object and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Object {
     /// The Kubernetes object.
     pub json: Value,
@@ -73,22 +73,31 @@ pub struct Object {
 /// a project is never deployed.
 pub fn build(project: &Project, options: &BuildOptions) -> Build {
     let (apps, diagnostics) = run(project, options, |env, app, sources, _| {
-        let objects = app.objects.clone();
-        App {
-            name: app.name.to_owned(),
-            env: env.map_or(DEFAULT_ENV, |env| &env.name).to_owned(),
-            namespace: app.namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
-            cluster: app.cluster.map(str::to_owned),
-            objects: objects
-                .iter()
-                .map(|object| Object {
-                    json: app.json(object),
-                    at: sources.place(object.at),
-                })
-                .collect(),
-        }
+        as_app(env, app, sources)
     });
     Build { apps, diagnostics }
+}
+
+/// An evaluated app with its objects as JSON.
+pub(crate) fn as_app(
+    env: Option<&Environment>,
+    app: &mut eval::App<'_, '_>,
+    sources: &Sources,
+) -> App {
+    let objects = app.objects.clone();
+    App {
+        name: app.name.to_owned(),
+        env: env.map_or(DEFAULT_ENV, |env| &env.name).to_owned(),
+        namespace: app.namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
+        cluster: app.cluster.map(str::to_owned),
+        objects: objects
+            .iter()
+            .map(|object| Object {
+                json: app.json(object),
+                at: sources.place(object.at),
+            })
+            .collect(),
+    }
 }
 
 /// How objects are written.
@@ -151,7 +160,7 @@ impl Texts {
 }
 
 /// An app in an environment, as text.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AppText {
     /// Its name.
     pub name: String,
@@ -166,37 +175,44 @@ pub struct AppText {
 /// Builds as [`build`] does, and writes the objects straight from the evaluated values: a fraction
 /// of the time and memory.
 pub fn build_text(project: &Project, options: &BuildOptions, format: Format) -> Texts {
-    let (apps, diagnostics) = run(project, options, |env, app, _, _| {
-        let objects = std::mem::take(&mut app.objects);
-        let text = match format {
-            Format::Yaml => {
-                let mut text = eval::YamlText::new();
-                for object in &objects {
-                    text.document();
-                    app.write(object, &mut text);
-                }
-                text.finish()
-            }
-            Format::Json => {
-                let mut text = eval::JsonText::new(true);
-                eval::Sink::list(&mut text, objects.is_empty());
-                for object in &objects {
-                    app.write(object, &mut text);
-                }
-                eval::Sink::end(&mut text);
-                text.finish() + "\n"
-            }
-        };
-        let count = objects.len();
-        app.objects = objects;
-        AppText {
-            name: app.name.to_owned(),
-            env: env.map_or(DEFAULT_ENV, |env| &env.name).to_owned(),
-            objects: count,
-            text,
-        }
-    });
+    let (apps, diagnostics) = run(project, options, |env, app, _, _| as_text(env, app, format));
     Texts { apps, diagnostics }
+}
+
+/// An evaluated app with its objects as text.
+pub(crate) fn as_text(
+    env: Option<&Environment>,
+    app: &mut eval::App<'_, '_>,
+    format: Format,
+) -> AppText {
+    let objects = std::mem::take(&mut app.objects);
+    let text = match format {
+        Format::Yaml => {
+            let mut text = eval::YamlText::new();
+            for object in &objects {
+                text.document();
+                app.write(object, &mut text);
+            }
+            text.finish()
+        }
+        Format::Json => {
+            let mut text = eval::JsonText::new(true);
+            eval::Sink::list(&mut text, objects.is_empty());
+            for object in &objects {
+                app.write(object, &mut text);
+            }
+            eval::Sink::end(&mut text);
+            text.finish() + "\n"
+        }
+    };
+    let count = objects.len();
+    app.objects = objects;
+    AppText {
+        name: app.name.to_owned(),
+        env: env.map_or(DEFAULT_ENV, |env| &env.name).to_owned(),
+        objects: count,
+        text,
+    }
 }
 
 /// Writes objects as a stream of YAML documents.
@@ -274,7 +290,7 @@ pub(crate) fn run<R: Send>(
 
 /// Adds diagnostics that were not said yet. What goes wrong in several environments alike is said
 /// once, for the first.
-fn add(diagnostics: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) {
+pub(crate) fn add(diagnostics: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) {
     for diagnostic in found {
         let is_same = |other: &Diagnostic| {
             (other.code, &other.message, &other.labels)
@@ -287,7 +303,7 @@ fn add(diagnostics: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) {
 }
 
 /// The environments to build: the named one, else all that are not only there to be extended.
-fn wanted<'a>(
+pub(crate) fn wanted<'a>(
     environments: &'a [Environment],
     options: &BuildOptions,
 ) -> Result<Vec<Option<&'a Environment>>, Box<Diagnostic>> {

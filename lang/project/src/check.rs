@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ordain_lang_syntax::ast::{ExprKind, FieldOp, ItemKind, MemberKind, SegmentKind};
+use ordain_lang_syntax::ast::{ExprKind, FieldOp, File, ItemKind, MemberKind, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
-use ordain_lang_types::{Input, ModuleInput, Program};
+use ordain_lang_types::{Checked, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
 use crate::load::{Module, Project};
@@ -102,19 +102,27 @@ impl Project {
 
     /// Checks the project against one Kubernetes version.
     pub(crate) fn checked(&self, kubernetes: KubeVersion) -> (Arc<Program>, Vec<Diagnostic>) {
-        let modules = self
-            .modules
-            .iter()
-            .map(|module| ModuleInput {
-                path: &module.path,
-                file: &module.parsed.file,
-            })
-            .collect();
-        let checked = ordain_lang_types::check(&Input {
-            modules,
+        let modules = self.modules.iter().map(|m| (&*m.path, &m.parsed.file));
+        let checked = self.check_modules(kubernetes, modules);
+        (checked.program, self.without_noise(checked.diagnostics))
+    }
+
+    /// Checks some modules of the project, or parts of them.
+    pub(crate) fn check_modules<'a>(
+        &'a self,
+        kubernetes: KubeVersion,
+        modules: impl Iterator<Item = (&'a str, &'a File)>,
+    ) -> Checked {
+        ordain_lang_types::check(&Input {
+            modules: modules
+                .map(|(path, file)| ModuleInput { path, file })
+                .collect(),
             kubernetes,
-        });
-        let mut diagnostics = checked.diagnostics;
+        })
+    }
+
+    /// Leaves out what only follows from mistakes in the syntax.
+    pub(crate) fn without_noise(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         // Where brackets or strings have no end, the rest of the file is not what it seems.
         let torn: Vec<FileId> = self
             .diagnostics
@@ -135,7 +143,7 @@ impl Project {
             !(may_miss_names && matches!(found.code, "E0101" | "E0102"))
                 && found.span().is_none_or(|span| !torn.contains(&span.file))
         });
-        (checked.program, diagnostics)
+        diagnostics
     }
 
     /// What was found while loading, and versions that are not known.
@@ -158,16 +166,18 @@ impl Project {
 /// Checks a project and returns everything that is wrong with it, in the order of the sources.
 /// Nothing is evaluated.
 pub fn check(project: &Project) -> Vec<Diagnostic> {
+    check_with(project, |version| project.checked(version).1)
+}
+
+/// Checks a project, with what `checked` finds for each Kubernetes version.
+pub(crate) fn check_with(
+    project: &Project,
+    mut checked: impl FnMut(KubeVersion) -> Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
     let environments = project.environments();
     let mut diagnostics = project.loading_diagnostics(&environments);
-    let mut versions: Vec<KubeVersion> = environments.iter().map(|env| env.kubernetes).collect();
-    if versions.is_empty() {
-        versions.push(project.manifest.kubernetes);
-    }
-    versions.sort();
-    versions.dedup();
-    for version in versions {
-        for diagnostic in project.checked(version).1 {
+    for version in versions(project, &environments) {
+        for diagnostic in checked(version) {
             if !diagnostics.contains(&diagnostic) {
                 diagnostics.push(diagnostic);
             }
@@ -175,6 +185,17 @@ pub fn check(project: &Project) -> Vec<Diagnostic> {
     }
     sort(&mut diagnostics);
     diagnostics
+}
+
+/// The Kubernetes versions that a project is checked against, the oldest first.
+pub(crate) fn versions(project: &Project, environments: &[Environment]) -> Vec<KubeVersion> {
+    let mut versions: Vec<KubeVersion> = environments.iter().map(|env| env.kubernetes).collect();
+    if versions.is_empty() {
+        versions.push(project.manifest.kubernetes);
+    }
+    versions.sort();
+    versions.dedup();
+    versions
 }
 
 /// Puts diagnostics in the order of the sources; those without a place come first.

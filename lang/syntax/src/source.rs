@@ -96,6 +96,14 @@ impl Sources {
         id
     }
 
+    /// Replaces the text of a file, which keeps its number and path.
+    pub fn set_text(&mut self, file: FileId, text: impl Into<Arc<str>>) {
+        if let Some(file) = self.files.get_mut(file.0 as usize) {
+            file.text = text.into();
+            file.lines = std::sync::OnceLock::new();
+        }
+    }
+
     /// Returns the path under which the file was added; `"?"` for a number that was never given.
     pub fn path(&self, file: FileId) -> &str {
         self.files

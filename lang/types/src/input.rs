@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::{Diagnostic, ast};
 use ordain_schemas::KubeVersion;
 
-use crate::checker::{Checker, Global};
+use crate::checker::{Checker, Global, ModuleScope};
 use crate::index::Index;
 use crate::k8s::K8s;
 use crate::program::{
@@ -146,6 +146,16 @@ impl Checker<'_> {
                 .map(|(at, _)| LetId::new(at))
                 .collect()
         };
+        let uses = |module: &ModuleScope<'_>| {
+            let mut used: Vec<ModuleId> = module
+                .imports
+                .values()
+                .filter_map(|import| import.module.map(ModuleId::new))
+                .collect();
+            used.sort_unstable();
+            used.dedup();
+            used
+        };
         let modules = self.modules.iter().enumerate().map(|(at, module)| {
             let items = module.items.iter().filter_map(|(name, (global, _))| {
                 let item = match global {
@@ -159,6 +169,7 @@ impl Checker<'_> {
             Module {
                 path: module.path.into(),
                 file: module.file.id,
+                uses: uses(module),
                 exports: exports(at),
                 items: items.collect(),
             }

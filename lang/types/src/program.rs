@@ -126,6 +126,8 @@ pub struct Module {
     pub path: Arc<str>,
     /// Its file.
     pub file: FileId,
+    /// The modules that it uses.
+    pub uses: Vec<ModuleId>,
     /// What `export` emits when the project has no app in this file: objects or lists of objects.
     pub exports: Vec<LetId>,
     /// The module's types, functions and constants by name, for tools.

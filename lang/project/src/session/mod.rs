@@ -4,24 +4,51 @@
 //! time it takes depends on what changed. A language server, a watching command and a reconciler keep one.
 //! It starts nothing by itself: whoever knows of a change tells it, and asks afterwards.
 
+mod built;
 mod files;
+mod graph;
+mod outline;
+mod statics;
+mod store;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ordain_lang_syntax::Diagnostic;
+use ordain_lang_syntax::{Diagnostic, Name, Sources, Span, parse};
 use ordain_lang_types::Program;
 
-use crate::build::{App, AppText, BuildOptions, Format, build, build_text};
-use crate::check::check;
+use crate::build::{App, AppText, BuildOptions, Format};
+use crate::check::check_with;
 use crate::files::Files;
 use crate::load::Project;
 
+use built::{Built, Form};
 use files::Overlay;
+use graph::Set;
+use outline::Outline;
+use statics::Statics;
+use store::Units;
 
 /// An open project. See the module.
 pub struct Session {
     files: Overlay,
-    project: Option<Project>,
+    /// Files of which something was said since the project was brought up to date.
+    dirty: BTreeSet<String>,
+    open: Option<Open>,
+    built: Built,
+}
+
+/// What is known of the texts as they were at the last look.
+struct Open {
+    project: Project,
+    /// The project's own modules by path.
+    modules: HashMap<String, usize>,
+    /// None until the first check.
+    statics: Option<Statics>,
+    /// Modules that changed since the last check.
+    edited: Set,
+    /// Whether only a check of the whole can tell what these changes mean.
+    needs_whole: bool,
 }
 
 /// The state of a session's objects.
@@ -58,7 +85,9 @@ impl Session {
     fn over(files: Overlay) -> Session {
         Session {
             files,
-            project: None,
+            dirty: BTreeSet::new(),
+            open: None,
+            built: Built::default(),
         }
     }
 
@@ -66,76 +95,309 @@ impl Session {
     /// again. `path` is relative to the project's root, separated by `/`.
     pub fn set_text(&mut self, path: &str, text: Option<String>) {
         self.files.set_text(path, text);
-        self.project = None;
+        self.dirty.insert(path.to_owned());
     }
 
     /// Takes note that these files were made, changed or removed on disk.
     pub fn refresh(&mut self, paths: &[String]) {
-        let _ = paths;
-        self.project = None;
+        self.dirty.extend(paths.iter().cloned());
     }
 
     /// Takes note that anything may have changed on disk.
     pub fn refresh_all(&mut self) {
-        self.project = None;
+        self.open = None;
     }
 
     /// Returns the loaded project: texts for showing diagnostics, parsed modules, environments.
     pub fn project(&mut self) -> &Project {
-        let files = &self.files;
-        self.project.get_or_insert_with(|| files.load())
+        &self.load().project
     }
 
     /// Returns everything that is wrong before evaluation, in the order of the sources; the same as
     /// [`check`](crate::check()).
     pub fn check(&mut self) -> Arc<[Diagnostic]> {
-        check(self.project()).into()
+        let (project, statics, _) = self.checked();
+        check_with(project, |version| statics.found(project, version)).into()
     }
 
-    /// Returns the resolved program of the whole project, for the Kubernetes version of its first
-    /// environment. For tools; while there are errors it has holes.
+    /// Returns the resolved program of the whole project, for the oldest Kubernetes version among its
+    /// environments. For tools; while there are errors it has holes.
     pub fn program(&mut self) -> Arc<Program> {
-        let project = self.project();
-        let version = project
-            .environments()
-            .first()
-            .map_or(project.manifest.kubernetes, |env| env.kubernetes);
-        project.checked(version).0
+        let (project, statics, built) = self.checked();
+        let programs = whole(project, statics, built);
+        programs.values().next().cloned().unwrap_or_default()
     }
 
     /// Returns a resolved program in which the file is whole and checked: itself, what it uses, and what
     /// the environments say about its apps. Numbers of files are those of [`project`](Self::project).
     /// Much cheaper than [`program`](Self::program) after an edit.
     pub fn program_of(&mut self, path: &str) -> Arc<Program> {
-        let _ = path;
-        self.program()
+        let open = self.load();
+        let module = open.modules.get(path).copied();
+        let (project, statics, _) = self.checked();
+        let part = module.and_then(|module| statics.look(project, module));
+        part.unwrap_or_else(|| self.program())
     }
 
     /// Builds the objects of the wanted apps; the same as [`build`](crate::build()).
     pub fn build(&mut self, options: &BuildOptions) -> SessionBuild<App> {
-        let built = build(self.project(), options);
-        SessionBuild {
-            changed: (0..built.apps.len()).collect(),
-            apps: built.apps.into_iter().map(Arc::new).collect(),
-            diagnostics: built.diagnostics.into(),
-        }
+        self.form(options, ())
     }
 
     /// Builds the wanted apps as text; the same as [`build_text`](crate::build_text()).
     pub fn build_text(&mut self, options: &BuildOptions, format: Format) -> SessionBuild<AppText> {
-        let built = build_text(self.project(), options, format);
-        SessionBuild {
-            changed: (0..built.apps.len()).collect(),
-            apps: built.apps.into_iter().map(Arc::new).collect(),
-            diagnostics: built.diagnostics.into(),
+        self.form(options, format)
+    }
+
+    fn form<T: Form>(&mut self, options: &BuildOptions, choice: T::Choice) -> SessionBuild<T> {
+        let (project, statics, built) = self.checked();
+        built.build(project, statics, options, choice)
+    }
+
+    /// Names the apps (and files with exports) whose objects may depend on one of these files, in the
+    /// order of the project. A file that is not one of its modules may change everything.
+    ///
+    /// What a change really did to the objects is told by [`SessionBuild::changed`].
+    pub fn affected(&mut self, paths: &[String]) -> Vec<String> {
+        let (project, statics, built) = self.checked();
+        let own = |path: &str| {
+            (project.modules.iter()).position(|m| m.is_own && project.sources.path(m.file) == path)
+        };
+        let modules: Option<Set> = paths.iter().map(|path| own(path)).collect();
+        let units = match modules {
+            // Settings of environments are everybody's.
+            Some(modules)
+                if modules
+                    .iter()
+                    .all(|at| statics.graph.outlines[*at].envs.is_empty()) =>
+            {
+                units_of(statics, &built.units, &modules)
+            }
+            _ => (0..built.units.all.len()).collect(),
+        };
+        let name = |unit: &usize| {
+            let unit = &built.units.all[*unit];
+            match unit.app {
+                Some(name) => name.to_string(),
+                None => {
+                    let path = &project.modules[unit.module].path;
+                    path.rsplit('.').next().unwrap_or(path).to_owned()
+                }
+            }
+        };
+        units.iter().map(name).collect()
+    }
+
+    /// Brings the texts up to date.
+    fn load(&mut self) -> &mut Open {
+        let dirty = std::mem::take(&mut self.dirty);
+        if let Some(open) = &mut self.open {
+            let is_taken = dirty
+                .iter()
+                .all(|path| open.take(path, &self.files, &mut self.built));
+            if !is_taken {
+                self.open = None;
+            }
+        }
+        let (files, built) = (&self.files, &mut self.built);
+        self.open.get_or_insert_with(|| {
+            built.outdate(0..built.units.all.len());
+            Open::new(files.load())
+        })
+    }
+
+    /// Brings the findings before evaluation up to date.
+    fn checked(&mut self) -> (&Project, &mut Statics, &mut Built) {
+        self.load();
+        let open = self.open.as_mut().expect("it was just loaded");
+        let built = &mut self.built;
+        let edited = std::mem::take(&mut open.edited);
+        let needs_whole = std::mem::take(&mut open.needs_whole);
+        if let Some(statics) = &mut open.statics
+            && (needs_whole || !edited.is_empty())
+        {
+            let slice = match needs_whole {
+                true => None,
+                false => statics.slice(&open.project, &edited),
+            };
+            match slice {
+                Some(slice) => {
+                    let units = units_of(statics, &built.units, &edited);
+                    built.take_slice(&units, &slice.programs);
+                }
+                None => open.statics = None,
+            }
+        }
+        let statics = open.statics.get_or_insert_with(|| {
+            let statics = Statics::of(&open.project);
+            let units = Units::of(&open.project, &statics.graph.outlines);
+            if units.all == built.units.all {
+                built.take_whole();
+            } else {
+                built.renumber(units);
+            }
+            statics
+        });
+        (&open.project, statics, built)
+    }
+}
+
+/// The whole program; from now on everything is evaluated from it.
+fn whole(project: &Project, statics: &mut Statics, built: &mut Built) -> Arc<statics::Programs> {
+    if !statics.is_whole_current {
+        built.take_whole();
+    }
+    statics.whole(project)
+}
+
+/// The units whose objects may depend on these modules.
+fn units_of(statics: &Statics, units: &Units, modules: &Set) -> Set {
+    let graph = &statics.graph;
+    let users = graph.users(modules);
+    let mut apps = graph.apps_of(&users);
+    apps.extend(
+        (graph.ops.iter())
+            .filter(|op| users.contains(&op.module))
+            .map(|op| op.target),
+    );
+    let apps = graph.readers(&apps);
+    let of_apps = apps.iter().filter_map(|app| {
+        let app = graph.apps[*app];
+        let file = graph.files[app.module];
+        units.number(file, Some(app.name))
+    });
+    let of_exports = users
+        .iter()
+        .filter_map(|module| units.number(graph.files[*module], None));
+    of_apps.chain(of_exports).collect()
+}
+
+impl Open {
+    fn new(project: Project) -> Open {
+        let modules = project
+            .modules
+            .iter()
+            .enumerate()
+            .filter(|(_, module)| module.is_own)
+            .map(|(at, module)| (project.sources.path(module.file).to_owned(), at))
+            .collect();
+        Open {
+            project,
+            modules,
+            statics: None,
+            edited: Set::new(),
+            needs_whole: false,
         }
     }
 
-    /// Names the apps whose objects may depend on one of these files, in the order of the project. A
-    /// file that is not part of the project as it is now may change everything.
-    pub fn affected(&mut self, paths: &[String]) -> Vec<String> {
-        let _ = paths;
-        let apps = build(self.project(), &BuildOptions::default()).apps;
-        apps.into_iter().map(|app| app.name).collect()
+    /// Takes in the text of one file. Returns false when the project must be loaded anew.
+    fn take(&mut self, path: &str, files: &Overlay, built: &mut Built) -> bool {
+        let Some(&at) = self.modules.get(path) else {
+            return false;
+        };
+        let text = files.read(path).ok();
+        let Some(text) = text.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+            return false;
+        };
+        let module = &self.project.modules[at];
+        let file = module.file;
+        if self.project.sources.text(file) == text {
+            return true;
+        }
+        let in_file = |found: &Diagnostic| found.span().is_some_and(|span| span.file == file);
+        let found = self.project.diagnostics.iter();
+        if found.filter(|one| in_file(one)).count() != module.parsed.diagnostics.len() {
+            // Loading said something of it that the parser does not know.
+            return false;
+        }
+        let parsed = parse(file, &*text);
+        let (old, new) = (Outline::of(&module.parsed.file), Outline::of(&parsed.file));
+        if old.uses != new.uses {
+            // Other modules of the library may be needed.
+            return false;
+        }
+        let has_same_names = old.has_same_names(&new);
+        self.edited.insert(at);
+        self.needs_whole |= !has_same_names || old.is_whole() || new.is_whole();
+        let old_sources = self.needs_whole.then(|| self.project.sources.clone());
+        self.project.diagnostics.retain(|found| !in_file(found));
+        self.project
+            .diagnostics
+            .extend(parsed.diagnostics.iter().cloned());
+        self.project.sources.set_text(file, text);
+        self.project.modules[at].parsed = parsed;
+        let Some(statics) = &self.statics else {
+            built.outdate(0..built.units.all.len());
+            return true;
+        };
+        let old_sources = old_sources.as_ref().unwrap_or(&self.project.sources);
+        let changes = Changes {
+            old: (&old, old_sources),
+            new: (&new, &self.project.sources),
+        };
+        match changes.units(statics, &built.units, at) {
+            Some(units) => built.outdate(units),
+            None => built.outdate(0..built.units.all.len()),
+        }
+        let pointing = built.pointing_to(file);
+        built.outdate(pointing);
+        true
+    }
+}
+
+/// An edit of one file.
+struct Changes<'c> {
+    old: (&'c Outline, &'c Sources),
+    new: (&'c Outline, &'c Sources),
+}
+
+impl Changes<'_> {
+    /// The units whose objects may be others. None for all.
+    fn units(&self, statics: &Statics, units: &Units, module: usize) -> Option<Set> {
+        let (old, new) = (self.old.0, self.new.0);
+        if !old.is_whole() && !new.is_whole() {
+            return Some(units_of(statics, units, &Set::from([module])));
+        }
+        let frames = |(outline, sources): (&Outline, &Sources)| -> Vec<Vec<String>> {
+            let texts = |spans: &[Span]| spans.iter().map(|s| sources.slice(*s).into()).collect();
+            outline.envs.iter().map(|env| texts(&env.frame)).collect()
+        };
+        if frames(self.old) != frames(self.new) {
+            return None;
+        }
+        let plain = |(outline, sources): (&Outline, &Sources)| -> Vec<String> {
+            let items = outline.plain.iter();
+            items.map(|span| sources.slice(*span).to_owned()).collect()
+        };
+        let mut all = match plain(self.old) == plain(self.new) {
+            true => Set::new(),
+            false => units_of(statics, units, &Set::from([module])),
+        };
+        let graph = &statics.graph;
+        let ops =
+            |(outline, sources): (&Outline, &Sources)| -> HashMap<Name, Vec<(usize, String)>> {
+                let mut ops: HashMap<Name, Vec<(usize, String)>> = HashMap::new();
+                for (at, env) in outline.envs.iter().enumerate() {
+                    for op in &env.ops {
+                        let text = sources.slice(op.span).to_owned();
+                        ops.entry(op.target).or_default().push((at, text));
+                    }
+                }
+                ops
+            };
+        let (old, new) = (ops(self.old), ops(self.new));
+        let mut apps = Set::new();
+        for name in old.keys().chain(new.keys()) {
+            if old.get(name) == new.get(name) {
+                continue;
+            }
+            // A setting, or a name that is no app's.
+            apps.insert(graph.app(name)?);
+        }
+        for app in graph.readers(&apps) {
+            let app = graph.apps[app];
+            all.extend(units.number(graph.files[app.module], Some(app.name)));
+        }
+        Some(all)
     }
 }

@@ -1,0 +1,304 @@
+//! What is wrong before evaluation, kept up to date.
+//!
+//! After an edit only a *slice* of the project is checked where that is enough: the edited modules, those that use
+//! them, all that these need, and of environments and tests the parts that speak of their apps. The slice goes through
+//! the ordinary checker. Its findings replace the earlier ones of the same places, when it is plain that a check of the
+//! whole would find the same; wherever it is not (a mistake, a new name, a changed environment), the whole is checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ordain_lang_syntax::ast::{Env, File, Item, ItemKind, Record};
+use ordain_lang_syntax::{Diagnostic, FileId, Span};
+use ordain_lang_types::Program;
+use ordain_schemas::KubeVersion;
+
+use super::graph::{Graph, Set};
+use super::outline::Outline;
+use crate::check::versions;
+use crate::load::Project;
+
+/// Programs by the Kubernetes version they were checked against.
+pub(super) type Programs = BTreeMap<KubeVersion, Arc<Program>>;
+
+/// See the module.
+pub(super) struct Statics {
+    /// What the checker found in the whole, by version, noise and all.
+    found: BTreeMap<KubeVersion, Vec<Diagnostic>>,
+    /// The whole, as of its last check.
+    whole: Arc<Programs>,
+    /// Whether the whole is as the texts are now.
+    pub(super) is_whole_current: bool,
+    pub(super) graph: Graph,
+}
+
+/// A slice that was checked.
+pub(super) struct Slice {
+    pub(super) programs: Arc<Programs>,
+    found: BTreeMap<KubeVersion, Vec<Diagnostic>>,
+    /// Files which are in it as a whole.
+    complete: Vec<FileId>,
+}
+
+impl Statics {
+    /// Checks the whole project.
+    pub(super) fn of(project: &Project) -> Statics {
+        let outlines = project
+            .modules
+            .iter()
+            .map(|module| Outline::of(&module.parsed.file))
+            .collect();
+        let (found, whole) = check_whole(project);
+        let program = whole.values().next().cloned().unwrap_or_default();
+        Statics {
+            found,
+            whole: Arc::new(whole),
+            is_whole_current: true,
+            graph: Graph::new(project, &program, outlines),
+        }
+    }
+
+    /// What is wrong with the whole, for one version.
+    pub(super) fn found(&self, project: &Project, version: KubeVersion) -> Vec<Diagnostic> {
+        let found = self.found.get(&version).cloned().unwrap_or_default();
+        project.without_noise(found)
+    }
+
+    /// The whole, checked anew when it is not current.
+    pub(super) fn whole(&mut self, project: &Project) -> Arc<Programs> {
+        if !self.is_whole_current {
+            let (found, whole) = check_whole(project);
+            self.found = found;
+            self.whole = Arc::new(whole);
+            self.is_whole_current = true;
+        }
+        Arc::clone(&self.whole)
+    }
+
+    /// Checks a slice after edits of these modules, which kept the names of all apps and uses; takes over what it finds.
+    /// Returns nothing when the whole must be checked.
+    pub(super) fn slice(&mut self, project: &Project, edited: &Set) -> Option<Slice> {
+        let graph = &self.graph;
+        if !graph.is_plain {
+            return None;
+        }
+        let roots = graph.users(edited);
+        if roots.iter().any(|root| graph.outlines[*root].is_whole()) {
+            return None;
+        }
+        let region = Region::of(project, graph, &roots);
+        let mut old = self.found.values().flatten();
+        if old.any(|found| found.is_error() && region.has(found)) {
+            return None;
+        }
+        let slice = check_slice(project, graph, &roots, &region, versions_of(project))?;
+        let mut merged = BTreeMap::new();
+        for (version, found) in &slice.found {
+            let old = self.found.get(version)?;
+            merged.insert(*version, region.merge(old, found, &slice.complete)?);
+        }
+        self.found = merged;
+        self.is_whole_current = false;
+        Some(slice)
+    }
+
+    /// Checks a slice for looking at it only: what the module needs, and what environments say of its apps.
+    pub(super) fn look(&self, project: &Project, module: usize) -> Option<Arc<Program>> {
+        let roots = Set::from([module]);
+        let graph = &self.graph;
+        if !graph.is_plain || graph.outlines[module].is_whole() {
+            return None;
+        }
+        let region = Region::of(project, graph, &roots);
+        let version = versions_of(project).into_iter().next();
+        let slice = check_slice(project, graph, &roots, &region, version)?;
+        slice.programs.values().next().cloned()
+    }
+}
+
+fn versions_of(project: &Project) -> Vec<KubeVersion> {
+    versions(project, &project.environments())
+}
+
+fn check_whole(project: &Project) -> (BTreeMap<KubeVersion, Vec<Diagnostic>>, Programs) {
+    let mut found = BTreeMap::new();
+    let mut programs = Programs::new();
+    for version in versions_of(project) {
+        let modules = project.modules.iter().map(|m| (&*m.path, &m.parsed.file));
+        let checked = project.check_modules(version, modules);
+        found.insert(version, checked.diagnostics);
+        programs.insert(version, checked.program);
+    }
+    (found, programs)
+}
+
+/// Checks what these modules need. None when that is most of the project.
+fn check_slice(
+    project: &Project,
+    graph: &Graph,
+    roots: &Set,
+    region: &Region,
+    versions: impl IntoIterator<Item = KubeVersion>,
+) -> Option<Slice> {
+    let mut wanted = roots.clone();
+    wanted.extend(region.apps.iter().map(|app| graph.apps[*app].module));
+    for suite in &region.suites {
+        let mentions = &graph.suites[*suite].mentions;
+        wanted.extend(mentions.iter().map(|app| graph.apps[*app].module));
+    }
+    let (modules, ops) = graph.needed(&wanted);
+    // Half of the project costs about as much as the whole, once the rest is looked at as well.
+    if modules.len() > 8 && modules.len() * 2 > project.modules.len() {
+        return None;
+    }
+    let mut parts: BTreeMap<usize, File> = BTreeMap::new();
+    for module in &graph.whole {
+        parts.insert(*module, part(project, graph, *module, &ops, &region.suites));
+    }
+    let mut slice = Slice {
+        programs: Arc::default(),
+        found: BTreeMap::new(),
+        complete: modules
+            .iter()
+            .filter(|at| !parts.contains_key(at))
+            .map(|at| project.modules[*at].file)
+            .collect(),
+    };
+    let mut programs = Programs::new();
+    for version in versions {
+        let files = modules.iter().map(|at| {
+            let module = &project.modules[*at];
+            (&*module.path, parts.get(at).unwrap_or(&module.parsed.file))
+        });
+        let checked = project.check_modules(version, files);
+        slice.found.insert(version, checked.diagnostics);
+        programs.insert(version, checked.program);
+    }
+    slice.programs = Arc::new(programs);
+    Some(slice)
+}
+
+/// A module with only some of the changes in its environments, and some of its tests and policies.
+fn part(project: &Project, graph: &Graph, module: usize, ops: &Set, suites: &Set) -> File {
+    let whole = &project.modules[module].parsed.file;
+    let mut kept: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for op in ops.iter().map(|op| &graph.ops[*op]) {
+        if op.module == module {
+            kept.entry(op.item).or_default().push(op.member);
+        }
+    }
+    let kept_suites: Set = suites
+        .iter()
+        .map(|suite| &graph.suites[*suite])
+        .filter(|suite| suite.module == module)
+        .map(|suite| suite.item)
+        .collect();
+    let mut items = Vec::new();
+    for (at, item) in whole.items.iter().enumerate() {
+        match &item.kind {
+            ItemKind::Env(env) => {
+                let mut members = kept.remove(&at).unwrap_or_default();
+                members.extend(graph.frames.get(&(module, at)).into_iter().flatten());
+                members.sort_unstable();
+                let body = Record {
+                    id: env.body.id,
+                    span: env.body.span,
+                    members: members
+                        .into_iter()
+                        .map(|member| env.body.members[member].clone())
+                        .collect(),
+                };
+                items.push(Item {
+                    id: item.id,
+                    span: item.span,
+                    doc: item.doc.clone(),
+                    kind: ItemKind::Env(Env {
+                        name: env.name,
+                        extends: env.extends,
+                        body,
+                    }),
+                });
+            }
+            ItemKind::Test(_) | ItemKind::Policy(_) if !kept_suites.contains(&at) => {}
+            _ => items.push(item.clone()),
+        }
+    }
+    File {
+        id: whole.id,
+        items,
+        nodes: whole.nodes,
+    }
+}
+
+/// The places whose findings a slice renews.
+pub(super) struct Region {
+    /// Apps whose values may be others than before.
+    apps: Set,
+    suites: Set,
+    files: Vec<FileId>,
+    spans: Vec<Span>,
+}
+
+impl Region {
+    fn of(project: &Project, graph: &Graph, roots: &Set) -> Region {
+        let apps = graph.readers(&graph.apps_of(roots));
+        let ops = graph.ops_with(&apps);
+        let is_near = |mentions: &[usize]| mentions.iter().any(|app| apps.contains(app));
+        let suites: Set = (0..graph.suites.len())
+            .filter(|at| is_near(&graph.suites[*at].mentions))
+            .collect();
+        let mut spans: Vec<Span> = ops.iter().map(|op| graph.ops[*op].span).collect();
+        spans.extend(suites.iter().map(|at| graph.suites[*at].span));
+        Region {
+            apps,
+            suites,
+            files: roots.iter().map(|at| project.modules[*at].file).collect(),
+            spans,
+        }
+    }
+
+    /// Whether a finding is about one of the places.
+    fn has(&self, found: &Diagnostic) -> bool {
+        found.labels.iter().any(|label| {
+            self.files.contains(&label.span.file)
+                || self.spans.iter().any(|span| {
+                    span.file == label.span.file
+                        && span.start <= label.span.start
+                        && label.span.end <= span.end
+                })
+        })
+    }
+
+    /// The earlier findings with those of the slice in their place. None when the slice finds a mistake, or shows
+    /// something else than before outside of the places.
+    fn merge(
+        &self,
+        old: &[Diagnostic],
+        new: &[Diagnostic],
+        complete: &[FileId],
+    ) -> Option<Vec<Diagnostic>> {
+        if new.iter().any(Diagnostic::is_error) {
+            return None;
+        }
+        let (here, there): (Vec<_>, Vec<_>) = new.iter().partition(|one| self.has(one));
+        let is_complete =
+            |one: &Diagnostic| one.span().is_none_or(|span| complete.contains(&span.file));
+        // In a module of which only a part is in the slice, an import may seem to be unused.
+        let mut counted = there
+            .iter()
+            .filter(|one| one.code != "W0101" || is_complete(one));
+        if counted.any(|one| !old.contains(one)) {
+            return None;
+        }
+        let mut merged: Vec<Diagnostic> = Vec::with_capacity(old.len());
+        for one in old.iter().filter(|one| !self.has(one)) {
+            if is_complete(one) && !there.contains(&one) {
+                return None;
+            }
+            merged.push(one.clone());
+        }
+        merged.extend(here.into_iter().cloned());
+        merged.sort_by_key(Diagnostic::span);
+        Some(merged)
+    }
+}

@@ -1,0 +1,199 @@
+//! What was evaluated, by environment and app, and whether it still holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ordain_lang_eval as eval;
+use ordain_lang_syntax::{Diagnostic, FileId, Name};
+
+use crate::load::Project;
+
+/// An app, or the exports of a file without one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Unit {
+    /// Its file's path, which outlives numbers.
+    path: String,
+    pub(super) file: FileId,
+    pub(super) module: usize,
+    /// None for exports.
+    pub(super) app: Option<Name>,
+}
+
+/// The apps and exports of a project, in the order in which a build gives them.
+#[derive(Default, Debug)]
+pub(super) struct Units {
+    pub(super) all: Vec<Unit>,
+    numbers: HashMap<(FileId, Option<Name>), usize>,
+}
+
+impl Units {
+    pub(super) fn of(project: &Project, outlines: &[super::outline::Outline]) -> Units {
+        let unit = |module: usize, app: Option<Name>| {
+            let file = project.modules[module].file;
+            Unit {
+                path: project.sources.path(file).to_owned(),
+                file,
+                module,
+                app,
+            }
+        };
+        let apps = outlines.iter().enumerate().flat_map(|(at, outline)| {
+            let apps = outline.apps.iter();
+            apps.map(move |app| unit(at, Some(*app)))
+        });
+        let exports = outlines
+            .iter()
+            .enumerate()
+            .filter(|(_, outline)| outline.apps.is_empty() && outline.has_exports)
+            .map(|(at, _)| unit(at, None));
+        let all: Vec<Unit> = apps.chain(exports).collect();
+        let numbers = all
+            .iter()
+            .enumerate()
+            .map(|(at, unit)| ((unit.file, unit.app), at))
+            .collect();
+        Units { all, numbers }
+    }
+
+    pub(super) fn number(&self, file: FileId, app: Option<Name>) -> Option<usize> {
+        self.numbers.get(&(file, app)).copied()
+    }
+}
+
+/// What a build needs of an app beside its output.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Known {
+    pub(super) objects: Vec<eval::Object>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Known {
+    /// Whether it remembers a place in a file.
+    pub(super) fn points_to(&self, file: FileId) -> bool {
+        let mut objects = self.objects.iter();
+        let mut labels = self.diagnostics.iter().flat_map(|found| &found.labels);
+        objects.any(|object| object.at.file == file || object.made.file == file)
+            || labels.any(|label| label.span.file == file)
+    }
+}
+
+/// Values by environment and unit.
+#[derive(Debug)]
+pub(super) struct Store<T> {
+    envs: HashMap<String, Vec<Option<Slot<T>>>>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    value: Arc<T>,
+    is_current: bool,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Store {
+            envs: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Store<T> {
+    fn slot(&self, env: &str, unit: usize) -> Option<&Slot<T>> {
+        self.envs.get(env)?.get(unit)?.as_ref()
+    }
+
+    /// The value, when it holds.
+    pub(super) fn current(&self, env: &str, unit: usize) -> Option<&Arc<T>> {
+        self.slot(env, unit)
+            .filter(|slot| slot.is_current)
+            .map(|slot| &slot.value)
+    }
+
+    /// Takes in a value. Returns whether it differs from the one before; when it does not, that one stays.
+    pub(super) fn put(&mut self, env: &str, unit: usize, value: T) -> bool
+    where
+        T: PartialEq,
+    {
+        if let Some(slots) = self.envs.get_mut(env)
+            && let Some(Some(slot)) = slots.get_mut(unit)
+            && *slot.value == value
+        {
+            slot.is_current = true;
+            return false;
+        }
+        self.set(env, unit, value);
+        true
+    }
+
+    /// Takes in a value that is never compared.
+    pub(super) fn set(&mut self, env: &str, unit: usize, value: T) {
+        if !self.envs.contains_key(env) {
+            self.envs.insert(env.to_owned(), Vec::new());
+        }
+        let slots = self.envs.get_mut(env).expect("made above");
+        if slots.len() <= unit {
+            slots.resize_with(unit + 1, || None);
+        }
+        slots[unit] = Some(Slot {
+            value: Arc::new(value),
+            is_current: true,
+        });
+    }
+
+    /// Nothing of a unit holds any more.
+    pub(super) fn outdate(&mut self, unit: usize) {
+        for slots in self.envs.values_mut() {
+            if let Some(Some(slot)) = slots.get_mut(unit) {
+                slot.is_current = false;
+            }
+        }
+    }
+
+    /// Gives units their new numbers; nothing holds any more.
+    pub(super) fn renumber(&mut self, numbers: &[Option<usize>]) {
+        for slots in self.envs.values_mut() {
+            let mut moved = Vec::new();
+            for (slot, number) in std::mem::take(slots).into_iter().zip(numbers) {
+                let (Some(mut slot), Some(number)) = (slot, *number) else {
+                    continue;
+                };
+                if moved.len() <= number {
+                    moved.resize_with(number + 1, || None);
+                }
+                slot.is_current = false;
+                moved[number] = Some(slot);
+            }
+            *slots = moved;
+        }
+    }
+
+    /// The units of which any value is remembered.
+    pub(super) fn find(&self, wanted: impl Fn(&T) -> bool) -> Vec<usize> {
+        let mut found: Vec<usize> = self
+            .envs
+            .values()
+            .flat_map(|slots| slots.iter().enumerate())
+            .filter_map(|(at, slot)| {
+                let slot = slot.as_ref()?;
+                (slot.is_current && wanted(&slot.value)).then_some(at)
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// The new numbers of units, by their old ones.
+pub(super) fn renumbering(old: &Units, new: &Units) -> Vec<Option<usize>> {
+    let by_path: HashMap<(&str, Option<Name>), usize> = new
+        .all
+        .iter()
+        .enumerate()
+        .map(|(at, unit)| ((&*unit.path, unit.app), at))
+        .collect();
+    old.all
+        .iter()
+        .map(|unit| by_path.get(&(&*unit.path, unit.app)).copied())
+        .collect()
+}
