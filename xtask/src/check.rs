@@ -30,9 +30,15 @@ pub(crate) fn run(clippy: bool) -> ExitCode {
     {
         failed.push("clippy");
     }
-    let totals = tests();
-    if !totals.succeeded {
+    let mut totals = Totals::default();
+    eprintln!("xtask: tests: cargo {}", TESTS.join(" "));
+    let mut command = Command::new(env!("CARGO"));
+    command.args(TESTS).current_dir(crate::root());
+    if !counted(command, &mut totals) {
         failed.push("tests");
+    }
+    if !crate::editors::run(&mut totals) {
+        failed.push("editors");
     }
     for gate in &failed {
         eprintln!("xtask: {gate} failed");
@@ -57,30 +63,24 @@ fn gate(name: &str, args: &[&str]) -> bool {
         .is_ok_and(|s| s.success())
 }
 
+/// What the test runners counted.
 #[derive(Default)]
-struct Totals {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-    succeeded: bool,
+pub(crate) struct Totals {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
-/// Runs all tests, passes their output through, and adds up the lines `test result: …` of every binary.
-fn tests() -> Totals {
-    eprintln!("xtask: tests: cargo {}", TESTS.join(" "));
-    let child = Command::new(env!("CARGO"))
-        .args(TESTS)
-        .current_dir(crate::root())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut child = match child {
+/// Runs a test runner, passes its output through, and adds up its totals: the lines `test result: …` of cargo's, and
+/// `# pass 1` or `ℹ pass 1` of node's.
+pub(crate) fn counted(mut command: Command, totals: &mut Totals) -> bool {
+    let mut child = match command.stdout(Stdio::piped()).spawn() {
         Ok(child) => child,
         Err(error) => {
-            eprintln!("xtask: cargo does not start: {error}");
-            return Totals::default();
+            eprintln!("xtask: the tests do not start: {error}");
+            return false;
         }
     };
-    let mut totals = Totals::default();
     for line in BufReader::new(child.stdout.take().expect("stdout is a pipe"))
         .lines()
         .map_while(Result::ok)
@@ -91,9 +91,18 @@ fn tests() -> Totals {
             totals.failed += count(result, "failed");
             totals.skipped += count(result, "ignored");
         }
+        if let Some(result) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
+            let number = |word: &str| {
+                result
+                    .strip_prefix(word)
+                    .and_then(|n| n.trim().parse().ok())
+            };
+            totals.passed += number("pass ").unwrap_or(0);
+            totals.failed += number("fail ").unwrap_or(0);
+            totals.skipped += number("skipped ").unwrap_or(0);
+        }
     }
-    totals.succeeded = child.wait().is_ok_and(|s| s.success());
-    totals
+    child.wait().is_ok_and(|s| s.success())
 }
 
 /// Returns the number before `word` in `ok. 3 passed; 0 failed; …`.

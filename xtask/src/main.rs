@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own chores, in Rust so that they run wherever the project builds.
 
 mod check;
+mod editors;
 mod schemas;
 
 use std::path::{Path, PathBuf};
