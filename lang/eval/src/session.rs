@@ -92,6 +92,7 @@ impl App<'_, '_> {
         let how = Pour {
             reveal: false,
             namespace: object.namespace.as_deref(),
+            field: None,
         };
         // It was poured once before, so nothing can fail.
         let _ = self.machine.pour(self.values[object.index], sink, how);
@@ -102,6 +103,7 @@ impl App<'_, '_> {
         let how = Pour {
             reveal: true,
             namespace: object.namespace.as_deref(),
+            field: None,
         };
         let _ = self.machine.pour(self.values[object.index], sink, how);
     }

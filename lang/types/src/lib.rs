@@ -21,6 +21,7 @@ mod infer;
 mod input;
 mod items;
 mod k8s;
+mod kind_names;
 pub mod kube;
 pub mod literal;
 mod pages;
@@ -37,6 +38,7 @@ pub mod ty;
 
 pub use index::Index;
 pub use input::{Checked, Input, ModuleInput, check, check_recording};
+pub use kind_names::KindNames;
 pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};

@@ -83,7 +83,7 @@ impl<'p> Machine<'p> {
                 let entries = self.heap.map(map).to_vec();
                 Value::Rec(self.convert_record(*def, entries, span, rule)?)
             }
-            (TyKind::Object, Value::Map(map)) => self.convert_object(map, span, rule)?,
+            (TyKind::Object, Value::Map(map)) => self.convert_object(map, span)?,
             (TyKind::Union(members), value) => {
                 if members.iter().any(|member| self.is_of(value, *member)) {
                     return Ok(value);
@@ -235,27 +235,16 @@ impl<'p> Machine<'p> {
         self.report(diagnostic)
     }
 
-    /// An untyped object becomes a record when the program knows its kind, and else stays data.
-    fn convert_object(&mut self, map: MapId, span: Span, rule: Option<Span>) -> Res {
-        let api_version = self.map_get(map, "apiVersion");
-        let kind = self.map_get(map, "kind");
-        let (Some(api_version), Some(kind)) = (self.str_of(api_version), self.str_of(kind)) else {
-            return Err(self.report(
-                Diagnostic::error("E0514", "an object needs `apiVersion` and `kind`")
-                    .label(span, "this value"),
-            ));
-        };
-        let known = self.program.types.records().find(|(_, def)| {
-            def.gvk()
-                .is_some_and(|gvk| *gvk.api_version == *api_version && *gvk.kind == *kind)
-        });
-        match known {
-            Some((def, _)) => {
-                let entries = self.heap.map(map).to_vec();
-                Ok(Value::Rec(self.convert_record(def, entries, span, rule)?))
-            }
-            None => Ok(Value::Map(map)),
+    /// An object that is data stays data: whether it is checked must not depend on what else the program names.
+    fn convert_object(&mut self, map: MapId, span: Span) -> Res {
+        let is_text = |key: &str| self.str_of(self.map_get(map, key)).is_some();
+        if is_text("apiVersion") && is_text("kind") {
+            return Ok(Value::Map(map));
         }
+        Err(self.report(
+            Diagnostic::error("E0514", "an object needs `apiVersion` and `kind`")
+                .label(span, "this value"),
+        ))
     }
 
     /// The position of a field by name.

@@ -112,7 +112,7 @@ pub(crate) struct Machine<'p> {
     items: Vec<Item>,
     entries: Vec<Entry>,
     cells: Vec<Cell>,
-    pouring: Vec<(Name, Value)>,
+    pouring: Vec<(Name, Ty, Value)>,
     /// The records of the object that is being settled which have rules of Kubernetes' own.
     judged: Vec<(RecId, Rules)>,
     /// Whether these are collected.

@@ -2,6 +2,8 @@
 //! `metadata`, everything else keeps the order it was written in.
 
 use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_types::ty::Origin;
+use ordain_lang_types::{Ty, TyKind};
 
 use super::Machine;
 use super::show::MASK;
@@ -16,6 +18,8 @@ pub(crate) struct Pour<'a> {
     pub(crate) reveal: bool,
     /// The namespace of objects which name none and live in one.
     pub(crate) namespace: Option<&'a str>,
+    /// The type of the Kubernetes field that holds the value.
+    pub(crate) field: Option<Ty>,
 }
 
 /// A sink for nothing, to evaluate a value to its leaves.
@@ -120,8 +124,8 @@ impl<'p> Machine<'p> {
             match self.field(rec, cell.pos, record.span) {
                 Ok(Value::Null) => {}
                 Ok(value) => {
-                    self.pouring
-                        .push((def.fields[cell.pos as usize].name, value));
+                    let field = &def.fields[cell.pos as usize];
+                    self.pouring.push((field.name, field.ty, value));
                 }
                 Err(Reported) => result = Err(Reported),
             }
@@ -148,14 +152,43 @@ impl<'p> Machine<'p> {
         let end = self.pouring.len();
         sink.map(start == end);
         let mut result = Ok(());
+        let def = self.def(self.heap.rec(rec).def);
+        let is_kubernetes = matches!(def.origin, Origin::Kubernetes(_));
         for at in start..end {
-            let (name, value) = self.pouring[at];
+            let (name, ty, value) = self.pouring[at];
             sink.key(name.as_str());
-            result = result.and(self.pour(value, sink, how));
+            let inner = Pour {
+                field: is_kubernetes.then_some(ty),
+                ..how
+            };
+            result = result.and(self.pour(value, sink, inner));
         }
         self.pouring.truncate(start);
         sink.end();
         result
+    }
+
+    /// Whether a part of an object, whose field says its kind already (a claim template), says it on its own: only
+    /// where it is written.
+    fn says(&self, rec: RecId, field: Option<Ty>, name: &str) -> bool {
+        let def = self.heap.rec(rec).def;
+        let mut holder = field;
+        while let Some(ty) = holder {
+            holder = match self.program.types.kind(ty) {
+                TyKind::Optional(inner) => Some(*inner),
+                TyKind::List(list) => Some(list.item),
+                TyKind::Record(known) if *known == def => {
+                    let position = self.position(def, name);
+                    return self
+                        .heap
+                        .cells(rec)
+                        .iter()
+                        .any(|cell| Some(cell.pos) == position && cell.at != 0);
+                }
+                _ => None,
+            };
+        }
+        true
     }
 
     fn pour_object<S: Sink>(&mut self, rec: RecId, sink: &mut S, how: Pour<'_>) -> Res<()> {
@@ -172,26 +205,31 @@ impl<'p> Machine<'p> {
         };
         let end = self.pouring.len();
         sink.map(false);
-        sink.key("apiVersion");
-        sink.str(&gvk.api_version);
-        sink.key("kind");
-        sink.str(&gvk.kind);
+        if self.says(rec, how.field, "apiVersion") {
+            sink.key("apiVersion");
+            sink.str(&gvk.api_version);
+        }
+        if self.says(rec, how.field, "kind") {
+            sink.key("kind");
+            sink.str(&gvk.kind);
+        }
         let mut result = Ok(());
         let metadata = self.pouring[start..end]
             .iter()
-            .find(|(name, _)| *name == "metadata");
-        if let Some((_, metadata)) = metadata.copied() {
+            .find(|(name, ..)| *name == "metadata");
+        if let Some((.., metadata)) = metadata.copied() {
             sink.key("metadata");
             let namespace = how.namespace.filter(|_| gvk.namespaced);
             result = result.and(self.pour_metadata(metadata, namespace, sink, how));
         }
         for at in start..end {
-            let (name, value) = self.pouring[at];
+            let (name, ty, value) = self.pouring[at];
             if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
                 sink.key(name.as_str());
                 // An object inside an object keeps its own namespace.
                 let inner = Pour {
                     namespace: None,
+                    field: Some(ty),
                     ..how
                 };
                 result = result.and(self.pour(value, sink, inner));
@@ -224,7 +262,7 @@ impl<'p> Machine<'p> {
         let position = |wanted: &str| {
             self.pouring[start..end]
                 .iter()
-                .position(|(name, _)| name.as_str() == wanted)
+                .position(|(name, ..)| name.as_str() == wanted)
         };
         let has_namespace = position("namespace").is_some();
         let name_at = position("name");
@@ -240,7 +278,7 @@ impl<'p> Machine<'p> {
             sink.str(namespace);
         }
         for at in start..end {
-            let (name, value) = self.pouring[at];
+            let (name, _, value) = self.pouring[at];
             sink.key(name.as_str());
             result = result.and(self.pour(value, sink, how));
             if after == Some(at) && name_at.is_some() {
