@@ -1,5 +1,10 @@
 //! How much one app may take. A program within the limits always ends, and soon.
 
+/// A limit on work. A fuzzer's checks make everything tens of times slower, and what it shall find is that limits hold.
+const fn work(limit: u64) -> u64 {
+    if cfg!(fuzzing) { limit / 64 } else { limit }
+}
+
 /// Nested evaluations: expressions inside expressions, fields that need fields. With the stack
 /// of [`STACK_BYTES`] this is safe in an unoptimised build as well.
 pub(crate) const MAX_DEPTH: u32 = 2_000;
@@ -9,13 +14,13 @@ pub(crate) const STACK_BYTES: usize = 128 << 20;
 
 /// Fields, elements and entries made for one app, intermediate ones included. A Deployment has
 /// about a hundred; at some thirty bytes each this is half a gigabyte.
-pub(crate) const MAX_CELLS: usize = 16 << 20;
+pub(crate) const MAX_CELLS: usize = work(16 << 20) as usize;
 
 /// Bytes of text made for one app.
-pub(crate) const MAX_TEXT: usize = 256 << 20;
+pub(crate) const MAX_TEXT: usize = work(256 << 20) as usize;
 
 /// Turns of all loops and calls of functions together for one app, turns whose condition did not hold included.
-pub(crate) const MAX_TURNS: u64 = 5_000_000;
+pub(crate) const MAX_TURNS: u64 = work(5_000_000);
 
 /// The longest range that becomes a list.
 pub(crate) const MAX_RANGE: u64 = 1 << 20;
