@@ -6,6 +6,7 @@
 use crate::machine::Change;
 use crate::provenance::Prov;
 use crate::value::{ListId, MapId, RecId, Text, Value};
+use ordain_lang_secrets::Template;
 use ordain_lang_syntax::Span;
 use ordain_lang_types::hir::ExprId;
 use ordain_lang_types::ty::RecordId;
@@ -98,7 +99,7 @@ pub(crate) struct Heap<'p> {
     pub(crate) frames: Vec<Value>,
     pub(crate) closures: Vec<Closure>,
     pub(crate) thunks: Vec<Thunk<'p>>,
-    pub(crate) secrets: Vec<Value>,
+    pub(crate) secrets: Vec<Template>,
     pub(crate) provs: Vec<Prov>,
 }
 
@@ -302,8 +303,8 @@ impl<'p> Heap<'p> {
         Value::Thunk(at(&self.thunks) - 1)
     }
 
-    pub(crate) fn add_secret(&mut self, value: Value) -> Value {
-        self.secrets.push(value);
+    pub(crate) fn add_secret(&mut self, secret: Template) -> Value {
+        self.secrets.push(secret);
         Value::Secret(at(&self.secrets) - 1)
     }
 

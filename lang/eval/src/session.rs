@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::emit::{JsonSink, Sink};
 use crate::limits;
 use crate::machine::Machine;
-use crate::machine::pour::{Nowhere, Pour};
+use crate::machine::pour::{Nowhere, Pour, Secrets};
 use crate::provenance::Source;
 use crate::value::{Reported, Res, Value};
 
@@ -87,10 +87,10 @@ pub struct App<'m, 'p> {
 }
 
 impl App<'_, '_> {
-    /// Writes an object; secrets are masked.
+    /// Writes an object; a secret is the reference that stands for it.
     pub fn write(&mut self, object: &Object, sink: &mut impl Sink) {
         let how = Pour {
-            reveal: false,
+            secrets: Secrets::Referenced,
             namespace: object.namespace.as_deref(),
             field: None,
         };
@@ -98,17 +98,7 @@ impl App<'_, '_> {
         let _ = self.machine.pour(self.values[object.index], sink, how);
     }
 
-    /// Writes an object with its secrets, which must not reach a log, a diff or a screen.
-    pub fn write_revealed(&mut self, object: &Object, sink: &mut impl Sink) {
-        let how = Pour {
-            reveal: true,
-            namespace: object.namespace.as_deref(),
-            field: None,
-        };
-        let _ = self.machine.pour(self.values[object.index], sink, how);
-    }
-
-    /// An object as JSON; secrets are masked.
+    /// An object as JSON; a secret is the reference that stands for it.
     pub fn json(&mut self, object: &Object) -> Json {
         let mut sink = JsonSink::new();
         self.write(object, &mut sink);

@@ -118,6 +118,7 @@ impl Project {
                 .map(|(path, file)| ModuleInput { path, file })
                 .collect(),
             kubernetes,
+            secrets: self.secrets.clone(),
         })
     }
 

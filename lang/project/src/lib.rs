@@ -16,6 +16,7 @@ mod scratch;
 mod session;
 mod suites;
 mod template;
+mod vaults;
 
 pub use build::{
     App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,

@@ -6,9 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use ordain_lang_syntax::ast::{ItemKind, UseTarget};
 use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Severity, Sources, parse};
+use ordain_lang_types::SecretsInput;
 
 use crate::files::{Files, FilesError};
 use crate::manifest::{self, Manifest};
+use crate::vaults;
 
 /// The file that makes a folder a project.
 pub const MANIFEST: &str = "ordain.toml";
@@ -40,6 +42,8 @@ pub struct Project {
     pub modules: Vec<Module>,
     /// Whether it is one file without a project around it.
     pub is_single: bool,
+    /// The secrets files that the modules use.
+    pub(crate) secrets: Vec<SecretsInput>,
     /// What was wrong with `ordain.toml`, with reading, and with the syntax.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
@@ -78,6 +82,7 @@ impl Project {
         project.add(texts, true);
         project.add_std();
         project.report_twins();
+        vaults::load(&mut project, Some(files));
         project
     }
 
@@ -90,6 +95,7 @@ impl Project {
             true,
         );
         project.add_std();
+        vaults::load(&mut project, None);
         project
     }
 
@@ -99,6 +105,7 @@ impl Project {
             sources: Sources::new(),
             modules: Vec::new(),
             is_single,
+            secrets: Vec::new(),
             diagnostics: Vec::new(),
         }
     }

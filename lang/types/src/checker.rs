@@ -175,6 +175,10 @@ pub(crate) struct Checker<'a> {
     pub(crate) told_nesting: bool,
     /// The error expression; one is enough.
     pub(crate) error: ExprId,
+    /// Secrets files, and the constants that stand for them with the place of their `use`.
+    pub(crate) secrets: Vec<crate::vault::SecretsInput>,
+    pub(crate) vaults: Vec<(LetId, Span)>,
+    pub(crate) used_vaults: std::collections::HashSet<LetId>,
     /// What an editor wants to know; none when nobody asks.
     pub(crate) index: Option<Box<crate::index::Index>>,
 }
@@ -210,6 +214,9 @@ impl<'a> Checker<'a> {
             nested: 0,
             told_nesting: false,
             error,
+            secrets: Vec::new(),
+            vaults: Vec::new(),
+            used_vaults: std::collections::HashSet::new(),
             index: None,
         }
     }

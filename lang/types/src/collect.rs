@@ -119,6 +119,10 @@ impl<'a> Checker<'a> {
                     });
                 }
                 ItemKind::Use(item_use) => {
+                    if let UseTarget::Secrets { path, span } = &item_use.target {
+                        self.use_secrets(module, path, *span, item_use.alias);
+                        continue;
+                    }
                     let (name, target, span) = match &item_use.target {
                         UseTarget::Module(path) => {
                             let dotted = path
@@ -148,6 +152,7 @@ impl<'a> Checker<'a> {
                             );
                             (item_use.alias, None, *span)
                         }
+                        UseTarget::Secrets { .. } => continue,
                     };
                     let Some(name) = name.filter(|n| !n.name.is_empty()) else {
                         continue;
@@ -198,7 +203,7 @@ impl<'a> Checker<'a> {
         });
     }
 
-    fn declare(&mut self, module: usize, name: Ident, global: Global) {
+    pub(crate) fn declare(&mut self, module: usize, name: Ident, global: Global) {
         if name.name.is_empty() {
             return;
         }

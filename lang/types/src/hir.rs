@@ -410,6 +410,8 @@ pub enum ExprKind {
     Binary(BinOp, ExprId, ExprId),
     /// `a..b` (false) or `a..=b` (true) as a list of integers.
     Range(ExprId, ExprId, bool),
+    /// A value of a secrets file: the text that stands for it, as `lang-secrets` writes it.
+    Secret(Arc<str>),
     /// The value has the shape of the type already; its refinements (range, pattern, length, format, enum, presence) are
     /// checked now. The rule's place is in the second span, when it has one.
     Check(ExprId, Ty, Option<Span>),

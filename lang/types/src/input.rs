@@ -28,6 +28,8 @@ pub struct Input<'a> {
     pub modules: Vec<ModuleInput<'a>>,
     /// The Kubernetes version whose types are meant.
     pub kubernetes: KubeVersion,
+    /// The secrets files that `use secrets` names.
+    pub secrets: Vec<crate::vault::SecretsInput>,
 }
 
 /// What came out.
@@ -81,6 +83,7 @@ fn on_large_stack<T: Send>(work: impl Fn() -> T + Sync) -> T {
 fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     let mut checker = Checker::new(K8s::new(ordain_schemas::table(input.kubernetes)));
     checker.index = is_recording.then(Box::default);
+    checker.secrets.clone_from(&input.secrets);
     checker.collect(&input.modules);
     checker.chain_envs();
     checker.declare_apps();
@@ -92,6 +95,7 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     checker.check_pending();
     checker.check_cycles();
     checker.unused_imports();
+    checker.unused_vaults();
     let index = checker.take_index();
     (
         checker.finish(input, envs, tests, policies, exemptions),

@@ -528,6 +528,16 @@ fn curated_string(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
             let value = formatted(types, Format::LabelValue);
             return Some(types.intern(TyKind::Map(key, value)));
         }
+        // The only fields that a secret may reach: the API server keeps them as it keeps secrets.
+        ("Secret", "data" | "stringData") => {
+            let plain = match field {
+                "data" => formatted(types, Format::Base64),
+                _ => Ty::STRING,
+            };
+            let secret = types.intern(TyKind::Secret(plain));
+            let value = types.intern(TyKind::Union([plain, secret].into()));
+            return Some(types.intern(TyKind::Map(Ty::STRING, value)));
+        }
         ("ObjectMeta", "annotations") => {
             let key = formatted(types, Format::LabelKey);
             return Some(types.intern(TyKind::Map(key, Ty::STRING)));

@@ -35,6 +35,7 @@ mod suggest;
 mod suites;
 mod touched;
 pub mod ty;
+mod vault;
 
 pub use index::Index;
 pub use input::{Checked, Input, ModuleInput, check, check_recording};
@@ -42,3 +43,4 @@ pub use kind_names::KindNames;
 pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};
+pub use vault::{SecretKind, SecretShape, SecretsInput};

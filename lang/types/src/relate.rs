@@ -1,7 +1,7 @@
 //! Whether a value of one type may stand where another is expected, and what must still be checked then.
 
 use crate::checker::Checker;
-use crate::ty::{IntRange, ListTy, Literal, StringRule, Ty, TyKind};
+use crate::ty::{Format, IntRange, ListTy, Literal, Origin, StringRule, Ty, TyKind};
 
 /// How two types relate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum Misfit {
     Absent,
     /// It would make a secret plain.
     Secret,
+    /// It would make something plain a secret.
+    Plain,
     /// The ranges, enums or lengths have nothing in common.
     Range,
 }
@@ -36,7 +38,7 @@ impl Checker<'_> {
             return Fit::Proven;
         }
         match (self.kind(from), self.kind(to)) {
-            (TyKind::Secret(a), TyKind::Secret(b)) => self.fit(*a, *b),
+            (TyKind::Secret(a), TyKind::Secret(b)) => self.secrets(*a, *b),
             (TyKind::Optional(a), TyKind::Optional(b)) => self.fit(*a, *b),
             (TyKind::Null, TyKind::Optional(_) | TyKind::Any) => Fit::Proven,
             (TyKind::Optional(a), TyKind::Any) => self.fit(*a, to),
@@ -46,10 +48,16 @@ impl Checker<'_> {
             },
             (TyKind::Null, _) => Fit::No(Misfit::Absent),
             (_, TyKind::Optional(b)) => self.fit(from, *b),
+            (TyKind::Secret(_), TyKind::Union(members)) => members
+                .iter()
+                .map(|m| self.fit(from, *m))
+                .find(|fit| !matches!(fit, Fit::No(Misfit::Secret)))
+                .unwrap_or(Fit::No(Misfit::Secret)),
             (TyKind::Secret(_), _) => Fit::No(Misfit::Secret),
+            (TyKind::Any, TyKind::Secret(_)) => Fit::Convert,
             (_, TyKind::Secret(b)) => match self.fit(from, *b) {
                 Fit::No(why) => Fit::No(why),
-                _ => Fit::Convert,
+                _ => Fit::No(Misfit::Plain),
             },
             (_, TyKind::Any) => match self.holds_secret(from, 0) {
                 true => Fit::No(Misfit::Secret),
@@ -175,6 +183,17 @@ impl Checker<'_> {
         }
     }
 
+    /// Nobody knows a secret before it is applied, so nothing is checked of it but what its making proves: its kind, and
+    /// that it is base64.
+    fn secrets(&self, a: Ty, b: Ty) -> Fit {
+        let base64 = |ty: Ty| matches!(self.kind(ty), TyKind::String(rule) if rule.format == Some(Format::Base64));
+        match self.fit(a, b) {
+            Fit::No(why) => Fit::No(why),
+            _ if base64(b) && !base64(a) => Fit::No(Misfit::Type),
+            _ => Fit::Proven,
+        }
+    }
+
     fn lists(&self, a: &ListTy, b: &ListTy) -> Fit {
         let items = self.fit(a.item, b.item);
         let len = if b.len.min <= a.len.min && a.len.max <= b.len.max {
@@ -193,7 +212,7 @@ impl Checker<'_> {
     }
 
     /// Whether a value of the type may hold a secret.
-    fn holds_secret(&self, ty: Ty, depth: usize) -> bool {
+    pub(crate) fn holds_secret(&self, ty: Ty, depth: usize) -> bool {
         /// Types nested deeper hold none: they contain themselves.
         const DEPTH: usize = 8;
         if depth > DEPTH {
@@ -208,7 +227,8 @@ impl Checker<'_> {
             TyKind::Union(members) => members.iter().any(deeper),
             TyKind::Record(id) => {
                 let def = self.types.record(*id);
-                def.span.is_some() && def.fields.iter().any(|f| deeper(&f.ty))
+                let is_own = def.span.is_some() || def.origin == Origin::Anonymous;
+                is_own && def.fields.iter().any(|f| deeper(&f.ty))
             }
             _ => false,
         }

@@ -33,6 +33,7 @@ fn record() -> (Checked, Index) {
     check_recording(&Input {
         modules,
         kubernetes,
+        secrets: Vec::new(),
     })
 }
 

@@ -33,6 +33,8 @@ impl<'p> Machine<'p> {
             }
             (Builtin::Min, first) => Ok(self.extreme(first, at(1), Ordering::Less)),
             (Builtin::Max, first) => Ok(self.extreme(first, at(1), Ordering::Greater)),
+            (Builtin::ToJson, value) if self.is_secret(call) => self.secret_json(value),
+            (_, Value::Secret(index)) => Ok(self.of_secret(builtin, index)),
             (Builtin::ToJson | Builtin::ToYaml, value) => {
                 let text = self.document(value, builtin == Builtin::ToYaml, span)?;
                 Ok(Value::Str(self.heap.add_text(&text)))

@@ -24,9 +24,13 @@ impl<'p> Machine<'p> {
             (TyKind::Optional(_) | TyKind::Null, Value::Null) => Value::Null,
             (TyKind::Optional(inner), value) => self.convert(value, *inner, span, rule)?,
             (TyKind::Secret(_), value @ Value::Secret(_)) => value,
-            (TyKind::Secret(inner), value) => {
-                let inner = self.convert(value, *inner, span, rule)?;
-                self.heap.add_secret(inner)
+            (TyKind::Secret(_), Value::Null) => Value::Null,
+            (TyKind::Secret(_), _) => {
+                return Err(self.report(
+                    Diagnostic::error("E0803", "a secret is written in the clear")
+                        .label(span, "everybody who reads the repository reads this")
+                        .help("encrypt it with `ordain secret set FILE KEY` and use the file"),
+                ));
             }
             // Absence is told by the check that follows.
             (_, Value::Null) => Value::Null,

@@ -25,6 +25,7 @@ impl<'p> Machine<'p> {
             ExprKind::Duration(nanos) => return Ok(Value::Duration(*nanos)),
             ExprKind::Local(slot) => return Ok(self.local(*slot, cx)),
             ExprKind::Fn(id) => return Ok(Value::Fn(*id)),
+            ExprKind::Secret(reference) => return Ok(self.secret(reference)),
             ExprKind::Error => return Err(Reported),
             _ => {}
         }
@@ -176,6 +177,9 @@ impl<'p> Machine<'p> {
             if let Part::Expr(expr) = part {
                 values.push(self.eval(*expr, cx)?);
             }
+        }
+        if values.iter().any(|value| matches!(value, Value::Secret(_))) {
+            return self.interpolate_secret(parts, &values, span);
         }
         let mut values = values.into_iter();
         let mut scratch = String::new();

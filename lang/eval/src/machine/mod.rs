@@ -21,6 +21,7 @@ mod ops;
 pub(crate) mod pour;
 mod power;
 mod rules;
+mod secret;
 mod show;
 mod strings;
 mod suites;

@@ -14,13 +14,30 @@ use crate::value::{RecId, Reported, Res, Value};
 /// How values are poured.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pour<'a> {
-    /// Secrets are written as they are, not masked.
-    pub(crate) reveal: bool,
+    /// What stands for a secret.
+    pub(crate) secrets: Secrets,
     /// The namespace of objects which name none and live in one.
     pub(crate) namespace: Option<&'a str>,
     /// The type of the Kubernetes field that holds the value.
     pub(crate) field: Option<Ty>,
 }
+
+/// What stands for a secret where values are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Secrets {
+    /// Always the same: for snapshots.
+    #[default]
+    Masked,
+    /// Something that changes with it, so that a checksum over the text does too.
+    Marked,
+    /// The reference that is exchanged for the value when the object is applied.
+    Referenced,
+    /// Its number between two characters that no text has, to be found again.
+    Numbered,
+}
+
+/// Stand around the number of a secret in a text that is taken apart again: private characters.
+pub(super) const NUMBERED: (char, char) = ('\u{F8A0}', '\u{F8A1}');
 
 /// A sink for nothing, to evaluate a value to its leaves.
 pub(crate) struct Nowhere;
@@ -87,11 +104,20 @@ impl<'p> Machine<'p> {
                 };
             }
             Value::Secret(index) => {
-                if !how.reveal {
-                    sink.str(MASK);
-                    return Ok(());
+                let secret = &self.heap.secrets[index as usize];
+                match how.secrets {
+                    Secrets::Masked => sink.str(MASK),
+                    Secrets::Referenced => sink.str(&secret.encode()),
+                    Secrets::Numbered => {
+                        sink.str(&format!("{}{index}{}", NUMBERED.0, NUMBERED.1));
+                    }
+                    Secrets::Marked => {
+                        let digests = secret.references();
+                        let digests = digests.iter().map(|r| r.digest.as_str());
+                        let digests: Vec<&str> = digests.collect();
+                        sink.str(&format!("{MASK} {}", digests.join(" ")));
+                    }
                 }
-                return self.pour(self.heap.secrets[index as usize], sink, how);
             }
             Value::Forced(index) => {
                 return self.pour(self.heap.forced[index as usize].1, sink, how);
@@ -293,13 +319,18 @@ impl<'p> Machine<'p> {
 
     /// A value as the text of a document, for `to_json` and `to_yaml`.
     pub(super) fn document(&mut self, value: Value, yaml: bool, _span: Span) -> Res<String> {
+        let how = Pour {
+            secrets: Secrets::Marked,
+            namespace: None,
+            field: None,
+        };
         if yaml {
             let mut text = YamlText::new();
-            self.pour(value, &mut text, Pour::default())?;
+            self.pour(value, &mut text, how)?;
             return Ok(text.finish());
         }
         let mut text = JsonText::new(false);
-        self.pour(value, &mut text, Pour::default())?;
+        self.pour(value, &mut text, how)?;
         Ok(text.finish())
     }
 }

@@ -47,6 +47,7 @@ impl Program {
         let checked = ordain_lang_types::check(&Input {
             modules,
             kubernetes: KubeVersion::DEFAULT,
+            secrets: Vec::new(),
         });
         diagnostics.extend(checked.diagnostics);
         Self {

@@ -72,6 +72,7 @@ impl Outline {
                         parts.join(".")
                     }
                     UseTarget::Crd { path, .. } => format!("crd {path}"),
+                    UseTarget::Secrets { path, .. } => format!("secrets {path}"),
                 }),
                 ItemKind::Env(env) => {
                     let mut frame = vec![env.name.span];

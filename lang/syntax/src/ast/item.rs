@@ -21,7 +21,7 @@ pub struct Item {
 pub enum ItemKind {
     /// Could not be read; reported.
     Error,
-    /// `use std.web`, `use crd "file" as name`.
+    /// `use std.web`, `use crd "file" as name`, `use secrets "file" as name`.
     Use(Use),
     /// `type Shop { … }`, `type Port = Int(1..=65535)`.
     Type(TypeDecl),
@@ -43,7 +43,7 @@ pub enum ItemKind {
     Exempt(Exemption),
 }
 
-/// Brings a module or the types of a CRD into scope.
+/// Brings a module, the types of a CRD or the values of a secrets file into scope.
 #[derive(Clone, Debug)]
 pub struct Use {
     /// What is brought in.
@@ -59,6 +59,13 @@ pub enum UseTarget {
     Module(NamePath),
     /// A CRD file, relative to the project's root.
     Crd {
+        /// The path as written.
+        path: Box<str>,
+        /// The string literal.
+        span: Span,
+    },
+    /// A file of encrypted values, relative to the project's root.
+    Secrets {
         /// The path as written.
         path: Box<str>,
         /// The string literal.

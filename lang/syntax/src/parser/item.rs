@@ -136,20 +136,28 @@ impl Parser<'_> {
             self.bump();
             let (path, span) = self.plain_string("the path of a CRD file");
             UseTarget::Crd { path, span }
+        } else if self.peek_at(1) == T::Quote && self.text(self.token()) == "secrets" {
+            self.bump();
+            let (path, span) = self.plain_string("the path of a secrets file");
+            UseTarget::Secrets { path, span }
         } else {
             UseTarget::Module(self.module_path())
         };
         let alias = self.eat(T::As).then(|| self.ident("a name"));
-        if alias.is_none()
-            && let UseTarget::Crd { span, .. } = &target
-            && !self.is_lost
-        {
-            let span = *span;
-            self.report(
-                Diagnostic::error("E0015", "the types of a CRD need a name")
-                    .label(span, "used here")
-                    .help("write `use crd \"file.yaml\" as name`"),
-            );
+        if alias.is_none() && !self.is_lost {
+            let told = match &target {
+                UseTarget::Crd { span, .. } => Some((*span, "the types of a CRD", "crd")),
+                UseTarget::Secrets { span, .. } => Some((*span, "a secrets file", "secrets")),
+                UseTarget::Module(_) => None,
+            };
+            if let Some((span, what, word)) = told {
+                let verb = if word == "crd" { "need" } else { "needs" };
+                self.report(
+                    Diagnostic::error("E0015", format!("{what} {verb} a name"))
+                        .label(span, "used here")
+                        .help(format!("write `use {word} \"file.yaml\" as name`")),
+                );
+            }
         }
         ItemKind::Use(Use { target, alias })
     }

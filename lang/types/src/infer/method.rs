@@ -208,6 +208,14 @@ impl<'a> Checker<'a> {
             let field = self.field_of(receiver, name, span);
             return self.call_field(sc, field, args, span);
         }
+        if let TyKind::Secret(inner) = kind
+            && let Some(id) = self.of_secret(receiver, inner, name, args, span)
+        {
+            return match absent {
+                true => self.maybe(id),
+                false => id,
+            };
+        }
         if let TyKind::Secret(_) = kind {
             self.args_alone(sc, args);
             self.report(
@@ -287,9 +295,57 @@ impl<'a> Checker<'a> {
         if matches!(builtin, B::Join) && !self.joinable(item, receiver) {
             return self.error;
         }
-        let ty = self.method_result(result, ty, (item, key), lambda_ret);
+        let holds_secret = self.holds_secret(ty, 0);
+        if holds_secret && matches!(builtin, B::ToYaml) {
+            let diagnostic = Diagnostic::error("E0207", "a secret cannot become part of YAML text")
+                .label(
+                    self.hir.span(receiver),
+                    format!("this `{}` holds one", self.show(from)),
+                )
+                .help("write `.to_json()`, which gives a `Secret<String>`");
+            self.report(diagnostic);
+            return self.error;
+        }
+        let mut ty = self.method_result(result, ty, (item, key), lambda_ret);
+        if holds_secret && matches!(builtin, B::ToJson) {
+            ty = self.types.intern(TyKind::Secret(Ty::STRING));
+        }
         let ty = if absent { self.types.optional(ty) } else { ty };
         self.add(ExprKind::Builtin(builtin, made.into()), ty, span)
+    }
+
+    /// What may be done with a secret: nothing that tells something of it. None for everything else.
+    fn of_secret(
+        &mut self,
+        receiver: ExprId,
+        inner: Ty,
+        name: Ident,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<ExprId> {
+        if !args.is_empty() {
+            return None;
+        }
+        let (builtin, to) = match (name.name.as_str(), self.kind(inner)) {
+            ("base64", TyKind::String(_)) => {
+                let base64 = crate::k8s::K8s::scalar(&mut self.types, "Base64")?;
+                (B::Base64, base64)
+            }
+            ("to_string", TyKind::String(_) | TyKind::Int(_) | TyKind::Float(_) | TyKind::Bool) => {
+                (B::ToString, Ty::STRING)
+            }
+            ("to_json", _) => (B::ToJson, Ty::STRING),
+            _ => return None,
+        };
+        let ty = self.types.intern(TyKind::Secret(to));
+        Some(self.add(ExprKind::Builtin(builtin, [receiver].into()), ty, span))
+    }
+
+    /// The same value, with a type that says that it may be absent.
+    fn maybe(&mut self, id: ExprId) -> ExprId {
+        let ty = self.types.optional(self.hir.ty(id));
+        let (kind, span) = (self.hir.kind(id).clone(), self.hir.span(id));
+        self.add(kind, ty, span)
     }
 
     fn method_result(&mut self, result: R, own: Ty, (item, key): (Ty, Ty), ret: Ty) -> Ty {

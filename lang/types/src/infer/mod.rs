@@ -223,21 +223,18 @@ impl<'a> Checker<'a> {
         if from == Ty::ERROR || want.ty == Ty::ERROR || from == want.ty {
             return id;
         }
-        if let TyKind::Secret(inner) = self.kind(want.ty).clone()
+        let plain = self.types.without_optional(want.ty);
+        if let TyKind::Secret(_) = self.kind(plain)
             && !matches!(
-                self.kind(from),
-                TyKind::Secret(_) | TyKind::Null | TyKind::Any
+                self.kind(self.types.without_optional(from)),
+                TyKind::Secret(_) | TyKind::Null | TyKind::Any | TyKind::Never
             )
         {
-            let value = self.coerce(id, want.part(inner));
-            return match self.hir.ty(value) == Ty::ERROR {
-                true => value,
-                false => self.add(
-                    ExprKind::Convert(value, want.ty, self.rule_span(want.rule)),
-                    want.ty,
-                    span,
-                ),
+            let why = match self.holds_secret(from, 0) {
+                true => Misfit::Type,
+                false => Misfit::Plain,
             };
+            return self.mismatch(id, want, why);
         }
         if let Some(constant) = self.constant(id) {
             let plain = self.types.without_optional(want.ty);
@@ -378,6 +375,12 @@ impl<'a> Checker<'a> {
             )
             .label(span, format!("this is `{found}`"))
             .help("refer to it by a Secret object, or give the field the type `Secret<…>`"),
+            Misfit::Plain => Diagnostic::error("E0803", "a secret is written in the clear")
+                .label(span, "everybody who reads the repository reads this")
+                .help(
+                    "encrypt it with `ordain secret set secrets/app.enc.yaml KEY`, and write \
+                     `use secrets \"secrets/app.enc.yaml\" as vault` and `vault.KEY`",
+                ),
             Misfit::Absent if constant == Some(Constant::Null) => {
                 Diagnostic::error("E0214", format!("null where a `{expected}` is needed"))
                     .label(span, "absent")
@@ -419,6 +422,9 @@ impl<'a> Checker<'a> {
     fn conversion_help(&self, from: Ty, to: Ty, value: Option<&Constant>) -> Option<String> {
         let to = self.types.without_optional(to);
         Some(match (self.kind(from), self.kind(to), value) {
+            (TyKind::Secret(_), TyKind::Union(_), _) => {
+                "write `.base64()`, or set `stringData` instead".into()
+            }
             (_, TyKind::Int(_), Some(Constant::Str(text))) if text.parse::<i64>().is_ok() => {
                 format!("remove the quotes: `{text}`")
             }

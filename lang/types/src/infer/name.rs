@@ -91,6 +91,7 @@ impl<'a> Checker<'a> {
         match global {
             Global::Let(id) => {
                 self.graph.edge(sc.owner, Node::Let(id), span);
+                self.used_vaults.insert(id);
                 let ty = self.let_ty(id, span);
                 self.note(end_of(span, name), Def::Let(id), ty);
                 self.add(ExprKind::Let(id), ty, span)

@@ -262,7 +262,7 @@ impl<'a> Checker<'a> {
             self.types.without_optional(tb),
         );
         for (id, ty) in [(a, pa), (b, pb)] {
-            if matches!(self.kind(ty), TyKind::Secret(_)) {
+            if self.holds_secret(ty, 0) {
                 let shown = self.show(ty);
                 self.report(
                     Diagnostic::error("E0207", "a secret cannot be compared")

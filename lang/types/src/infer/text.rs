@@ -61,18 +61,34 @@ impl<'a> Checker<'a> {
     pub(super) fn interp(&mut self, sc: &mut Scope, parts: &'a [StrPart], span: Span) -> ExprId {
         let mut made = Vec::with_capacity(parts.len());
         let mut failed = false;
+        // A text with a secret in it is one.
+        let mut secret = false;
         for part in parts {
             match part {
                 StrPart::Text(text) => made.push(Part::Text(Arc::from(&**text))),
                 StrPart::Expr(e) => {
                     let id = self.infer(sc, e);
-                    failed |= !self.printable(id);
+                    match self.kind(self.hir.ty(id)) {
+                        TyKind::Secret(inner) if self.is_scalar(*inner) => secret = true,
+                        _ => failed |= !self.printable(id),
+                    }
                     made.push(Part::Expr(id));
                 }
             }
         }
-        let ty = if failed { Ty::ERROR } else { Ty::STRING };
+        let ty = match (failed, secret) {
+            (true, _) => Ty::ERROR,
+            (_, true) => self.types.intern(TyKind::Secret(Ty::STRING)),
+            _ => Ty::STRING,
+        };
         self.add(ExprKind::Interp(made.into()), ty, span)
+    }
+
+    fn is_scalar(&self, ty: Ty) -> bool {
+        matches!(
+            self.kind(ty),
+            TyKind::Int(_) | TyKind::Float(_) | TyKind::Bool | TyKind::String(_) | TyKind::Enum(_)
+        )
     }
 
     /// Whether a value can stand in a string; reports when it cannot.

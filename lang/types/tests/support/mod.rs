@@ -91,6 +91,7 @@ pub(crate) fn run(files: &[(String, String)]) -> Run {
     let checked = check(&Input {
         modules,
         kubernetes,
+        secrets: Vec::new(),
     });
     diagnostics.extend(checked.diagnostics.iter().cloned());
     Run {
