@@ -26,6 +26,7 @@
 mod emit;
 mod heap;
 mod limits;
+mod look;
 mod machine;
 pub mod num;
 mod provenance;
@@ -34,6 +35,7 @@ mod suites;
 mod value;
 
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
+pub use look::{Node, Origin};
 pub use provenance::{How, Layer, Source};
 pub use session::{App, Evaluated, Object, Options, Piece, evaluate, evaluate_pieces, gather};
 pub use suites::{Part, Tested, run_test, run_tests};

@@ -86,6 +86,17 @@ pub struct App<'m, 'p> {
     machine: &'m mut Machine<'p>,
 }
 
+impl<'p> App<'_, 'p> {
+    pub(crate) fn machine(&self) -> &Machine<'p> {
+        self.machine
+    }
+
+    /// The value of the object at a position.
+    pub(crate) fn value_of(&self, object: usize) -> Option<Value> {
+        self.values.get(self.objects.get(object)?.index).copied()
+    }
+}
+
 impl App<'_, '_> {
     /// Writes an object; a secret is the reference that stands for it.
     pub fn write(&mut self, object: &Object, sink: &mut impl Sink) {

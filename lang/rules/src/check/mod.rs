@@ -1,0 +1,164 @@
+//! The rules, over the facts of all objects of an environment.
+
+mod index;
+mod refs;
+mod selectors;
+
+use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_schemas::KubeVersion;
+
+use crate::deprecated;
+use crate::exempt::{Exemption, Exemptions};
+use crate::facts::{Facts, Place};
+use index::Index;
+
+/// Findings of one environment that are shown; what goes beyond is counted, not shown.
+const MAX_FINDINGS: usize = 200;
+
+/// What is evaluated by itself: an app, or the exports of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Unit<'a> {
+    /// Where its name is.
+    pub app: Span,
+    /// The facts of its objects.
+    pub objects: &'a [Facts],
+}
+
+/// All objects of an environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Set<'a> {
+    /// The environment, for diagnostics.
+    pub env: Option<&'a str>,
+    /// The Kubernetes version it is for.
+    pub kubernetes: KubeVersion,
+    /// Its apps and exports.
+    pub units: &'a [Unit<'a>],
+    /// What not to complain of.
+    pub exemptions: &'a [Exemption],
+}
+
+/// What the rules found.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// Every rule that is broken.
+    pub diagnostics: Vec<Diagnostic>,
+    /// For every exemption, whether something needed it.
+    pub used: Vec<bool>,
+}
+
+/// An object with the app it belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) app: Span,
+    pub(crate) facts: &'a Facts,
+}
+
+/// Applies every rule to a set of objects.
+#[must_use]
+pub fn check(set: &Set<'_>) -> Checked {
+    let members: Vec<Member<'_>> = set
+        .units
+        .iter()
+        .flat_map(|unit| {
+            let app = unit.app;
+            unit.objects.iter().map(move |facts| Member { app, facts })
+        })
+        .collect();
+    let mut rules = Rules {
+        index: Index::new(&members),
+        exemptions: Exemptions::new(set.exemptions),
+        env: set.env,
+        diagnostics: Vec::new(),
+        more: 0,
+    };
+    for (at, member) in members.iter().enumerate() {
+        rules.deprecated(set.kubernetes, *member);
+        for one in &member.facts.refs {
+            rules.reference(&members, *member, one);
+        }
+        if let Some(selects) = &member.facts.selects {
+            rules.selection(&members, at, selects);
+        }
+        rules.target_ports(&members, *member);
+    }
+    if rules.more > 0
+        && let Some(last) = rules.diagnostics.last_mut()
+    {
+        last.notes.push(format!("and {} more findings like these", rules.more));
+    }
+    Checked {
+        diagnostics: rules.diagnostics,
+        used: rules.exemptions.used,
+    }
+}
+
+/// The work of one check.
+pub(crate) struct Rules<'a> {
+    pub(crate) index: Index<'a>,
+    pub(crate) exemptions: Exemptions<'a>,
+    env: Option<&'a str>,
+    diagnostics: Vec<Diagnostic>,
+    more: usize,
+}
+
+impl Rules<'_> {
+    /// Reports a broken rule of an object, unless it is allowed to.
+    pub(crate) fn report(&mut self, member: Member<'_>, mut diagnostic: Diagnostic) {
+        if self.exemptions.allows(diagnostic.code, member.app, member.facts) {
+            return;
+        }
+        if self.diagnostics.len() >= MAX_FINDINGS {
+            self.more += 1;
+            return;
+        }
+        diagnostic.object = Some(member.facts.identity.title());
+        diagnostic.env = self.env.map(str::to_owned);
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn deprecated(&mut self, version: KubeVersion, member: Member<'_>) {
+        let identity = &member.facts.identity;
+        if let Some(why) = deprecated::why(version, &identity.api_version, &identity.kind) {
+            let (api_version, kind) = (&identity.api_version, &identity.kind);
+            self.report(
+                member,
+                Diagnostic::warning("W0601", format!("`{api_version}` `{kind}` is deprecated"))
+                    .label(member.facts.at, "this object")
+                    .help(why),
+            );
+        }
+    }
+}
+
+/// Labels a place of an object: the line that decides, the line that takes it over, and the object.
+pub(crate) fn placed(
+    mut diagnostic: Diagnostic,
+    place: Option<Place>,
+    text: &str,
+    facts: &Facts,
+) -> Diagnostic {
+    if let Some(place) = place {
+        diagnostic = diagnostic.label(place.span, text);
+        if let Some(through) = place.through {
+            diagnostic = diagnostic.label(through, "and used here");
+        }
+    }
+    let is_inside = diagnostic.labels.iter().any(|label| {
+        label.span.file == facts.at.file
+            && facts.at.start <= label.span.start
+            && label.span.end <= facts.at.end
+    });
+    match is_inside {
+        true => diagnostic,
+        false => diagnostic.label(facts.at, "in this object"),
+    }
+}
+
+/// How a program names a kind.
+pub(crate) fn written(group: &str, kind: &str) -> String {
+    let is_built_in = !group.contains('.') || group.ends_with(".k8s.io");
+    match is_built_in {
+        true => format!("k8s.{kind}"),
+        false => kind.to_owned(),
+    }
+}

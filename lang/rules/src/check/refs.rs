@@ -1,0 +1,173 @@
+//! What an object names must be there: in the set, in every cluster, or declared `external`.
+
+use ordain_lang_syntax::Diagnostic;
+
+use super::{Member, Rules, placed, written};
+use crate::facts::{Facts, Need, Ref};
+use crate::known::is_known;
+use crate::near::nearest;
+
+/// Names that a note lists.
+const SHOWN: usize = 6;
+
+impl Rules<'_> {
+    /// Looks whether a reference leads somewhere, and whether what is there has what it must.
+    pub(crate) fn reference(&mut self, members: &[Member<'_>], member: Member<'_>, one: &Ref) {
+        let namespace = one.namespace.as_deref();
+        match self.index.object(&one.group, &one.kind, namespace, &one.name) {
+            Some(at) => self.needs(member, one, members[at].facts),
+            None => self.missing(members, member, one),
+        }
+    }
+
+    fn missing(&mut self, members: &[Member<'_>], member: Member<'_>, one: &Ref) {
+        let namespace = one.namespace.as_deref();
+        let (group, kind, name) = (&*one.group, &*one.kind, &*one.name);
+        if is_known(group, kind, namespace, name)
+            || self.index.is_made(group, kind, namespace, name)
+            || is_from_template(members, one)
+            || self.exemptions.declares(member.app, (group, kind), namespace, name)
+        {
+            return;
+        }
+        // The keys of what is not there need no words of their own.
+        let same = |other: &&Ref| {
+            (&other.kind, &other.name, &other.namespace) == (&one.kind, &one.name, &one.namespace)
+                && other.place == one.place
+        };
+        let first = member.facts.refs.iter().find(same);
+        if first.is_some_and(|first| !std::ptr::eq(first, one)) {
+            return;
+        }
+        let message = match namespace {
+            Some(namespace) => format!("there is no {kind} `{name}` in the namespace `{namespace}`"),
+            None => format!("there is no {kind} `{name}`"),
+        };
+        let is_class = one.code.starts_with('W');
+        let diagnostic = match is_class {
+            true => Diagnostic::warning(one.code, message),
+            false => Diagnostic::error(one.code, message),
+        };
+        let mut diagnostic = placed(diagnostic, one.place, "named here", member.facts);
+        let others = || {
+            members.iter().map(|member| member.facts).filter(|facts| {
+                facts.identity.group() == group && *facts.identity.kind == *kind
+            })
+        };
+        let in_reach = || {
+            others()
+                .filter(|facts| namespace.is_none_or(|namespace| *facts.home == *namespace))
+                .map(|facts| &*facts.identity.name)
+        };
+        let elsewhere = others().find(|facts| *facts.identity.name == *name);
+        diagnostic = match (elsewhere, nearest(name, in_reach())) {
+            (Some(facts), _) => diagnostic.help(format!(
+                "it is in the namespace `{}`; one namespace does not see into another",
+                facts.home
+            )),
+            (None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")),
+            (None, None) => {
+                let names: Vec<&str> = in_reach().take(SHOWN).collect();
+                match names.is_empty() {
+                    true => diagnostic,
+                    false => diagnostic.note(format!("there are {}", names.join(", "))),
+                }
+            }
+        };
+        let declared = format!("`external {} \"{name}\"`", written(group, kind));
+        let remedy = format!("if others make it, declare it in the app or environment: {declared}");
+        diagnostic = match diagnostic.help {
+            Some(_) => diagnostic.note(remedy),
+            None => diagnostic.help(remedy),
+        };
+        self.report(member, diagnostic.note(format!("the field is `{}`", one.field)));
+    }
+
+    /// Looks whether what is there has the key or port that is asked for.
+    fn needs(&mut self, member: Member<'_>, one: &Ref, target: &Facts) {
+        let place = one.need_place.or(one.place);
+        let title = target.identity.title();
+        match &one.needs {
+            Need::Nothing => {}
+            Need::Key(key) => {
+                let Some(keys) = &target.keys else { return };
+                if keys.contains(key) {
+                    return;
+                }
+                let diagnostic =
+                    Diagnostic::error("E0606", format!("the {title} has no key `{key}`"));
+                let mut diagnostic = placed(diagnostic, place, "asked for here", member.facts)
+                    .label(target.at, format!("the {}", target.identity.kind));
+                let keys = || keys.iter().map(|key| &**key);
+                diagnostic = match nearest(key, keys()) {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic,
+                };
+                let listed: Vec<&str> = keys().take(SHOWN).collect();
+                self.report(
+                    member,
+                    match listed.is_empty() {
+                        true => diagnostic.note("it has no keys"),
+                        false => diagnostic.note(format!("it has {}", listed.join(", "))),
+                    },
+                );
+            }
+            Need::Port(number) => {
+                if !target.ports.is_empty()
+                    && !target.ports.iter().any(|port| port.number == *number)
+                {
+                    self.no_port(member, one, target, &number.to_string());
+                }
+            }
+            Need::PortName(name) => {
+                let has = |name: &str| {
+                    let named = |port: &crate::facts::Port| port.name.as_deref() == Some(name);
+                    target.ports.iter().any(named)
+                };
+                if !has(name) {
+                    self.no_port(member, one, target, name);
+                }
+            }
+        }
+    }
+
+    fn no_port(&mut self, member: Member<'_>, one: &Ref, target: &Facts, port: &str) {
+        let title = target.identity.title();
+        let diagnostic = Diagnostic::error("E0608", format!("the {title} has no port `{port}`"));
+        let place = one.need_place.or(one.place);
+        let diagnostic = placed(diagnostic, place, "asked for here", member.facts)
+            .label(target.at, "the Service");
+        let ports: Vec<String> = target
+            .ports
+            .iter()
+            .map(|port| match &port.name {
+                Some(name) => format!("{} ({name})", port.number),
+                None => port.number.to_string(),
+            })
+            .collect();
+        self.report(
+            member,
+            match ports.is_empty() {
+                true => diagnostic,
+                false => diagnostic.note(format!("it has {}", ports.join(", "))),
+            },
+        );
+    }
+}
+
+/// Whether a claim is one that a StatefulSet of the set makes: `TEMPLATE-SET-ORDINAL`.
+fn is_from_template(members: &[Member<'_>], one: &Ref) -> bool {
+    if one.kind != "PersistentVolumeClaim" {
+        return false;
+    }
+    let Some((stem, ordinal)) = one.name.rsplit_once('-') else {
+        return false;
+    };
+    ordinal.bytes().all(|byte| byte.is_ascii_digit())
+        && members.iter().any(|member| {
+            let identity = &member.facts.identity;
+            *identity.kind == *"StatefulSet"
+                && Some(&*member.facts.home) == one.namespace.as_deref()
+                && stem.ends_with(&format!("-{}", identity.name))
+        })
+}

@@ -1,0 +1,157 @@
+//! Exemptions: what the rules are not to complain of.
+
+use ordain_lang_syntax::{FileId, Span};
+
+use crate::facts::Facts;
+
+/// An exemption.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// What it says.
+    pub what: Exempt,
+    /// For which objects.
+    pub scope: Scope,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What an exemption says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exempt {
+    /// The object is there, though nothing here makes it.
+    External {
+        /// Its API group; empty for the core group.
+        group: String,
+        /// Its kind.
+        kind: String,
+        /// Its name; `*` stands for any text.
+        name: String,
+        /// Its namespace; any, when there is none.
+        namespace: Option<String>,
+    },
+    /// A rule need not be kept.
+    Allow {
+        /// The code of the rule.
+        code: String,
+        /// Group, kind and name of the objects that need not keep it; all, when there is none.
+        object: Option<(String, String, String)>,
+    },
+}
+
+/// The objects that an exemption is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// All of the set.
+    All,
+    /// Those of the apps and exports of a file.
+    File(FileId),
+    /// Those of the app whose name stands here.
+    App(Span),
+}
+
+impl Scope {
+    fn holds(self, app: Span) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::File(file) => file == app.file,
+            Scope::App(own) => own == app,
+        }
+    }
+}
+
+/// The exemptions of a set, and which of them were needed.
+pub(crate) struct Exemptions<'a> {
+    all: &'a [Exemption],
+    pub(crate) used: Vec<bool>,
+}
+
+impl<'a> Exemptions<'a> {
+    pub(crate) fn new(all: &'a [Exemption]) -> Self {
+        Exemptions {
+            all,
+            used: vec![false; all.len()],
+        }
+    }
+
+    /// Whether an object need not keep a rule.
+    pub(crate) fn allows(&mut self, code: &str, app: Span, facts: &Facts) -> bool {
+        self.any(app, |exempt| match exempt {
+            Exempt::Allow { code: own, object } => {
+                own == code
+                    && object.as_ref().is_none_or(|(group, kind, name)| {
+                        *group == facts.identity.group()
+                            && **kind == *facts.identity.kind
+                            && fits(name, &facts.identity.name)
+                    })
+            }
+            Exempt::External { .. } => false,
+        })
+    }
+
+    /// Whether an object that nothing makes is declared.
+    pub(crate) fn declares(
+        &mut self,
+        app: Span,
+        (group, kind): (&str, &str),
+        namespace: Option<&str>,
+        name: &str,
+    ) -> bool {
+        self.any(app, |exempt| match exempt {
+            Exempt::External {
+                group: own_group,
+                kind: own_kind,
+                name: own_name,
+                namespace: own_namespace,
+            } => {
+                own_group == group
+                    && own_kind == kind
+                    && fits(own_name, name)
+                    && (own_namespace.is_none() || own_namespace.as_deref() == namespace)
+            }
+            Exempt::Allow { .. } => false,
+        })
+    }
+
+    fn any(&mut self, app: Span, fits: impl Fn(&Exempt) -> bool) -> bool {
+        let mut found = false;
+        for (at, exemption) in self.all.iter().enumerate() {
+            if exemption.scope.holds(app) && fits(&exemption.what) {
+                self.used[at] = true;
+                found = true;
+            }
+        }
+        found
+    }
+}
+
+/// Whether a name fits a pattern in which `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(fits("web", "web") && !fits("web", "web2") && !fits("web", "we"));
+        assert!(fits("*", "") && fits("*", "web") && fits("web-*", "web-") && fits("*b", "web"));
+        assert!(fits("a*b*c", "a-b-b-c") && !fits("a*b*c", "a-c") && !fits("ab*b", "ab"));
+    }
+}

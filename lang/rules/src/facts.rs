@@ -1,0 +1,138 @@
+//! What the rules know of an object. It knows no rule.
+
+use std::borrow::Cow;
+
+use ordain_lang_syntax::Span;
+
+use crate::selector::Selector;
+
+/// Where a value was set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The line that decides the value.
+    pub span: Span,
+    /// The line of the object's own field, when the value came there from elsewhere.
+    pub through: Option<Span>,
+}
+
+/// Which object it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// `apps/v1`, `v1`.
+    pub api_version: Box<str>,
+    /// The kind.
+    pub kind: Box<str>,
+    /// The namespace; none for objects of the whole cluster.
+    pub namespace: Option<Box<str>>,
+    /// The name.
+    pub name: Box<str>,
+}
+
+impl Identity {
+    /// Returns the API group; empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    /// Returns `Deployment shop/web`, as diagnostics name it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
+            None => format!("{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// What the rules know of an object.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Which object it is.
+    pub identity: Identity,
+    /// The element of the app's `objects` which it is.
+    pub at: Span,
+    /// The namespace in which it looks for others.
+    pub(crate) home: Box<str>,
+    pub(crate) refs: Vec<Ref>,
+    pub(crate) selects: Option<Selects>,
+    pub(crate) pods: Option<Box<Pods>>,
+    /// The keys of a ConfigMap or Secret, when they are known.
+    pub(crate) keys: Option<Vec<Box<str>>>,
+    pub(crate) ports: Vec<Port>,
+    /// What a controller makes of it: kind and name.
+    pub(crate) makes: Vec<(&'static str, Box<str>)>,
+}
+
+/// A reference to another object.
+#[derive(Clone, Debug)]
+pub(crate) struct Ref {
+    /// The rule that it resolves.
+    pub(crate) code: &'static str,
+    pub(crate) group: Cow<'static, str>,
+    pub(crate) kind: Cow<'static, str>,
+    /// None for kinds of the whole cluster.
+    pub(crate) namespace: Option<Box<str>>,
+    pub(crate) name: Box<str>,
+    /// What the object must have.
+    pub(crate) needs: Need,
+    pub(crate) place: Option<Place>,
+    /// Where the key or port is named, when that is another place.
+    pub(crate) need_place: Option<Place>,
+    /// The field that refers, for messages.
+    pub(crate) field: &'static str,
+}
+
+/// What the object that is referred to must have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// It must be there.
+    Nothing,
+    /// A key of a ConfigMap or Secret.
+    Key(Box<str>),
+    /// A port of a Service, by number.
+    Port(i64),
+    /// A port of a Service, by name.
+    PortName(Box<str>),
+}
+
+/// Pods that an object selects.
+#[derive(Clone, Debug)]
+pub(crate) struct Selects {
+    pub(crate) by: SelectedBy,
+    pub(crate) selector: Selector,
+    pub(crate) place: Option<Place>,
+}
+
+/// What kind of selector it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SelectedBy {
+    /// A Service's or PodDisruptionBudget's: it must select something.
+    User,
+    /// A NetworkPolicy's: it should.
+    Policy,
+    /// A workload's, for the pods that it makes itself.
+    Owner,
+}
+
+/// A label: key and value.
+pub(crate) type Label = (Box<str>, Box<str>);
+
+/// The pods that an object makes.
+#[derive(Clone, Debug)]
+pub(crate) struct Pods {
+    pub(crate) labels: Vec<Label>,
+    /// The named ports of its containers.
+    pub(crate) ports: Vec<Box<str>>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) number: i64,
+    /// `targetPort`, when it is a name, and where that is set.
+    pub(crate) target: Option<(Box<str>, Option<Place>)>,
+}
