@@ -64,7 +64,7 @@ fn shared() -> String {
 
 fn environments(apps: usize) -> String {
     let mut text =
-        "env base { cluster = \"local\" }\n\nenv prod extends base {\n  cluster = \"prod\"\n"
+        "env base {\n  cluster = \"local\"\n  external k8s.ServiceAccount \"app-*\"\n  external k8s.ConfigMap \"app-*-config\"\n}\n\nenv prod extends base {\n  cluster = \"prod\"\n"
             .to_owned();
     for i in 0..apps {
         let replicas = if i.is_multiple_of(7) { 5 } else { 3 };

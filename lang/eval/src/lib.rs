@@ -37,5 +37,7 @@ mod value;
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
 pub use look::{Node, Origin};
 pub use provenance::{How, Layer, Source};
-pub use session::{App, Evaluated, Object, Options, Piece, evaluate, evaluate_pieces, gather};
+pub use session::{
+    App, Evaluated, More, Object, Options, Piece, evaluate, evaluate_pieces, gather,
+};
 pub use suites::{Part, Tested, run_test, run_tests};

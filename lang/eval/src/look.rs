@@ -64,7 +64,9 @@ impl App<'_, '_> {
             }
             Value::Map(map) => {
                 let entries = machine.heap.map(map);
-                let entry = entries.iter().find(|entry| machine.text(entry.key) == key)?;
+                let entry = entries
+                    .iter()
+                    .find(|entry| machine.text(entry.key) == key)?;
                 Node {
                     value: machine.ready(entry.value),
                     at: At::Prov(entry.at),
@@ -171,7 +173,10 @@ impl Machine<'_> {
         let mut last = None;
         for _ in 0..MAX_COPIES {
             let (span, from) = match at {
-                0 => (field.and_then(|(rec, pos)| self.default_span(rec, pos)), None),
+                0 => (
+                    field.and_then(|(rec, pos)| self.default_span(rec, pos)),
+                    None,
+                ),
                 at => {
                     let prov = self.heap.provs[at as usize];
                     (Some(prov.span), prov.from.filter(|_| prov.whole))

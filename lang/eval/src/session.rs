@@ -133,6 +133,10 @@ pub struct Evaluated<R> {
     pub apps: Vec<R>,
     /// Every mistake that was found.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether every app has all of its objects: rules over the whole set make sense then.
+    pub is_whole: bool,
+    /// The exemptions that a policy met.
+    pub exempted: Vec<Span>,
 }
 
 /// What is evaluated by itself.
@@ -159,6 +163,23 @@ pub struct Piece<R> {
     unit: usize,
 }
 
+impl<R> Piece<R> {
+    /// Whether there are no mistakes in it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// What an evaluation says of no piece.
+#[derive(Debug, Default)]
+pub struct More {
+    /// What policies deny.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The exemptions that a policy met.
+    pub exempted: Vec<Span>,
+}
+
 /// Evaluates all apps of a program in an environment, and gives each to `each`.
 ///
 /// Apps with mistakes are given as well, without objects. The program must have passed the
@@ -173,10 +194,13 @@ pub fn evaluate<'p, R: Send>(
     let found = pieces
         .iter()
         .map(|piece| (&*piece.diagnostics, &*piece.objects));
-    let diagnostics = gather(found, more, env);
+    let diagnostics = gather(found, more.diagnostics, env);
     Evaluated {
+        is_whole: pieces.iter().all(Piece::is_sound)
+            && !(pieces.is_empty() && !diagnostics.is_empty()),
         apps: pieces.into_iter().map(|piece| piece.result).collect(),
         diagnostics,
+        exempted: more.exempted,
     }
 }
 
@@ -217,13 +241,13 @@ pub fn gather<'o>(
 }
 
 /// Evaluates the wanted apps and exports (by their file and the app's name) as [`evaluate`] does, in the order of the
-/// program. Returns also the mistakes of no piece: what policies deny.
+/// program.
 pub fn evaluate_pieces<'p, R: Send>(
     program: &'p Program,
     options: Options,
     wanted: impl Fn(FileId, Option<Name>) -> bool,
     each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
-) -> (Vec<Piece<R>>, Vec<Diagnostic>) {
+) -> (Vec<Piece<R>>, More) {
     let mut units = units(program);
     units.retain(|unit| match *unit {
         Unit::App(id) => {
@@ -234,7 +258,7 @@ pub fn evaluate_pieces<'p, R: Send>(
     });
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Piece<R>>> = Mutex::new(Vec::with_capacity(units.len()));
-    let denied: Mutex<Vec<Diagnostic>> = Mutex::default();
+    let denied: Mutex<More> = Mutex::default();
     let work = || {
         let mut machine = Machine::new(program, options.env);
         loop {
@@ -251,7 +275,8 @@ pub fn evaluate_pieces<'p, R: Send>(
         let mut found = denied
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        found.append(&mut machine.diagnostics);
+        found.diagnostics.append(&mut machine.diagnostics);
+        found.exempted.append(&mut machine.exempted);
     };
     // Policies look at the objects of all apps, so these live on one heap.
     let threads = match program.policies.is_empty() {
@@ -275,7 +300,7 @@ pub fn evaluate_pieces<'p, R: Send>(
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if started == 0 {
         // Nothing evaluated must never look like nothing wanted.
-        more.push(no_thread());
+        more.diagnostics.push(no_thread());
     }
     (done, more)
 }
@@ -341,7 +366,7 @@ fn run<'p, R>(
     let (values, objects) = objects(machine, what, namespace);
     if !program.policies.is_empty() {
         for (object, value) in objects.iter().zip(&values) {
-            machine.know_object(object.at, *value);
+            machine.know_object(object, span, *value);
         }
     }
     let mut app = App {
@@ -366,10 +391,11 @@ fn run<'p, R>(
     }
 }
 
-/// The objects of an app with their places, for tests.
-pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Span, Value)> {
-    let (values, objects) = objects(machine, Unit::App(AppId::new(app)), None);
-    objects.iter().map(|object| object.at).zip(values).collect()
+/// The objects of an app with their values, for tests.
+pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Object, Value)> {
+    let namespace = setting(machine.program, machine.env, |env| env.namespace.as_ref());
+    let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
+    objects.into_iter().zip(values).collect()
 }
 
 /// Evaluates everything of an app; gives no objects when there is any mistake.

@@ -93,8 +93,9 @@ pub fn run_test(program: &Program, at: usize) -> Tested {
 fn one(program: &Program, test: &Test) -> Tested {
     let mut machine = Machine::new(program, test.env);
     for app in 0..program.apps.len() {
-        for (at, object) in app_objects(&mut machine, app) {
-            machine.know_object(at, object);
+        let span = program.apps[app].span;
+        for (object, value) in app_objects(&mut machine, app) {
+            machine.know_object(&object, span, value);
         }
     }
     let mut snapshots = Vec::new();

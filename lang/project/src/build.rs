@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use crate::check::{Environment, find, sort};
 use crate::load::Project;
+use crate::whole::{self, InForce, Whole};
 
 /// The environment's name in a project that declares none.
 const DEFAULT_ENV: &str = "default";
 /// The namespace of an environment that names none, as kubectl has it.
-const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// What to build.
 #[derive(Clone, Default, Debug)]
@@ -265,6 +266,7 @@ pub(crate) fn run<R: Send>(
         }
     }
     let mut apps = Vec::new();
+    let mut whole = Whole::new(wanted.iter().copied());
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for env in wanted {
@@ -274,11 +276,26 @@ pub(crate) fn run<R: Send>(
             };
             let id = env.and_then(|env| program.env(&env.name));
             let options = eval::Options { env: id, threads };
+            let in_force = InForce::of(program, env);
             let built = eval::evaluate(program, options, |app| {
-                each(env, app, &project.sources, program)
+                let facts = whole::facts(app, &in_force);
+                (each(env, app, &project.sources, program), facts)
             });
-            apps.extend(built.apps);
+            let (built_apps, facts): (Vec<R>, Vec<_>) = built.apps.into_iter().unzip();
+            apps.extend(built_apps);
             add(&mut diagnostics, built.diagnostics);
+            // Half a set breaks rules that the whole one keeps.
+            if built.is_whole {
+                let found = whole.check(version, env, facts.iter(), &built.exempted);
+                add(&mut diagnostics, found);
+                if let Some(env) = env {
+                    add(&mut diagnostics, whole.clashes(env, facts.iter()));
+                }
+            }
+        }
+        let is_all = options.env.is_none() && options.cluster.is_none();
+        if is_all && !diagnostics.iter().any(Diagnostic::is_error) {
+            add(&mut diagnostics, whole.needless());
         }
     }
     if diagnostics.iter().any(Diagnostic::is_error) {

@@ -17,6 +17,7 @@ mod session;
 mod suites;
 mod template;
 mod vaults;
+mod whole;
 
 pub use build::{
     App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,

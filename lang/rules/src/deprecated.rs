@@ -11,7 +11,12 @@ const DEPRECATED: &[(&str, &str, KubeVersion, &str)] = &[
         KubeVersion::V1_33,
         "discovery.k8s.io/v1 EndpointSlice",
     ),
-    ("v1", "ComponentStatus", KubeVersion::V1_33, "the health endpoints"),
+    (
+        "v1",
+        "ComponentStatus",
+        KubeVersion::V1_33,
+        "the health endpoints",
+    ),
 ];
 
 /// Says why a kind should not be used any more in a version, if so.
@@ -33,7 +38,10 @@ pub(crate) fn why(version: KubeVersion, api_version: &str, kind: &str) -> Option
         .iter()
         .find(|other| other.group == group && other.kind == kind);
     Some(match stays {
-        Some(other) => format!("Kubernetes {gone} has it no more; use {}", other.api_version()),
+        Some(other) => format!(
+            "Kubernetes {gone} has it no more; use {}",
+            other.api_version()
+        ),
         None => format!("Kubernetes {gone} has it no more"),
     })
 }

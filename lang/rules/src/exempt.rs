@@ -1,5 +1,7 @@
 //! Exemptions: what the rules are not to complain of.
 
+use std::sync::Arc;
+
 use ordain_lang_syntax::{FileId, Span};
 
 use crate::facts::Facts;
@@ -50,7 +52,9 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn holds(self, app: Span) -> bool {
+    /// Returns whether the objects of the app whose name stands here are meant.
+    #[must_use]
+    pub fn holds(self, app: Span) -> bool {
         match self {
             Scope::All => true,
             Scope::File(file) => file == app.file,
@@ -61,12 +65,12 @@ impl Scope {
 
 /// The exemptions of a set, and which of them were needed.
 pub(crate) struct Exemptions<'a> {
-    all: &'a [Exemption],
+    all: &'a [Arc<Exemption>],
     pub(crate) used: Vec<bool>,
 }
 
 impl<'a> Exemptions<'a> {
-    pub(crate) fn new(all: &'a [Exemption]) -> Self {
+    pub(crate) fn new(all: &'a [Arc<Exemption>]) -> Self {
         Exemptions {
             all,
             used: vec![false; all.len()],

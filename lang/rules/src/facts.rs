@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ordain_lang_syntax::Span;
+use ordain_lang_syntax::{FileId, Span};
 
 use crate::selector::Selector;
 
@@ -64,6 +64,31 @@ pub struct Facts {
     pub(crate) ports: Vec<Port>,
     /// What a controller makes of it: kind and name.
     pub(crate) makes: Vec<(&'static str, Box<str>)>,
+}
+
+impl Facts {
+    /// Returns whether it remembers a place in a file.
+    #[must_use]
+    pub fn points_to(&self, file: FileId) -> bool {
+        let is_there = |place: &Option<Place>| {
+            place.is_some_and(|place| {
+                place.span.file == file || place.through.is_some_and(|span| span.file == file)
+            })
+        };
+        self.at.file == file
+            || self
+                .refs
+                .iter()
+                .any(|one| is_there(&one.place) || is_there(&one.need_place))
+            || self
+                .selects
+                .as_ref()
+                .is_some_and(|one| is_there(&one.place))
+            || self.ports.iter().any(|port| {
+                let target = port.target.as_ref();
+                target.is_some_and(|(_, place)| is_there(place))
+            })
+    }
 }
 
 /// A reference to another object.

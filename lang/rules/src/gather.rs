@@ -10,13 +10,7 @@ use crate::selector::{Selector, labels};
 use crate::tree::Tree;
 
 /// Reads from an object what the rules need. `home` is where objects without a namespace go.
-pub fn gather<T: Tree>(
-    tree: &T,
-    root: T::Node,
-    identity: Identity,
-    at: Span,
-    home: &str,
-) -> Facts {
+pub fn gather<T: Tree>(tree: &T, root: T::Node, identity: Identity, at: Span, home: &str) -> Facts {
     let home = identity.namespace.as_deref().unwrap_or(home).into();
     let facts = Facts {
         identity,
@@ -175,13 +169,7 @@ impl<T: Tree> Reading<'_, T> {
     }
 
     /// Adds a reference to the object that the text at a path names.
-    pub(crate) fn one(
-        &mut self,
-        node: T::Node,
-        path: &[&str],
-        target: &To,
-        field: &'static str,
-    ) {
+    pub(crate) fn one(&mut self, node: T::Node, path: &[&str], target: &To, field: &'static str) {
         if let Some(name) = self.tree.find(node, path) {
             self.refer(name, target, Need::Nothing, None, field);
         }
@@ -263,8 +251,8 @@ impl<T: Tree> Reading<'_, T> {
 
     fn secret(&mut self, root: T::Node) {
         // The token controller fills it in.
-        let is_token = self.tree.text_at(root, &["type"])
-            == Some("kubernetes.io/service-account-token");
+        let is_token =
+            self.tree.text_at(root, &["type"]) == Some("kubernetes.io/service-account-token");
         if !is_token {
             self.keys(root, ["data", "stringData"]);
         }

@@ -1,5 +1,8 @@
 //! `did you mean`: the known name that is most like another.
 
+/// Names shorter than this are all alike.
+const MIN_LETTERS: usize = 3;
+
 /// Names longer than this are not compared: the work grows with their product.
 const MAX_LETTERS: usize = 128;
 
@@ -8,7 +11,11 @@ pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = 1 + name.chars().count() / 4;
+    let letters = name.chars().count();
+    if letters < MIN_LETTERS {
+        return None;
+    }
+    let limit = 1 + letters / 4;
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= 4 * limit)
@@ -22,7 +29,11 @@ pub(crate) fn nearest<'a>(
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().take(MAX_LETTERS).collect();
     let b: Vec<char> = b.chars().take(MAX_LETTERS).collect();
-    let mut rows = [vec![0; b.len() + 1], (0..=b.len()).collect(), vec![0; b.len() + 1]];
+    let mut rows = [
+        vec![0; b.len() + 1],
+        (0..=b.len()).collect(),
+        vec![0; b.len() + 1],
+    ];
     for i in 0..a.len() {
         rows[2][0] = i + 1;
         for j in 0..b.len() {

@@ -86,7 +86,10 @@ impl Selector {
 
     /// As messages show it: `app=web,tier in (a, b)`.
     pub(crate) fn show(&self) -> String {
-        let labels = self.labels.iter().map(|(key, value)| format!("{key}={value}"));
+        let labels = self
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
         let terms = self.terms.iter().map(|term| match term.op {
             Op::In => format!("{} in ({})", term.key, term.values.join(", ")),
             Op::NotIn => format!("{} notin ({})", term.key, term.values.join(", ")),

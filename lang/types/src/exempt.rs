@@ -146,26 +146,8 @@ impl<'a> Checker<'a> {
                 self.report(with_near(diagnostic, near));
                 None
             }
-            AllowedRule::Policy(name) => {
-                let names: Vec<&str> = self
-                    .modules
-                    .iter()
-                    .flat_map(|module| &module.file.items)
-                    .filter_map(|item| match &item.kind {
-                        ItemKind::Policy(policy) => Some(&*policy.name),
-                        _ => None,
-                    })
-                    .collect();
-                if names.contains(&&**name) {
-                    return Some(ExemptRule::Policy(Arc::from(&**name)));
-                }
-                let near = nearest(name, names).map(str::to_owned);
-                let diagnostic =
-                    Diagnostic::error("E0690", format!("there is no policy \"{name}\""))
-                        .label(span, "not found");
-                self.report(with_near(diagnostic, near.as_deref()));
-                None
-            }
+            // Which policies there are is known when they are applied; one that is not there is never needed.
+            AllowedRule::Policy(name) => Some(ExemptRule::Policy(Arc::from(&**name))),
         }
     }
 }

@@ -292,6 +292,28 @@ pub struct ExemptObject {
     pub name: Arc<str>,
 }
 
+impl ExemptObject {
+    /// Whether an object's name fits.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.name.split_once('*') else {
+            return *self.name == *name;
+        };
+        let Some(mut left) = name.strip_prefix(first) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = rest.split('*').collect();
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            match left.find(part) {
+                Some(at) => left = &left[at + part.len()..],
+                None => return false,
+            }
+        }
+        left.ends_with(last)
+    }
+}
+
 /// The rule that an exemption is from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ExemptRule {

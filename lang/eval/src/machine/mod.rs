@@ -39,6 +39,7 @@ use ordain_lang_types::ty::{Origin, RecordDef, RecordId, Ty};
 use crate::heap::{Cell, Entry, Heap, Item};
 use crate::limits;
 use crate::provenance::{self, Prov};
+use crate::session::Object;
 use crate::value::{RecId, Reported, Res, Text, Value};
 
 /// What is known of a record definition beside the definition, computed once.
@@ -124,8 +125,12 @@ pub(crate) struct Machine<'p> {
     fresh: Vec<amend::Fresh>,
     /// All objects of the build, for policies and tests.
     known: Vec<Item>,
+    /// Which objects they are, and where their apps' names stand.
+    known_as: Vec<(Object, Span)>,
     /// The same as a list, once somebody asked for it.
     objects: Option<Value>,
+    /// Exemptions from policies that something needed.
+    pub(crate) exempted: Vec<Span>,
     /// The parts of assertions of tests that did not hold, by the assertion's place.
     pub(crate) asserted: Vec<(Span, Vec<crate::suites::Part>)>,
 }
@@ -167,7 +172,9 @@ impl<'p> Machine<'p> {
             last_read: None,
             fresh: Vec::new(),
             known: Vec::new(),
+            known_as: Vec::new(),
             objects: None,
+            exempted: Vec::new(),
             asserted: Vec::new(),
         }
     }
@@ -186,6 +193,7 @@ impl<'p> Machine<'p> {
             self.last_read = None;
             self.unchecked.clear();
             self.known.clear();
+            self.known_as.clear();
             self.objects = None;
         }
     }

@@ -1,20 +1,24 @@
 //! Policies over all objects of a build, and the steps of tests.
 
 use ordain_lang_syntax::{Diagnostic, Span};
-use ordain_lang_types::program::{EnvOp, Policy, Rule, Test, TestStep};
+use ordain_lang_types::program::{
+    EnvOp, Exempt, ExemptIn, ExemptRule, Policy, Rule, Test, TestStep,
+};
 
 use super::pour::Pour;
 use super::{Cx, Machine};
 use crate::emit::YamlText;
 use crate::heap::Item;
 use crate::provenance::{Prov, VALUE};
+use crate::session::Object;
 use crate::value::{Reported, Res, Value};
 
 impl<'p> Machine<'p> {
-    /// Makes an object known to policies and tests, with its place.
-    pub(crate) fn know_object(&mut self, span: Span, value: Value) {
-        let at = self.heap.add_prov(Prov::set(span, VALUE));
+    /// Makes an object of an app known to policies and tests.
+    pub(crate) fn know_object(&mut self, object: &Object, app: Span, value: Value) {
+        let at = self.heap.add_prov(Prov::set(object.at, VALUE));
         self.known.push(Item { at, value });
+        self.known_as.push((object.clone(), app));
         self.objects = None;
     }
 
@@ -109,35 +113,65 @@ impl<'p> Machine<'p> {
             true => Diagnostic::warning("E0521", message),
             false => Diagnostic::error("E0521", message),
         };
-        if let Some((at, title)) = object.and_then(|object| self.place_of(object)) {
-            diagnostic = diagnostic.label(at, "this object").object(title);
+        let known = object.and_then(|object| self.known_as(object));
+        if self.is_allowed(&policy.name, known.as_ref()) {
+            return;
+        }
+        if let Some((object, _)) = known {
+            diagnostic = diagnostic
+                .label(object.at, "this object")
+                .object(object.title());
         }
         diagnostic = diagnostic.label(span, format!("policy \"{}\"", policy.name));
         self.report(diagnostic);
     }
 
-    /// Where a known object stands, and how it is called.
-    fn place_of(&mut self, object: Value) -> Option<(Span, String)> {
+    /// Which object a value is, and where the name of its app stands.
+    fn known_as(&self, object: Value) -> Option<(Object, Span)> {
         let Value::Rec(rec) = object else { return None };
-        let at = self
-            .known
-            .iter()
-            .filter(|item| matches!(item.value, Value::Rec(other) if other == rec))
-            .map(|item| self.heap.provs[item.at as usize].span)
-            .next()?;
-        let kind = self
-            .def(self.heap.rec(rec).def)
-            .gvk()
-            .map(|gvk| gvk.kind.to_string())?;
-        let (name, namespace) = self.object_name(rec).ok()?;
-        let name = name.unwrap_or_default();
-        Some((
-            at,
-            match namespace {
-                Some(namespace) => format!("{kind} {namespace}/{name}"),
-                None => format!("{kind} {name}"),
-            },
-        ))
+        let is_it = |item: &Item| matches!(item.value, Value::Rec(other) if other == rec);
+        let at = self.known.iter().position(is_it)?;
+        self.known_as.get(at).cloned()
+    }
+
+    /// Whether an exemption allows an object to break a policy; takes note of those that do.
+    fn is_allowed(&mut self, policy: &str, known: Option<&(Object, Span)>) -> bool {
+        let program = self.program;
+        let chain = self
+            .env
+            .map_or(&[][..], |env| &program.envs[env.index()].chain);
+        let before = self.exempted.len();
+        for exemption in &program.exemptions {
+            let Exempt::Allow {
+                rule: ExemptRule::Policy(name),
+                object: wanted,
+                ..
+            } = &exemption.what
+            else {
+                continue;
+            };
+            let is_here = match (exemption.place, known) {
+                (ExemptIn::Env(env), _) => chain.contains(&env),
+                (ExemptIn::App(app), Some((_, own))) => program.apps[app.index()].span == *own,
+                (ExemptIn::Module(module), Some((_, own))) => {
+                    program.modules[module.index()].file == own.file
+                }
+                (ExemptIn::App(_) | ExemptIn::Module(_), None) => false,
+            };
+            let is_it = match (wanted, known) {
+                (None, _) => true,
+                (Some(wanted), Some((object, _))) => {
+                    *wanted.group == *object.group()
+                        && *wanted.kind == *object.kind
+                        && wanted.is_called(&object.name)
+                }
+                (Some(_), None) => false,
+            };
+            if **name == *policy && is_here && is_it {
+                self.exempted.push(exemption.span);
+            }
+        }
+        self.exempted.len() > before
     }
 
     /// Runs the steps of a test up to the `must fail` blocks, which need a machine of their own.

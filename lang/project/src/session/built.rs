@@ -15,6 +15,7 @@ use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
 use crate::check::{Environment, sort};
 use crate::load::Project;
+use crate::whole::{self, InForce, UnitFacts, Whole};
 
 /// See the module.
 #[derive(Default)]
@@ -150,6 +151,7 @@ impl Built {
         }
         let mut apps = Vec::new();
         let mut changed = Vec::new();
+        let mut whole = Whole::new(wanted.iter().copied());
         if !diagnostics.iter().any(Diagnostic::is_error) {
             for env in wanted {
                 let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
@@ -160,7 +162,7 @@ impl Built {
                     env,
                     version,
                 };
-                let (fresh, found) = one.run::<T>(choice);
+                let (fresh, found) = one.run::<T>(choice, &mut whole);
                 let name = key(env);
                 for unit in 0..self.units.all.len() {
                     if let Some(app) = T::store(self, choice).current(name, unit) {
@@ -171,6 +173,10 @@ impl Built {
                     }
                 }
                 add(&mut diagnostics, found);
+            }
+            let is_all = options.env.is_none() && options.cluster.is_none();
+            if is_all && !diagnostics.iter().any(Diagnostic::is_error) {
+                add(&mut diagnostics, whole.needless());
             }
         }
         if diagnostics.iter().any(Diagnostic::is_error) {
@@ -200,11 +206,11 @@ struct Batch<'b> {
 }
 
 /// What came out of a part of a batch.
-type Pieces<T> = Vec<eval::Piece<T>>;
+type Pieces<T> = Vec<eval::Piece<(T, UnitFacts)>>;
 
 impl Batch<'_> {
     /// Evaluates, and returns which units have another output than before, and all that was found in the environment.
-    fn run<T: Form>(&mut self, choice: T::Choice) -> (Set, Vec<Diagnostic>) {
+    fn run<T: Form>(&mut self, choice: T::Choice, whole: &mut Whole) -> (Set, Vec<Diagnostic>) {
         let name = key(self.env);
         let mut slices: Vec<(Arc<Programs>, Set)> = Vec::new();
         let mut from_whole = Set::new();
@@ -226,8 +232,8 @@ impl Batch<'_> {
                 },
             }
         }
-        let mut more = Vec::new();
-        let mut pieces: BTreeMap<usize, eval::Piece<T>> = BTreeMap::new();
+        let mut more = eval::More::default();
+        let mut pieces: BTreeMap<usize, eval::Piece<(T, UnitFacts)>> = BTreeMap::new();
         let has_policies = (self.statics.graph.outlines.iter())
             .any(|outline| outline.suites.iter().any(|suite| suite.is_policy));
         if has_policies {
@@ -244,7 +250,8 @@ impl Batch<'_> {
                 continue;
             };
             let (found, denied) = self.evaluate::<T>(program, &units, choice);
-            more.extend(denied);
+            more.diagnostics.extend(denied.diagnostics);
+            more.exempted.extend(denied.exempted);
             for piece in found {
                 if let Some(unit) = self.built.units.number(piece.file, piece.app) {
                     pieces.insert(unit, piece);
@@ -261,23 +268,36 @@ impl Batch<'_> {
             (&*known.diagnostics, &*known.objects)
         });
         let env_name = self.env.map(|env| ordain_lang_syntax::Name::new(&env.name));
-        let diagnostics = eval::gather(found, more, env_name);
-        let is_sound = |piece: &eval::Piece<T>| !piece.diagnostics.iter().any(Diagnostic::is_error);
+        let mut diagnostics = eval::gather(found, more.diagnostics, env_name);
         let mut fresh = Set::new();
         // Apps share constants: where one failed, others may have failed silently. Nothing of it is kept.
-        if pieces.values().all(is_sound) {
+        if pieces.values().all(eval::Piece::is_sound) {
             for (unit, piece) in pieces {
+                let (result, facts) = piece.result;
                 let known = Known {
                     objects: piece.objects,
                     diagnostics: piece.diagnostics,
+                    facts: Some(facts),
                 };
                 if self.built.known.current(name, unit).is_none() {
                     // Another form of an outdated app is outdated as well.
                     self.built.known.set(name, unit, known);
                 }
-                if T::store(self.built, choice).put(name, unit, piece.result) {
+                if T::store(self.built, choice).put(name, unit, result) {
                     fresh.insert(unit);
                 }
+            }
+        }
+        let known =
+            (0..self.built.units.all.len()).map(|unit| self.built.known.current(name, unit));
+        // Half a set breaks rules that the whole one keeps.
+        let facts: Option<Vec<&UnitFacts>> = known.map(|known| known?.facts.as_ref()).collect();
+        if let Some(facts) = facts {
+            let facts = facts.iter().copied();
+            let found = whole.check(self.version, self.env, facts.clone(), &more.exempted);
+            add(&mut diagnostics, found);
+            if let Some(env) = self.env {
+                add(&mut diagnostics, whole.clashes(env, facts));
             }
         }
         (fresh, diagnostics)
@@ -288,7 +308,7 @@ impl Batch<'_> {
         program: &Program,
         units: &Set,
         choice: T::Choice,
-    ) -> (Pieces<T>, Vec<Diagnostic>) {
+    ) -> (Pieces<T>, eval::More) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = eval::Options {
             env: self.env.and_then(|env| program.env(&env.name)),
@@ -299,8 +319,10 @@ impl Batch<'_> {
             unit.is_some_and(|unit| units.contains(&unit))
         };
         let sources = &self.project.sources;
+        let in_force = InForce::of(program, self.env);
         eval::evaluate_pieces(program, options, wanted, |app| {
-            T::make(self.env, app, sources, choice)
+            let facts = whole::facts(app, &in_force);
+            (T::make(self.env, app, sources, choice), facts)
         })
     }
 }

@@ -7,6 +7,7 @@ use ordain_lang_eval as eval;
 use ordain_lang_syntax::{Diagnostic, FileId, Name};
 
 use crate::load::Project;
+use crate::whole::UnitFacts;
 
 /// An app, or the exports of a file without one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -65,6 +66,8 @@ impl Units {
 pub(super) struct Known {
     pub(super) objects: Vec<eval::Object>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// What the rules over the whole set know of it.
+    pub(super) facts: Option<UnitFacts>,
 }
 
 impl Known {
@@ -72,7 +75,9 @@ impl Known {
     pub(super) fn points_to(&self, file: FileId) -> bool {
         let mut objects = self.objects.iter();
         let mut labels = self.diagnostics.iter().flat_map(|found| &found.labels);
-        objects.any(|object| object.at.file == file || object.made.file == file)
+        let mut facts = self.facts.iter();
+        facts.any(|facts| facts.points_to(file))
+            || objects.any(|object| object.at.file == file || object.made.file == file)
             || labels.any(|label| label.span.file == file)
     }
 }

@@ -53,9 +53,7 @@ impl<'a> Index<'a> {
         namespace: Option<&str>,
         name: &str,
     ) -> Option<usize> {
-        self.objects
-            .get(&(group, kind, namespace, name))
-            .copied()
+        self.objects.get(&(group, kind, namespace, name)).copied()
     }
 
     /// Whether a controller makes an object with this identity.
@@ -80,7 +78,11 @@ impl<'a> Index<'a> {
         let by_label = selector
             .labels
             .iter()
-            .map(|label| self.labels.get(&(namespace, label)).map_or(&[][..], Vec::as_slice))
+            .map(|label| {
+                self.labels
+                    .get(&(namespace, label))
+                    .map_or(&[][..], Vec::as_slice)
+            })
             .min_by_key(|found| found.len());
         let candidates =
             by_label.unwrap_or_else(|| self.pods.get(namespace).map_or(&[], Vec::as_slice));
@@ -105,8 +107,10 @@ fn key(facts: &Facts) -> Key<'_> {
 fn is_of_cluster(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
-        ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
-            | ("storage.k8s.io", "StorageClass")
+        (
+            "rbac.authorization.k8s.io",
+            "ClusterRole" | "ClusterRoleBinding"
+        ) | ("storage.k8s.io", "StorageClass")
             | ("scheduling.k8s.io", "PriorityClass")
             | ("node.k8s.io", "RuntimeClass")
             | ("networking.k8s.io", "IngressClass")

@@ -4,6 +4,9 @@ mod index;
 mod refs;
 mod selectors;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_schemas::KubeVersion;
 
@@ -34,7 +37,7 @@ pub struct Set<'a> {
     /// Its apps and exports.
     pub units: &'a [Unit<'a>],
     /// What not to complain of.
-    pub exemptions: &'a [Exemption],
+    pub exemptions: &'a [Arc<Exemption>],
 }
 
 /// What the rules found.
@@ -69,6 +72,7 @@ pub fn check(set: &Set<'_>) -> Checked {
         exemptions: Exemptions::new(set.exemptions),
         env: set.env,
         diagnostics: Vec::new(),
+        alike: HashMap::new(),
         more: 0,
     };
     for (at, member) in members.iter().enumerate() {
@@ -81,10 +85,17 @@ pub fn check(set: &Set<'_>) -> Checked {
         }
         rules.target_ports(&members, *member);
     }
+    for (at, count) in rules.alike.values() {
+        if let (Some(first), true) = (rules.diagnostics.get_mut(*at), *count > 1) {
+            let text = format!("so it is with {} more objects", count - 1);
+            first.notes.push(text);
+        }
+    }
     if rules.more > 0
         && let Some(last) = rules.diagnostics.last_mut()
     {
-        last.notes.push(format!("and {} more findings like these", rules.more));
+        last.notes
+            .push(format!("and {} more findings like these", rules.more));
     }
     Checked {
         diagnostics: rules.diagnostics,
@@ -98,14 +109,41 @@ pub(crate) struct Rules<'a> {
     pub(crate) exemptions: Exemptions<'a>,
     env: Option<&'a str>,
     diagnostics: Vec<Diagnostic>,
+    /// Findings by code, place and message: the first of them, and how many there are.
+    alike: HashMap<(&'static str, Span, String), (usize, usize)>,
     more: usize,
 }
 
 impl Rules<'_> {
+    /// Whether nothing more will be shown, so that looking for help is not worth the work.
+    pub(crate) fn is_full(&mut self, code: &str, member: Member<'_>) -> bool {
+        if self.diagnostics.len() < MAX_FINDINGS {
+            return false;
+        }
+        if !self.exemptions.allows(code, member.app, member.facts) {
+            self.more += 1;
+        }
+        true
+    }
+
     /// Reports a broken rule of an object, unless it is allowed to.
     pub(crate) fn report(&mut self, member: Member<'_>, mut diagnostic: Diagnostic) {
-        if self.exemptions.allows(diagnostic.code, member.app, member.facts) {
+        if self
+            .exemptions
+            .allows(diagnostic.code, member.app, member.facts)
+        {
             return;
+        }
+        let place = diagnostic.span().filter(|span| *span != member.facts.at);
+        if let Some(place) = place {
+            // A mistake in a function is one mistake, however many objects the function makes.
+            let key = (diagnostic.code, place, diagnostic.message.clone());
+            let next = (self.diagnostics.len(), 0);
+            let (_, count) = self.alike.entry(key).or_insert(next);
+            *count += 1;
+            if *count > 1 {
+                return;
+            }
         }
         if self.diagnostics.len() >= MAX_FINDINGS {
             self.more += 1;

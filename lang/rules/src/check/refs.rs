@@ -14,7 +14,10 @@ impl Rules<'_> {
     /// Looks whether a reference leads somewhere, and whether what is there has what it must.
     pub(crate) fn reference(&mut self, members: &[Member<'_>], member: Member<'_>, one: &Ref) {
         let namespace = one.namespace.as_deref();
-        match self.index.object(&one.group, &one.kind, namespace, &one.name) {
+        match self
+            .index
+            .object(&one.group, &one.kind, namespace, &one.name)
+        {
             Some(at) => self.needs(member, one, members[at].facts),
             None => self.missing(members, member, one),
         }
@@ -26,21 +29,25 @@ impl Rules<'_> {
         if is_known(group, kind, namespace, name)
             || self.index.is_made(group, kind, namespace, name)
             || is_from_template(members, one)
-            || self.exemptions.declares(member.app, (group, kind), namespace, name)
+            || self
+                .exemptions
+                .declares(member.app, (group, kind), namespace, name)
+            || self.is_full(one.code, member)
         {
             return;
         }
-        // The keys of what is not there need no words of their own.
+        // One object says once that something is not there, however often it names it.
         let same = |other: &&Ref| {
             (&other.kind, &other.name, &other.namespace) == (&one.kind, &one.name, &one.namespace)
-                && other.place == one.place
         };
-        let first = member.facts.refs.iter().find(same);
-        if first.is_some_and(|first| !std::ptr::eq(first, one)) {
+        let mut alike = member.facts.refs.iter().filter(same);
+        if alike.next().is_some_and(|first| !std::ptr::eq(first, one)) {
             return;
         }
         let message = match namespace {
-            Some(namespace) => format!("there is no {kind} `{name}` in the namespace `{namespace}`"),
+            Some(namespace) => {
+                format!("there is no {kind} `{name}` in the namespace `{namespace}`")
+            }
             None => format!("there is no {kind} `{name}`"),
         };
         let is_class = one.code.starts_with('W');
@@ -49,10 +56,17 @@ impl Rules<'_> {
             false => Diagnostic::error(one.code, message),
         };
         let mut diagnostic = placed(diagnostic, one.place, "named here", member.facts);
+        for span in alike.filter_map(|other| Some(other.place?.span)) {
+            let is_new = diagnostic.labels.iter().all(|label| label.span != span);
+            if is_new && diagnostic.labels.len() < SHOWN {
+                diagnostic = diagnostic.label(span, "and here");
+            }
+        }
         let others = || {
-            members.iter().map(|member| member.facts).filter(|facts| {
-                facts.identity.group() == group && *facts.identity.kind == *kind
-            })
+            members
+                .iter()
+                .map(|member| member.facts)
+                .filter(|facts| facts.identity.group() == group && *facts.identity.kind == *kind)
         };
         let in_reach = || {
             others()
@@ -60,7 +74,13 @@ impl Rules<'_> {
                 .map(|facts| &*facts.identity.name)
         };
         let elsewhere = others().find(|facts| *facts.identity.name == *name);
-        diagnostic = match (elsewhere, nearest(name, in_reach())) {
+        let known = crate::known::names(group, kind).iter().copied();
+        let namesake = self.namesake(members, one);
+        diagnostic = match (elsewhere, nearest(name, in_reach().chain(known))) {
+            _ if namesake.is_some() => {
+                let kind = namesake.unwrap_or_default();
+                diagnostic.help(format!("there is a {kind} `{name}`: name its kind"))
+            }
             (Some(facts), _) => diagnostic.help(format!(
                 "it is in the namespace `{}`; one namespace does not see into another",
                 facts.home
@@ -80,7 +100,24 @@ impl Rules<'_> {
             Some(_) => diagnostic.note(remedy),
             None => diagnostic.help(remedy),
         };
-        self.report(member, diagnostic.note(format!("the field is `{}`", one.field)));
+        self.report(
+            member,
+            diagnostic.note(format!("the field is `{}`", one.field)),
+        );
+    }
+
+    /// The kind of a workload that is called as one that is not there.
+    fn namesake<'m>(&self, members: &'m [Member<'_>], one: &Ref) -> Option<&'m str> {
+        if one.code != "E0610" {
+            return None;
+        }
+        let is_it = |facts: &&Facts| {
+            facts.pods.is_some()
+                && facts.identity.name == one.name
+                && Some(&*facts.home) == one.namespace.as_deref()
+        };
+        let found = members.iter().map(|member| member.facts).find(is_it)?;
+        Some(&found.identity.kind)
     }
 
     /// Looks whether what is there has the key or port that is asked for.

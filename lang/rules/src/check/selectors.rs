@@ -20,7 +20,11 @@ impl Rules<'_> {
                 if is_policy && selects.selector.is_empty() {
                     return;
                 }
-                if self.index.selected(members, home, &selects.selector).is_empty() {
+                if self
+                    .index
+                    .selected(members, home, &selects.selector)
+                    .is_empty()
+                {
                     self.nothing(members, member, selects, is_policy);
                 }
             }
@@ -34,6 +38,9 @@ impl Rules<'_> {
         selects: &Selects,
         is_policy: bool,
     ) {
+        if self.is_full(if is_policy { "W0603" } else { "E0601" }, member) {
+            return;
+        }
         let identity = &member.facts.identity;
         let message = format!(
             "the {} `{}` selects no pod of the namespace `{}`",
@@ -52,17 +59,16 @@ impl Rules<'_> {
         let code = diagnostic.code;
         if let Some((other, label, near)) = closest(members, member, &selects.selector) {
             diagnostic = diagnostic
-                .label(other.facts.at, format!("its pods have `{}={near}`", label.0))
+                .label(
+                    other.facts.at,
+                    format!("its pods have `{}={near}`", label.0),
+                )
                 .help(format!("did you mean `{near}`?"));
-        } else if let Some(facts) = members
-            .iter()
-            .map(|other| other.facts)
-            .find(|other| {
-                let pods = other.pods.as_ref();
-                !selects.selector.is_empty()
-                    && pods.is_some_and(|pods| selects.selector.matches(&pods.labels))
-            })
-        {
+        } else if let Some(facts) = members.iter().map(|other| other.facts).find(|other| {
+            let pods = other.pods.as_ref();
+            !selects.selector.is_empty()
+                && pods.is_some_and(|pods| selects.selector.matches(&pods.labels))
+        }) {
             diagnostic = diagnostic.help(format!(
                 "the {} has such pods; one namespace does not see into another",
                 facts.identity.title()
@@ -83,7 +89,10 @@ impl Rules<'_> {
         if selects.selector.is_empty() {
             return;
         }
-        for other in self.index.selected(members, &member.facts.home, &selects.selector) {
+        for other in self
+            .index
+            .selected(members, &member.facts.home, &selects.selector)
+        {
             let Some(theirs) = &members[other].facts.selects else {
                 continue;
             };
@@ -98,7 +107,10 @@ impl Rules<'_> {
             }
             let title = members[other].facts.identity.title();
             let code = "E0611";
-            if self.exemptions.allows(code, members[other].app, members[other].facts) {
+            if self
+                .exemptions
+                .allows(code, members[other].app, members[other].facts)
+            {
                 continue;
             }
             let diagnostic = Diagnostic::error(
@@ -111,7 +123,9 @@ impl Rules<'_> {
             let text = format!("selects `{}`", selects.selector.show());
             let diagnostic = placed(diagnostic, selects.place, &text, member.facts)
                 .label(members[other].facts.at, "makes pods with these labels")
-                .help("give each of them a label of its own, such as `app.kubernetes.io/component`");
+                .help(
+                    "give each of them a label of its own, such as `app.kubernetes.io/component`",
+                );
             self.report(member, diagnostic);
         }
     }
@@ -122,13 +136,17 @@ impl Rules<'_> {
         let Some(selects) = member.facts.selects.as_ref().filter(|_| has_named) else {
             return;
         };
-        let selected = self.index.selected(members, &member.facts.home, &selects.selector);
+        let selected = self
+            .index
+            .selected(members, &member.facts.home, &selects.selector);
         // Without any pods the selector is what is wrong.
         if selected.is_empty() {
             return;
         }
         let ports = || {
-            let pods = selected.iter().filter_map(|at| members[*at].facts.pods.as_ref());
+            let pods = selected
+                .iter()
+                .filter_map(|at| members[*at].facts.pods.as_ref());
             pods.flat_map(|pods| pods.ports.iter().map(|port| &**port))
         };
         for port in &member.facts.ports {
@@ -138,7 +156,10 @@ impl Rules<'_> {
             if ports().any(|port| *port == **name) {
                 continue;
             }
-            let message = format!("no pod of the Service `{}` has a port `{name}`", member.facts.identity.name);
+            let message = format!(
+                "no pod of the Service `{}` has a port `{name}`",
+                member.facts.identity.name
+            );
             let diagnostic = Diagnostic::error("E0608", message);
             let mut diagnostic = placed(diagnostic, *place, "leads to this port", member.facts);
             if let Some(first) = selected.first() {
@@ -163,11 +184,18 @@ fn closest<'m>(
     selector: &'m Selector,
 ) -> Option<(&'m Member<'m>, &'m crate::facts::Label, &'m str)> {
     for other in members {
-        let Some(pods) = other.facts.pods.as_ref().filter(|_| other.facts.home == member.facts.home)
+        let Some(pods) = other
+            .facts
+            .pods
+            .as_ref()
+            .filter(|_| other.facts.home == member.facts.home)
         else {
             continue;
         };
-        let mut wrong = selector.labels.iter().filter(|label| !pods.labels.contains(label));
+        let mut wrong = selector
+            .labels
+            .iter()
+            .filter(|label| !pods.labels.contains(label));
         let (Some(label), None) = (wrong.next(), wrong.next()) else {
             continue;
         };

@@ -1,0 +1,307 @@
+//! The rules over all objects of an environment: gathers facts while apps are evaluated, applies the
+//! rules when all are there, and remembers which exemptions anything needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ordain_lang_eval as eval;
+use ordain_lang_rules as rules;
+use ordain_lang_syntax::{Diagnostic, FileId, Span};
+use ordain_lang_types::Program;
+use ordain_lang_types::program::{Exempt, ExemptIn, ExemptRule, Exemption};
+use ordain_schemas::KubeVersion;
+
+use crate::check::Environment;
+
+/// What the rules know of an app in an environment. Small, and alive after the app's values are gone.
+#[derive(Clone, Debug)]
+pub(crate) struct UnitFacts {
+    /// Where the app's name is.
+    app: Span,
+    objects: Vec<rules::Facts>,
+    /// The exemptions that are in force for it.
+    exemptions: Vec<Arc<rules::Exemption>>,
+    /// Those of policies among all: where they are written.
+    of_policies: Vec<Span>,
+}
+
+impl UnitFacts {
+    /// Whether it remembers a place in a file.
+    pub(crate) fn points_to(&self, file: FileId) -> bool {
+        self.app.file == file
+            || self.exemptions.iter().any(|one| one.span.file == file)
+            || self.of_policies.iter().any(|span| span.file == file)
+            || self.objects.iter().any(|facts| facts.points_to(file))
+    }
+}
+
+/// An evaluated app, as the rules look at it.
+struct Look<'a, 'm, 'p>(&'a eval::App<'m, 'p>);
+
+impl rules::Tree for Look<'_, '_, '_> {
+    type Node = eval::Node;
+
+    fn get(&self, node: eval::Node, key: &str) -> Option<eval::Node> {
+        self.0.get(node, key)
+    }
+
+    fn items(&self, node: eval::Node) -> impl Iterator<Item = eval::Node> {
+        self.0.items(node)
+    }
+
+    fn entries(&self, node: eval::Node) -> impl Iterator<Item = (&str, eval::Node)> {
+        self.0.entries(node)
+    }
+
+    fn text(&self, node: eval::Node) -> Option<&str> {
+        self.0.text(node)
+    }
+
+    fn int(&self, node: eval::Node) -> Option<i64> {
+        self.0.int(node)
+    }
+
+    fn is_true(&self, node: eval::Node) -> bool {
+        self.0.is_true(node)
+    }
+
+    fn place(&self, node: eval::Node) -> Option<rules::Place> {
+        let origin = self.0.origin(node)?;
+        Some(rules::Place {
+            span: origin.span,
+            through: origin.through,
+        })
+    }
+}
+
+/// The exemptions of a program that are in force in an environment.
+pub(crate) struct InForce(Vec<One>);
+
+struct One {
+    span: Span,
+    scope: rules::Scope,
+    /// None for those from policies, which the evaluator knows.
+    rule: Option<Arc<rules::Exemption>>,
+}
+
+impl InForce {
+    /// Finds them.
+    pub(crate) fn of(program: &Program, env: Option<&Environment>) -> InForce {
+        let env = env.and_then(|env| program.env(&env.name));
+        let chain = env.map_or(&[][..], |env| &program.envs[env.index()].chain);
+        let all = program.exemptions.iter().filter_map(|exemption| {
+            let scope = match exemption.place {
+                ExemptIn::Env(env) if !chain.contains(&env) => return None,
+                ExemptIn::Env(_) => rules::Scope::All,
+                ExemptIn::App(app) => rules::Scope::App(program.apps[app.index()].span),
+                ExemptIn::Module(module) => {
+                    rules::Scope::File(program.modules[module.index()].file)
+                }
+            };
+            Some(One {
+                span: exemption.span,
+                scope,
+                rule: as_rule(exemption, scope).map(Arc::new),
+            })
+        });
+        InForce(all.collect())
+    }
+}
+
+/// Gathers the facts of an app's objects.
+pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
+    let home = app.namespace.unwrap_or(crate::build::DEFAULT_NAMESPACE);
+    let look = Look(app);
+    let objects = app.objects.iter().enumerate().filter_map(|(at, object)| {
+        let identity = rules::Identity {
+            api_version: object.api_version.as_str().into(),
+            kind: object.kind.as_str().into(),
+            namespace: object.namespace.as_deref().map(Box::from),
+            name: object.name.as_str().into(),
+        };
+        Some(rules::gather(
+            &look,
+            app.root(at)?,
+            identity,
+            object.at,
+            home,
+        ))
+    });
+    let objects = objects.collect();
+    let mut exemptions = Vec::new();
+    let mut of_policies = Vec::new();
+    for one in in_force.0.iter().filter(|one| one.scope.holds(app.span)) {
+        match &one.rule {
+            Some(rule) => exemptions.push(Arc::clone(rule)),
+            None => of_policies.push(one.span),
+        }
+    }
+    UnitFacts {
+        app: app.span,
+        objects,
+        exemptions,
+        of_policies,
+    }
+}
+
+/// Applies the rules to the environments of a build, one after the other.
+#[derive(Default)]
+pub(crate) struct Whole {
+    /// Clusters that several of the environments are for.
+    shared: BTreeSet<String>,
+    /// Exemptions of environments that were looked at.
+    considered: BTreeSet<Span>,
+    /// Those that something needed.
+    used: BTreeSet<Span>,
+    /// For clusters with several environments: who makes which object.
+    made: BTreeMap<(String, String), (String, Span)>,
+}
+
+impl Whole {
+    /// Begins with the environments that will be built.
+    pub(crate) fn new<'e>(wanted: impl Iterator<Item = Option<&'e Environment>>) -> Whole {
+        let mut seen = BTreeSet::new();
+        let clusters = wanted.flatten().filter_map(|env| env.cluster.clone());
+        Whole {
+            shared: clusters
+                .filter(|cluster| !seen.insert(cluster.clone()))
+                .collect(),
+            ..Whole::default()
+        }
+    }
+
+    /// Applies the rules to the objects of an environment. `exempted` are the exemptions that policies
+    /// met.
+    pub(crate) fn check<'u>(
+        &mut self,
+        kubernetes: KubeVersion,
+        env: Option<&Environment>,
+        units: impl Iterator<Item = &'u UnitFacts> + Clone,
+        exempted: &[Span],
+    ) -> Vec<Diagnostic> {
+        let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for unit in units.clone() {
+            // Those of the environment are every unit's.
+            let new = unit.exemptions.iter().filter(|one| seen.insert(one.span));
+            exemptions.extend(new.cloned());
+            self.considered.extend(&unit.of_policies);
+        }
+        self.considered.extend(seen);
+        let units: Vec<rules::Unit<'_>> = units
+            .map(|unit| rules::Unit {
+                app: unit.app,
+                objects: &unit.objects,
+            })
+            .collect();
+        let checked = rules::check(&rules::Set {
+            env: env.map(|env| &*env.name),
+            kubernetes,
+            units: &units,
+            exemptions: &exemptions,
+        });
+        let needed = exemptions
+            .iter()
+            .zip(&checked.used)
+            .filter(|(_, used)| **used)
+            .map(|(exemption, _)| exemption.span);
+        self.used.extend(needed);
+        self.used.extend(exempted);
+        checked.diagnostics
+    }
+
+    /// Finds objects that an earlier environment of the same cluster makes as well: the two would
+    /// overwrite each other's at every apply.
+    pub(crate) fn clashes<'u>(
+        &mut self,
+        env: &Environment,
+        units: impl Iterator<Item = &'u UnitFacts>,
+    ) -> Vec<Diagnostic> {
+        let Some(cluster) = env
+            .cluster
+            .as_ref()
+            .filter(|own| self.shared.contains(*own))
+        else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for facts in units.flat_map(|unit| &unit.objects) {
+            let identity = &facts.identity;
+            let title = identity.title();
+            let key = (cluster.clone(), format!("{} {title}", identity.group()));
+            match self.made.get(&key) {
+                None => {
+                    self.made.insert(key, (env.name.clone(), facts.at));
+                }
+                Some((other, _)) if *other == env.name => {}
+                Some((other, _)) => {
+                    let message = format!(
+                        "the environments `{other}` and `{}` both make the {title} in the cluster `{cluster}`",
+                        env.name
+                    );
+                    let mut diagnostic = Diagnostic::error("E0612", message)
+                        .label(facts.at, "this object")
+                        .label(env.span, "the second environment")
+                        .object(title)
+                        .help("give the environments a namespace or a cluster each");
+                    diagnostic.env = Some(env.name.clone());
+                    found.push(diagnostic);
+                }
+            }
+        }
+        // The first one says it; the others are alike.
+        let more = found.len().saturating_sub(1);
+        found.truncate(1);
+        if more > 0 {
+            found = found
+                .into_iter()
+                .map(|one| one.note(format!("so it is with {more} more objects")))
+                .collect();
+        }
+        found
+    }
+
+    /// Warns of the exemptions that nothing needed. Only when every environment was looked at.
+    pub(crate) fn needless(&self) -> Vec<Diagnostic> {
+        self.considered
+            .difference(&self.used)
+            .map(|span| {
+                Diagnostic::warning("W0690", "nothing needs this exemption")
+                    .label(*span, "it changes nothing")
+                    .help("remove it")
+            })
+            .collect()
+    }
+}
+
+/// An exemption as the rules take it; none for those from policies.
+fn as_rule(exemption: &Exemption, scope: rules::Scope) -> Option<rules::Exemption> {
+    let what = match &exemption.what {
+        Exempt::External(object, namespace) => rules::Exempt::External {
+            group: object.group.to_string(),
+            kind: object.kind.to_string(),
+            name: object.name.to_string(),
+            namespace: namespace.as_deref().map(str::to_owned),
+        },
+        Exempt::Allow {
+            rule: ExemptRule::Code(code),
+            object,
+            ..
+        } => rules::Exempt::Allow {
+            code: code.to_string(),
+            object: object.as_ref().map(|object| {
+                let (group, kind) = (object.group.to_string(), object.kind.to_string());
+                (group, kind, object.name.to_string())
+            }),
+        },
+        Exempt::Allow {
+            rule: ExemptRule::Policy(_),
+            ..
+        } => return None,
+    };
+    Some(rules::Exemption {
+        what,
+        scope,
+        span: exemption.span,
+    })
+}
