@@ -12,7 +12,7 @@ use crate::index::Def;
 use crate::infer::{Rule, Want};
 use crate::program::AppId;
 use crate::resolve::TypeScope;
-use crate::ty::{FieldDef, Ty};
+use crate::ty::{FieldDef, Ty, TyKind};
 
 impl<'a> Checker<'a> {
     /// Makes the fields of every app; their values are checked in turn or on demand.
@@ -193,6 +193,14 @@ impl<'a> Checker<'a> {
         if body.is_some() {
             def.default = body;
         }
+        let ty = def.ty;
+        // What is only declared and may be absent is absent until somebody sets it.
+        if matches!(self.kind(ty), TyKind::Optional(_) | TyKind::Any) {
+            let def = self.types.record_mut(record);
+            def.fields[at].required = false;
+            def.required.retain(|pos| *pos != at as u32);
+        }
+        let def = &mut self.types.record_mut(record).fields[at];
         let (ty, name_span) = (def.ty, def.span);
         if let Some(span) = name_span {
             let end = span.end.min(span.start + name.as_str().len() as u32);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::{Name, Span};
 
 use crate::checker::Checker;
+use crate::extra::Measured;
 use crate::hir::{ExprId, ExprKind, Part};
 use crate::literal::{check_quantity, check_time, parse_duration};
 use crate::refine::{StringFault, check_string};
@@ -123,8 +124,25 @@ impl Checker<'_> {
         ty: Ty,
         at: Span,
     ) -> Option<Result<ExprId, Fault>> {
+        let base = self.types.without_extra(ty);
+        if base != ty {
+            let made = self.constant_as(value, base, at);
+            let fault = self.extra_fault(value, ty);
+            return match (made, fault) {
+                (Some(Ok(_)), Some(fault)) => Some(Err(fault)),
+                // A quantity has no form of its own to be made into.
+                (None, Some(fault)) => Some(Err(fault)),
+                (made, _) => made,
+            };
+        }
         let kind = self.kind(ty).clone();
         Some(match (value, kind) {
+            (Constant::Quantity(text), TyKind::Quantity) => {
+                Ok(self.add(ExprKind::Quantity(Arc::clone(text)), ty, at))
+            }
+            (Constant::Duration(nanos), TyKind::Duration) => {
+                Ok(self.add(ExprKind::Duration(*nanos), ty, at))
+            }
             (Constant::Int(value), TyKind::Int(range)) => {
                 if range.contains(*value) {
                     return Some(Ok(self.add(ExprKind::Int(*value), ty, at)));
@@ -195,6 +213,35 @@ impl Checker<'_> {
                 Err(why) => Err(bad_literal(text, "Time", why)),
             },
             _ => return None,
+        })
+    }
+}
+
+impl Checker<'_> {
+    /// What a constant breaks of the rule beside a type's kind.
+    fn extra_fault(&self, value: &Constant, ty: Ty) -> Option<Fault> {
+        let extra = self.types.extra(ty)?;
+        let text;
+        let measured = match value {
+            Constant::Int(value) if matches!(self.kind(ty), TyKind::Quantity) => {
+                text = value.to_string();
+                Measured::Quantity(&text)
+            }
+            Constant::Float(value) => {
+                text = value.to_string();
+                Measured::Quantity(&text)
+            }
+            Constant::Int(value) => Measured::Int(*value),
+            Constant::Quantity(text) | Constant::Str(text) => Measured::Quantity(text),
+            Constant::Duration(nanos) => Measured::Duration(*nanos),
+            _ => return None,
+        };
+        let (code, message) = extra.broken(measured)?;
+        Some(Fault {
+            code,
+            message,
+            label: "out of range".into(),
+            help: extra.help(),
         })
     }
 }

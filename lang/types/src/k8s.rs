@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::{FileId, Name, Span};
 use ordain_schemas::{Field, Kind, ListType, Shape, Table, TypeId};
 
+use crate::extra::Extra;
 use crate::hir::{Body, ExprKind, Hir};
 use crate::ty::{
     FieldDef, Format, Gvk, IntRange, LenRange, ListTy, Origin, RecordDef, RecordId, StringRule, Ty,
@@ -121,7 +122,7 @@ impl K8s {
             "AbsolutePath" => Format::AbsolutePath,
             "TimeZone" => Format::TimeZone,
             "Object" => return Some(Ty::OBJECT),
-            "Port" => return Some(types.intern(TyKind::Int(PORT))),
+            "Port" => return Some(port(types)),
             "IntOrString" => return Some(Ty::INT_OR_STRING),
             "Time" => return Some(Ty::TIME),
             "MicroTime" => return Some(Ty::MICRO_TIME),
@@ -435,6 +436,12 @@ const POSITIVE: IntRange = IntRange {
     max: i32::MAX as i64,
 };
 
+/// `k8s.Port`.
+fn port(types: &mut Types) -> Ty {
+    let range = types.intern(TyKind::Int(PORT));
+    types.restricted(range, Extra::Named("k8s.Port"))
+}
+
 /// The string type with a format.
 pub(crate) fn formatted(types: &mut Types, format: Format) -> Ty {
     types.intern(TyKind::String(StringRule {
@@ -450,7 +457,7 @@ fn curated(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
         ("ContainerPort", "containerPort" | "hostPort")
         | ("ServicePort", "port" | "nodePort")
         | ("GRPCAction", "port")
-        | ("ServiceBackendPort", "number") => PORT,
+        | ("ServiceBackendPort", "number") => return Some(port(types)),
         (
             "DeploymentSpec"
             | "ReplicaSetSpec"

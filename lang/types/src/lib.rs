@@ -13,6 +13,7 @@ mod collect;
 mod constant;
 mod envs;
 mod exempt;
+pub mod extra;
 pub mod format;
 mod graph;
 pub mod hir;

@@ -37,6 +37,18 @@ impl Checker<'_> {
         if from == to || from == Ty::ERROR || to == Ty::ERROR || from == Ty::NEVER {
             return Fit::Proven;
         }
+        if let Some(rule) = self.types.extra(to) {
+            let kept = self
+                .types
+                .extra(from)
+                .is_some_and(|mine| mine.implies(rule));
+            let base = self.fit(from, self.types.without_extra(to));
+            let named = matches!(rule, crate::extra::Extra::Named(_));
+            return match base {
+                Fit::Proven if !kept && !named => Fit::Check,
+                other => other,
+            };
+        }
         match (self.kind(from), self.kind(to)) {
             (TyKind::Secret(a), TyKind::Secret(b)) => self.secrets(*a, *b),
             (TyKind::Optional(a), TyKind::Optional(b)) => self.fit(*a, *b),

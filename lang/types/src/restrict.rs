@@ -6,6 +6,7 @@ use ordain_lang_syntax::ast::{Expr, ExprKind as Ast, Refinement, UnaryOp};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
 use crate::checker::Checker;
+use crate::extra::Extra;
 use crate::suggest::nearest;
 use crate::ty::{FloatRange, Format, IntRange, LenRange, ListTy, Literal, StringRule, Ty, TyKind};
 
@@ -45,11 +46,49 @@ impl<'a> Checker<'a> {
     }
 
     pub(crate) fn refine_by(&mut self, base: Ty, refinement: &'a Refinement) -> Ty {
+        // What one restriction changes, another beside it keeps: `Int(multiple = 2, 1..=10)`.
+        if let Some(extra) = self.types.extra(base).cloned() {
+            let inner = self.types.without_extra(base);
+            let refined = self.refine_by(inner, refinement);
+            return match (&extra, self.types.extra(refined).is_some()) {
+                (Extra::Named(_), _) | (_, true) => refined,
+                _ => self.types.restricted(refined, extra),
+            };
+        }
         let value = &refinement.value;
         let name = refinement.name.map(|n| n.name.as_str());
         let kind = self.types.kind(base).clone();
         match (kind, name, &value.kind) {
             (TyKind::Error, ..) | (_, _, Ast::Error) => base,
+            (TyKind::Int(_), Some("multiple"), _) => match int_constant(value) {
+                Some(of) if of > 0 => self.types.restricted(base, Extra::Multiple(of)),
+                _ => {
+                    self.bad_refinement(
+                        value.span,
+                        "a multiple of a whole number above 0 is meant",
+                        Some("write `Int(multiple = 2)`"),
+                    );
+                    base
+                }
+            },
+            (TyKind::Quantity, None | Some("range"), _) => match quantity_range(value) {
+                Some((min, max)) if is_ordered(&min, &max) => {
+                    self.types.restricted(base, Extra::Quantity { min, max })
+                }
+                Some(_) => self.empty_range(base, value.span),
+                None => self.no_range(base, value.span, "Quantity(128Mi..=4Gi)"),
+            },
+            (TyKind::Duration, None | Some("range"), _) => match duration_range(value) {
+                Some((min, max)) if min <= max => {
+                    self.types.restricted(base, Extra::Duration { min, max })
+                }
+                Some(_) => self.empty_range(base, value.span),
+                None => self.no_range(base, value.span, "Duration(1s..=1h)"),
+            },
+            (TyKind::Map(..), None | Some("length"), _) => match len_range(value) {
+                Some(len) => self.types.restricted(base, Extra::Entries(len)),
+                None => self.no_range(base, value.span, "Map<String, Int>(1..=3)"),
+            },
             (TyKind::Int(_), None | Some("range"), _) => match int_range(value) {
                 Some(range) if range.min <= range.max => self.types.intern(TyKind::Int(range)),
                 Some(_) => self.empty_range(base, value.span),
@@ -237,6 +276,54 @@ fn float_range(expr: &Expr) -> Option<FloatRange> {
         .as_deref()
         .map_or(Some(f64::INFINITY), float_constant)?;
     Some(FloatRange::new(min, max))
+}
+
+/// The bounds of a range, both inside; the upper one must be written `..=`, since quantities have no neighbors.
+fn bounds(expr: &Expr) -> Option<(Option<&Expr>, Option<&Expr>)> {
+    let Ast::Range {
+        low,
+        high,
+        is_inclusive,
+    } = &expr.kind
+    else {
+        return None;
+    };
+    let (low, high) = (low.as_deref(), high.as_deref());
+    (*is_inclusive || high.is_none()).then_some((low, high))
+}
+
+fn quantity_range(expr: &Expr) -> Option<(Option<Arc<str>>, Option<Arc<str>>)> {
+    let text = |bound: Option<&Expr>| match bound.map(|b| &b.kind) {
+        None => Some(None),
+        Some(Ast::Unit(unit)) => {
+            crate::literal::quantity_nanos(&unit.text).map(|_| Some(Arc::from(&*unit.text)))
+        }
+        Some(Ast::Int(value)) => Some(Some(Arc::from(value.to_string()))),
+        Some(Ast::Float(value)) => Some(Some(Arc::from(value.to_string()))),
+        Some(_) => None,
+    };
+    let (low, high) = bounds(expr)?;
+    Some((text(low)?, text(high)?))
+}
+
+fn is_ordered(min: &Option<Arc<str>>, max: &Option<Arc<str>>) -> bool {
+    let nanos =
+        |bound: &Option<Arc<str>>| bound.as_deref().and_then(crate::literal::quantity_nanos);
+    match (nanos(min), nanos(max)) {
+        (Some(min), Some(max)) => min <= max,
+        _ => true,
+    }
+}
+
+fn duration_range(expr: &Expr) -> Option<(i64, i64)> {
+    let nanos = |bound: Option<&Expr>, open: i64| match bound.map(|b| &b.kind) {
+        None => Some(open),
+        Some(Ast::Unit(unit)) => crate::literal::parse_duration(&unit.text).ok(),
+        Some(Ast::Int(0)) => Some(0),
+        Some(_) => None,
+    };
+    let (low, high) = bounds(expr)?;
+    Some((nanos(low, i64::MIN)?, nanos(high, i64::MAX)?))
 }
 
 fn len_range(expr: &Expr) -> Option<LenRange> {

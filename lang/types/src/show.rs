@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::extra::Extra;
 use crate::ty::{IntRange, LenRange, Literal, StringRule, Ty, TyKind, Types};
 
 /// How many members of an enum are written before `…`.
@@ -16,6 +17,20 @@ pub fn show(types: &Types, ty: Ty) -> String {
 }
 
 fn write(types: &Types, ty: Ty, out: &mut String) {
+    match types.extra(ty) {
+        Some(Extra::Named(name)) => return out.push_str(name),
+        Some(extra) => {
+            let mut base = String::new();
+            write(types, types.without_extra(ty), &mut base);
+            // `Int(1..=10, multiple = 2)`: one pair of parentheses.
+            match base.strip_suffix(')').filter(|_| !base.starts_with('(')) {
+                Some(open) => out.push_str(&format!("{open}, {})", extra.show())),
+                None => out.push_str(&format!("{base}({})", extra.show())),
+            }
+            return;
+        }
+        None => {}
+    }
     match types.kind(ty) {
         TyKind::Error => out.push_str("an unknown type"),
         TyKind::Any => out.push_str("Any"),

@@ -8,7 +8,7 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 use crate::checker::Checker;
 use crate::infer::{Op, Place, Pm, Rule};
 use crate::program::AppId;
-use crate::ty::Ty;
+use crate::ty::{Ty, TyKind};
 
 /// Constant paths into apps, and where they are written.
 type Paths = HashMap<AppId, HashMap<String, Span>>;
@@ -175,43 +175,60 @@ impl<'a> Checker<'a> {
             .collect();
         for app in (0..self.apps.len()).map(AppId::new) {
             let record = self.apps[app.index()].record;
+            // What may be absent is absent where nobody sets it.
+            let may_be_absent = |ty: Ty| {
+                matches!(
+                    self.kind(ty),
+                    TyKind::Optional(_) | TyKind::Null | TyKind::Any
+                )
+            };
             let declared: Vec<(Name, Option<Span>)> = self
                 .types
                 .record(record)
                 .fields
                 .iter()
                 .filter(|f| f.required && f.default.is_none() && f.ty != Ty::ERROR)
+                .filter(|f| !may_be_absent(f.ty))
                 .map(|f| (f.name, f.span))
                 .collect();
             for (name, span) in declared {
                 let key = format!(".{name}");
-                for at in 0..self.envs.len() {
-                    let env = &self.envs[at];
-                    let set = env.chain.iter().any(|e| {
-                        let paths = touched[e.index()].set.get(&app);
-                        paths.is_some_and(|p| p.iter().any(|(path, _)| path.starts_with(&key)))
-                    });
-                    if extended.contains(&at) || set {
-                        continue;
-                    }
-                    let decl = env.decl;
-                    let app_name = self.apps[app.index()].decl.name.name;
-                    let mut diagnostic = Diagnostic::error(
-                        "E0306",
-                        format!(
-                            "the environment `{}` does not set `{app_name}.{name}`",
-                            decl.name.name
-                        ),
-                    )
-                    .label(decl.name.span, "this environment")
+                let unset: Vec<usize> = (0..self.envs.len())
+                    .filter(|at| {
+                        let set = self.envs[*at].chain.iter().any(|e| {
+                            let paths = touched[e.index()].set.get(&app);
+                            paths.is_some_and(|p| p.iter().any(|(path, _)| path.starts_with(&key)))
+                        });
+                        !set && !extended.contains(at)
+                    })
+                    .collect();
+                let Some(first) = unset.first() else { continue };
+                let app_name = self.apps[app.index()].decl.name.name;
+                let names: Vec<String> = unset
+                    .iter()
+                    .map(|at| format!("`{}`", self.envs[*at].decl.name.name))
+                    .collect();
+                let message = match names.as_slice() {
+                    [one] => format!("the environment {one} does not set `{app_name}.{name}`"),
+                    [.., last] => format!(
+                        "the environments {} and {last} do not set `{app_name}.{name}`",
+                        names[..names.len() - 1].join(", ")
+                    ),
+                    [] => continue,
+                };
+                let mut diagnostic = Diagnostic::error("E0306", message)
+                    .label(self.envs[*first].decl.name.span, "this environment")
                     .help(format!(
                         "add `{app_name}.{name} = …`, or give it a value in the app"
                     ));
-                    if let Some(span) = span {
-                        diagnostic = diagnostic.label(span, "declared without a value");
-                    }
-                    self.report(diagnostic);
+                for more in &unset[1..] {
+                    let span = self.envs[*more].decl.name.span;
+                    diagnostic = diagnostic.label(span, "and this one");
                 }
+                if let Some(span) = span {
+                    diagnostic = diagnostic.label(span, "declared without a value");
+                }
+                self.report(diagnostic);
             }
         }
     }

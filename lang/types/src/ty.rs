@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ordain_lang_syntax::{Name, NameBuildHasher, Span};
 
+use crate::extra::Extra;
 use crate::hir::Body;
 
 /// A type, interned in [`Types`].
@@ -417,6 +418,9 @@ impl RecordDef {
 pub struct Types {
     kinds: Vec<TyKind>,
     by_kind: HashMap<TyKind, Ty>,
+    /// Types with a rule beside their kind, and what they restrict.
+    extras: HashMap<Ty, (Ty, Extra)>,
+    by_extra: HashMap<(Ty, Extra), Ty>,
     records: Vec<RecordDef>,
 }
 
@@ -433,6 +437,8 @@ impl Types {
         let mut types = Types {
             kinds: Vec::new(),
             by_kind: HashMap::new(),
+            extras: HashMap::new(),
+            by_extra: HashMap::new(),
             records: Vec::new(),
         };
         let fixed = [
@@ -469,7 +475,33 @@ impl Types {
         ty
     }
 
-    /// What a type is.
+    /// A type restricted by a rule beside its kind. A type has one such rule; another takes its place.
+    pub fn restricted(&mut self, ty: Ty, extra: Extra) -> Ty {
+        let base = self.extras.get(&ty).map_or(ty, |(base, _)| *base);
+        let key = (base, extra);
+        if let Some(&made) = self.by_extra.get(&key) {
+            return made;
+        }
+        let made = Ty(u32::try_from(self.kinds.len()).unwrap_or(0));
+        self.kinds.push(self.kind(base).clone());
+        self.extras.insert(made, key.clone());
+        self.by_extra.insert(key, made);
+        made
+    }
+
+    /// The rule that a type has beside its kind.
+    #[must_use]
+    pub fn extra(&self, ty: Ty) -> Option<&Extra> {
+        self.extras.get(&ty).map(|(_, extra)| extra)
+    }
+
+    /// A type without the rule beside its kind.
+    #[must_use]
+    pub fn without_extra(&self, ty: Ty) -> Ty {
+        self.extras.get(&ty).map_or(ty, |(base, _)| *base)
+    }
+
+    /// What a type is; a rule beside it is told by [`Types::extra`].
     #[must_use]
     pub fn kind(&self, ty: Ty) -> &TyKind {
         self.kinds.get(ty.index()).unwrap_or(&TyKind::Error)

@@ -14,7 +14,7 @@ use super::near::{nearest, some_of};
 use super::{Change, Cx, Machine};
 use crate::heap::{Cell, Entry, Item, Thunk};
 use crate::provenance::Prov;
-use crate::value::{ListId, MapId, RecId, Reported, Res, Value};
+use crate::value::{ListId, MapId, RecId, Reported, Res, Text, Value};
 
 /// A container that was made by the running block, so that it may be changed in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,7 +261,12 @@ impl<'p> Machine<'p> {
                     .fields
                     .iter()
                     .position(|f| f.name.as_str() == name);
-                let Some(pos) = pos else { return Err(Reported) };
+                let Some(pos) = pos else {
+                    let message = format!("`{}` has no field `{name}`", self.def(def).name);
+                    return Err(self.report(
+                        Diagnostic::error("E0201", message).label(op.span, "unknown field"),
+                    ));
+                };
                 return self.at_field(value, def, pos as u32, rest, op, cx);
             }
             _ => return Err(Reported),
@@ -281,8 +286,9 @@ impl<'p> Machine<'p> {
                 value
             }
             AmendKind::Delete if whole => {
-                if let Some(at) = found {
-                    self.heap.remove_entry(map, at);
+                match found {
+                    Some(at) => self.heap.remove_entry(map, at),
+                    None => self.nothing_to_delete(map, key, op.span),
                 }
                 return Ok(Value::Map(map));
             }
@@ -303,6 +309,29 @@ impl<'p> Machine<'p> {
             None => self.heap.push_entry(map, Entry { key, at, value }),
         }
         Ok(Value::Map(map))
+    }
+
+    /// A deletion that deletes nothing is a misspelled key, or one that is no longer there. It changes nothing, and it is
+    /// told and no error, so that changes can be made twice.
+    fn nothing_to_delete(&mut self, map: MapId, key: Text, span: Span) {
+        let name = self.text(key).to_owned();
+        let entries = self.heap.map(map);
+        let known: Vec<String> = entries
+            .iter()
+            .map(|e| self.text(e.key).to_owned())
+            .collect();
+        let mut diagnostic =
+            Diagnostic::warning("W0511", format!("there is no key `{name}` to delete"))
+                .label(span, "deleted here");
+        diagnostic = match known.is_empty() {
+            true => diagnostic.note("the map is empty"),
+            false => diagnostic.note(format!("the map has {}", some_of(&known))),
+        };
+        diagnostic = match nearest(&name, &known) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help("remove this line"),
+        };
+        let _ = self.report(diagnostic);
     }
 
     fn at_element(

@@ -55,6 +55,8 @@ pub(crate) struct Info {
     pub(crate) name: Option<(RecordId, u32, Option<u32>)>,
     /// Kubernetes' own rules for it.
     pub(crate) kube: Option<Rules>,
+    /// Positions of the lists and maps with a rule of their length, which changes may break.
+    pub(crate) counted: Box<[u32]>,
 }
 
 /// The surroundings of an expression: its frame, the record in whose body it stands, its layer.
@@ -253,12 +255,14 @@ impl<'p> Machine<'p> {
             ))
         });
         let own = matches!(def.origin, Origin::Declared | Origin::App);
+        let counted = positions(&|i| self.is_counted(def.fields[i].ty));
         Info {
             defaults: positions(&|i| def.fields[i].default.is_some()),
-            ruled: own && !def.is_plain(),
+            ruled: own && (!def.is_plain() || !counted.is_empty()),
             metadata,
             name,
             kube: self.kube_rules(id),
+            counted,
         }
     }
 

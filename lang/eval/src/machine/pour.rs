@@ -161,6 +161,9 @@ impl<'p> Machine<'p> {
                 result = Err(self.missing(rec, *pos));
             }
         }
+        if self.judging && def.gvk().is_none() && result.is_ok() {
+            result = self.check_lengths(rec);
+        }
         if result.is_err() {
             self.pouring.truncate(start);
         }

@@ -3,10 +3,11 @@
 
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::TyKind;
+use ordain_lang_types::extra::Measured;
 use ordain_lang_types::hir::{ExprId, ExprKind};
 use ordain_lang_types::refine::{StringFault, check_string};
-use ordain_lang_types::show::show_range;
-use ordain_lang_types::ty::{Literal, StringRule, Ty};
+use ordain_lang_types::show::{show_len, show_range};
+use ordain_lang_types::ty::{LenRange, Literal, StringRule, Ty};
 
 use super::{Cx, Machine};
 use crate::provenance;
@@ -43,6 +44,10 @@ impl<'p> Machine<'p> {
     /// The first rule of the type that the value breaks, as code and message.
     pub(super) fn fault(&self, value: Value, ty: Ty) -> Option<(&'static str, String)> {
         let types = &self.program.types;
+        if let Some(extra) = types.extra(ty) {
+            let base = self.fault(value, types.without_extra(ty));
+            return base.or_else(|| extra.broken(self.measured(value)?));
+        }
         let broken = |message: String| Some(("E0206", message));
         match (types.kind(ty), value) {
             (TyKind::Optional(inner), value) => match value {
@@ -108,6 +113,12 @@ impl<'p> Machine<'p> {
     /// Whether a value is of a type, refinements included.
     pub(super) fn is_of(&self, value: Value, ty: Ty) -> bool {
         let types = &self.program.types;
+        if let Some(extra) = types.extra(ty) {
+            let kept = self
+                .measured(value)
+                .is_none_or(|measured| extra.broken(measured).is_none());
+            return kept && self.is_of(value, types.without_extra(ty));
+        }
         let shape = match (types.kind(ty), value) {
             (TyKind::Any | TyKind::Error | TyKind::Param(_), _) => true,
             (TyKind::Optional(inner), value) => {
@@ -156,6 +167,69 @@ impl<'p> Machine<'p> {
         shape && self.fault(value, ty).is_none()
     }
 
+    /// Whether values of a type have a rule of their length.
+    pub(super) fn is_counted(&self, ty: Ty) -> bool {
+        let types = &self.program.types;
+        match types.kind(ty) {
+            TyKind::Optional(inner) => self.is_counted(*inner),
+            TyKind::List(list) => list.len != LenRange::ALL,
+            TyKind::Map(..) => types.extra(ty).is_some(),
+            _ => false,
+        }
+    }
+
+    /// The lengths of a record's lists and maps after every change to them.
+    pub(super) fn check_lengths(&mut self, rec: RecId) -> Res<()> {
+        let record = *self.heap.rec(rec);
+        let def = self.def(record.def);
+        let info = self.info(record.def);
+        let mut result = Ok(());
+        for pos in &info.counted {
+            let Ok(value) = self.field(rec, *pos, record.span) else {
+                continue;
+            };
+            let field = &def.fields[*pos as usize];
+            let types = &self.program.types;
+            let plain = types.without_optional(field.ty);
+            let message = match (types.kind(plain), value) {
+                (TyKind::List(list), Value::List(id)) => match self.heap.list(id).len() {
+                    len if list.len.contains(len) => continue,
+                    0 if list.len.max == u32::MAX => "this list may not be empty".to_owned(),
+                    len => format!(
+                        "this list has {len} elements, {} are allowed",
+                        show_len(list.len)
+                    ),
+                },
+                (TyKind::Map(..), Value::Map(id)) => {
+                    let measured = Measured::Entries(self.heap.map(id).len());
+                    match types.extra(plain).and_then(|extra| extra.broken(measured)) {
+                        Some((_, message)) => message,
+                        None => continue,
+                    }
+                }
+                _ => continue,
+            };
+            let set = self.heap.find(rec, *pos).map(|at| self.heap.cells[at].at);
+            let at = match set {
+                Some(at) if at != 0 => self.heap.provs[at as usize].span,
+                _ => record.span,
+            };
+            result = Err(self.broken("E0211", message, field.ty, at, field.span));
+        }
+        result
+    }
+
+    /// A value as rules beside a type's kind look at it.
+    fn measured(&self, value: Value) -> Option<Measured<'_>> {
+        Some(match value {
+            Value::Int(n) => Measured::Int(n),
+            Value::Quantity(text) => Measured::Quantity(self.text(text)),
+            Value::Duration(nanos) => Measured::Duration(nanos),
+            Value::Map(map) => Measured::Entries(self.heap.map(map).len()),
+            _ => return None,
+        })
+    }
+
     /// Evaluates every field of a record and checks its asserts.
     pub(crate) fn check_record(&mut self, rec: RecId) -> Res<()> {
         let record = *self.heap.rec(rec);
@@ -173,6 +247,7 @@ impl<'p> Machine<'p> {
             result = result.and(self.field(rec, cell.pos, record.span).map(drop));
         }
         result?;
+        result = self.check_lengths(rec);
         for assert in &def.asserts {
             let slots = assert.condition.slots;
             let holds = self.in_frame(slots, provenance::DEFAULT, |m, cx| {

@@ -9,6 +9,7 @@ use ordain_lang_syntax::{Diagnostic, Name, Span};
 use super::record::{Groups, Op};
 use super::{Pm, Want};
 use crate::checker::{Checker, NameMap, Scope};
+use crate::extra::{Extra, Measured};
 use crate::hir::{ExprId, ExprKind, FieldInit, For, Init, MapItem, RecordItem};
 use crate::relate::Misfit;
 use crate::ty::{FieldDef, Origin, RecordDef, RecordId, Ty, TyKind};
@@ -32,7 +33,37 @@ impl<'a> Checker<'a> {
         } else {
             self.types.intern(TyKind::Map(key, value))
         };
-        self.add(ExprKind::Map(items.into()), ty, span)
+        let id = self.add(ExprKind::Map(items.into()), ty, span);
+        match self.types.extra(want.ty).cloned() {
+            Some(extra) => self.counted(id, extra, want),
+            None => id,
+        }
+    }
+
+    /// A map literal under a rule of how many entries it has.
+    fn counted(&mut self, id: ExprId, extra: Extra, want: Want) -> ExprId {
+        let span = self.hir.span(id);
+        let ExprKind::Map(items) = self.hir.kind(id) else {
+            return id;
+        };
+        let exact = items
+            .iter()
+            .all(|item| matches!(item, MapItem::Entry(..) | MapItem::Let(..)));
+        let count = items
+            .iter()
+            .filter(|item| matches!(item, MapItem::Entry(..)))
+            .count();
+        if !exact {
+            let rule = self.rule_span(want.rule);
+            return self.add(ExprKind::Check(id, want.ty, rule), want.ty, span);
+        }
+        let Some((code, message)) = extra.broken(Measured::Entries(count)) else {
+            return id;
+        };
+        let diagnostic = Diagnostic::error(code, message).label(span, format!("{count} entries"));
+        let diagnostic = self.with_rule(diagnostic, want);
+        self.report(diagnostic);
+        self.error
     }
 
     fn map_items(

@@ -129,8 +129,11 @@ impl<'a> Checker<'a> {
             Ast::Let { binding, body } => self.check_let(sc, binding, body, Some(want), e.span),
             Ast::Lambda { params, body } => self.lambda(sc, params, body, Some(want), e.span).0,
             Ast::Unit(unit) => self.unit(unit, Some(want.ty), want, e.span),
-            Ast::Binary { .. } if want.ty == Ty::QUANTITY || want.ty == Ty::DURATION => {
-                let id = self.infer(sc, e);
+            Ast::Binary { .. }
+                if matches!(self.kind(want.ty), TyKind::Quantity | TyKind::Duration) =>
+            {
+                let plain = self.types.without_extra(want.ty);
+                let id = self.infer_hinted(sc, e, plain);
                 self.coerce(id, want)
             }
             _ => {
@@ -141,7 +144,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Finds the type of an expression; the expected type only helps to choose an instance of a generic.
-    fn infer_hinted(&mut self, sc: &mut Scope, e: &'a Expr, hint: Ty) -> ExprId {
+    pub(super) fn infer_hinted(&mut self, sc: &mut Scope, e: &'a Expr, hint: Ty) -> ExprId {
         match &e.kind {
             Ast::Call { callee, args } => self.call(sc, callee, args, Some(hint), e.span),
             Ast::Amend { base, body } => self.amend_expr(sc, base, body, Some(hint), e.span),

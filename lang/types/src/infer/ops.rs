@@ -1,6 +1,6 @@
 //! Operators, and the bounds of what they compute.
 
-use ordain_lang_syntax::ast::{BinaryOp, Expr, UnaryOp};
+use ordain_lang_syntax::ast::{BinaryOp, Expr, ExprKind as ExprAst, UnaryOp, UnitClass};
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use super::Want;
@@ -139,6 +139,9 @@ impl<'a> Checker<'a> {
             TyKind::Int(_) => Ty::INT,
             TyKind::Float(_) => Ty::FLOAT,
             TyKind::String(_) | TyKind::Enum(_) => Ty::STRING,
+            TyKind::Quantity => Ty::QUANTITY,
+            TyKind::Duration => Ty::DURATION,
+            TyKind::Map(..) => self.types.without_extra(ty),
             TyKind::Optional(inner) => {
                 let inner = self.widened(inner);
                 self.types.optional(inner)
@@ -363,6 +366,18 @@ impl<'a> Checker<'a> {
         self.add(ExprKind::Binary(BinOp::In, a, b), Ty::BOOL, span)
     }
 
+    /// An operand: `30m` is minutes where the result is to be a Duration.
+    fn operand(&mut self, sc: &mut Scope, e: &'a Expr, hint: Option<Ty>) -> ExprId {
+        let duration = hint.filter(|ty| matches!(self.kind(*ty), TyKind::Duration));
+        match (duration, &e.kind) {
+            (Some(_), ExprAst::Unit(unit)) if unit.class == UnitClass::Either => {
+                self.unit(unit, Some(Ty::DURATION), Want::new(Ty::DURATION), e.span)
+            }
+            (Some(hint), ExprAst::Binary { .. }) => self.infer_hinted(sc, e, hint),
+            _ => self.infer(sc, e),
+        }
+    }
+
     fn arithmetic(
         &mut self,
         sc: &mut Scope,
@@ -384,14 +399,14 @@ impl<'a> Checker<'a> {
                         len: crate::ty::LenRange::ALL,
                         ..list
                     })),
-                    _ => hint,
+                    _ => self.types.without_extra(hint),
                 };
                 (
                     self.check(sc, left, Want::new(part)),
                     self.check(sc, right, Want::new(part)),
                 )
             }
-            None => (self.infer(sc, left), self.infer(sc, right)),
+            None => (self.operand(sc, left, hint), self.operand(sc, right, hint)),
         };
         let made = match op {
             BinaryOp::Add => BinOp::Add,

@@ -1,9 +1,9 @@
 //! Brackets: which element of a list, a map or a list of objects they name.
 
-use ordain_lang_syntax::ast::Selector;
+use ordain_lang_syntax::ast::{Expr, Selector};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
-use super::Want;
+use super::{Rule, Want};
 use crate::checker::{Checker, Scope};
 use crate::hir::{ExprId, ListKey, ObjectKey, Step};
 use crate::relate::Fit;
@@ -83,6 +83,10 @@ impl<'a> Checker<'a> {
                 });
                 Some((step, kind_ty, key))
             }
+            (Selector::Keys(values), TyKind::List(list)) => {
+                let (key, constant) = self.several_keys(sc, &list, values, span)?;
+                Some((Step::ListKey(key), list.item, constant))
+            }
             (_, _) => {
                 let shown = self.show(ty);
                 self.report(
@@ -96,6 +100,65 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+
+    /// `ports[8080, "TCP"]`: a value for each of the list's keys, in their order.
+    fn several_keys(
+        &mut self,
+        sc: &mut Scope,
+        list: &ListTy,
+        values: &'a [Expr],
+        span: Span,
+    ) -> Option<(ListKey, Option<String>)> {
+        let item = self.types.without_optional(list.item);
+        let record = match *self.kind(item) {
+            TyKind::Record(record) if list.keys.len() == values.len() => record,
+            _ => {
+                for value in values {
+                    self.infer(sc, value);
+                }
+                let names: Vec<String> = list.keys.iter().map(|key| format!("`{key}`")).collect();
+                let diagnostic = Diagnostic::error(
+                    "E0309",
+                    format!(
+                        "elements of this list are not named by {} keys",
+                        values.len()
+                    ),
+                )
+                .label(span, format!("{} keys", values.len()));
+                self.report(match names.as_slice() {
+                    [] => diagnostic.help("choose by position: `[0]`"),
+                    names => diagnostic.help(format!(
+                        "its elements are told apart by {}",
+                        names.join(" and ")
+                    )),
+                });
+                return None;
+            }
+        };
+        let mut keys = Vec::with_capacity(values.len());
+        let mut shown = Some(Vec::new());
+        for (name, value) in list.keys.iter().zip(values) {
+            let at = self.types.record(record).field(*name)?;
+            let ty = self.types.record(record).fields[at as usize].ty;
+            let ty = self.types.without_optional(ty);
+            let rule = Rule::Field(record, at);
+            let id = self.check(sc, value, Want { ty, rule });
+            if self.hir.ty(id) == Ty::ERROR {
+                return None;
+            }
+            match (self.constant(id), &mut shown) {
+                (Some(constant), Some(parts)) => parts.push(constant.show()),
+                _ => shown = None,
+            }
+            keys.push((at, id, self.k8s.key_default(&self.types, record, *name)));
+        }
+        let key = ListKey {
+            record,
+            keys: keys.into(),
+            span,
+        };
+        Some((key, shown.map(|parts| parts.join(", "))))
     }
 
     /// How brackets with a value name an element of a list: by key, or by position (none); reports when neither.

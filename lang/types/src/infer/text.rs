@@ -27,7 +27,9 @@ impl<'a> Checker<'a> {
         let duration = match unit.class {
             UnitClass::Duration => true,
             UnitClass::Quantity => false,
-            UnitClass::Either => expected == Some(Ty::DURATION),
+            UnitClass::Either => {
+                expected.is_some_and(|ty| matches!(self.kind(ty), TyKind::Duration))
+            }
         };
         let id = if duration {
             match parse_duration(&unit.text) {
