@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ordain_lang_eval as eval;
 use ordain_lang_rules as rules;
-use ordain_lang_syntax::{Diagnostic, FileId, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 use ordain_lang_types::Program;
 use ordain_lang_types::program::{Exempt, ExemptIn, ExemptRule, Exemption};
 use ordain_schemas::KubeVersion;
@@ -114,8 +114,8 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
     let look = Look(app);
     let objects = app.objects.iter().enumerate().filter_map(|(at, object)| {
         let identity = rules::Identity {
-            api_version: object.api_version.as_str().into(),
-            kind: object.kind.as_str().into(),
+            api_version: Name::new(&object.api_version),
+            kind: Name::new(&object.kind),
             namespace: object.namespace.as_deref().map(Box::from),
             name: object.name.as_str().into(),
         };

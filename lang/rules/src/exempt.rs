@@ -84,7 +84,7 @@ impl<'a> Exemptions<'a> {
                 own == code
                     && object.as_ref().is_none_or(|(group, kind, name)| {
                         *group == facts.identity.group()
-                            && **kind == *facts.identity.kind
+                            && facts.identity.kind == **kind
                             && fits(name, &facts.identity.name)
                     })
             }

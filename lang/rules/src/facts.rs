@@ -1,8 +1,6 @@
 //! What the rules know of an object. It knows no rule.
 
-use std::borrow::Cow;
-
-use ordain_lang_syntax::{FileId, Span};
+use ordain_lang_syntax::{FileId, Name, Span};
 
 use crate::selector::Selector;
 
@@ -19,9 +17,9 @@ pub struct Place {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// `apps/v1`, `v1`.
-    pub api_version: Box<str>,
+    pub api_version: Name,
     /// The kind.
-    pub kind: Box<str>,
+    pub kind: Name,
     /// The namespace; none for objects of the whole cluster.
     pub namespace: Option<Box<str>>,
     /// The name.
@@ -31,8 +29,9 @@ pub struct Identity {
 impl Identity {
     /// Returns the API group; empty for the core group.
     #[must_use]
-    pub fn group(&self) -> &str {
+    pub fn group(&self) -> &'static str {
         self.api_version
+            .as_str()
             .split_once('/')
             .map_or("", |(group, _)| group)
     }
@@ -54,8 +53,8 @@ pub struct Facts {
     pub identity: Identity,
     /// The element of the app's `objects` which it is.
     pub at: Span,
-    /// The namespace in which it looks for others.
-    pub(crate) home: Box<str>,
+    /// The namespace in which it is when it names none.
+    pub(crate) fallback: Option<Box<str>>,
     pub(crate) refs: Vec<Ref>,
     pub(crate) selects: Option<Selects>,
     pub(crate) pods: Option<Box<Pods>>,
@@ -67,6 +66,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The namespace in which it looks for others.
+    pub(crate) fn home(&self) -> &str {
+        let own = self.identity.namespace.as_deref();
+        own.or(self.fallback.as_deref()).unwrap_or_default()
+    }
+
     /// Returns whether it remembers a place in a file.
     #[must_use]
     pub fn points_to(&self, file: FileId) -> bool {
@@ -76,10 +81,9 @@ impl Facts {
             })
         };
         self.at.file == file
-            || self
-                .refs
-                .iter()
-                .any(|one| is_there(&one.place) || is_there(&one.need_place))
+            || self.refs.iter().any(|one| {
+                is_there(&one.place) || one.needs.as_ref().is_some_and(|one| is_there(&one.1))
+            })
             || self
                 .selects
                 .as_ref()
@@ -91,21 +95,25 @@ impl Facts {
     }
 }
 
+/// A kind that objects refer to, and the rule that they do so rightly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct To {
+    pub(crate) code: &'static str,
+    pub(crate) group: Name,
+    pub(crate) kind: Name,
+    pub(crate) is_namespaced: bool,
+}
+
 /// A reference to another object.
 #[derive(Clone, Debug)]
 pub(crate) struct Ref {
-    /// The rule that it resolves.
-    pub(crate) code: &'static str,
-    pub(crate) group: Cow<'static, str>,
-    pub(crate) kind: Cow<'static, str>,
-    /// None for kinds of the whole cluster.
-    pub(crate) namespace: Option<Box<str>>,
+    pub(crate) to: To,
+    /// The namespace it leads into, when that is not the object's own.
+    pub(crate) elsewhere: Option<Box<str>>,
     pub(crate) name: Box<str>,
-    /// What the object must have.
-    pub(crate) needs: Need,
+    /// What the object must have, and where that is said.
+    pub(crate) needs: Option<Box<(Need, Option<Place>)>>,
     pub(crate) place: Option<Place>,
-    /// Where the key or port is named, when that is another place.
-    pub(crate) need_place: Option<Place>,
     /// The field that refers, for messages.
     pub(crate) field: &'static str,
 }
@@ -113,8 +121,6 @@ pub(crate) struct Ref {
 /// What the object that is referred to must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Need {
-    /// It must be there.
-    Nothing,
     /// A key of a ConfigMap or Secret.
     Key(Box<str>),
     /// A port of a Service, by number.

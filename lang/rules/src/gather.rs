@@ -1,21 +1,19 @@
 //! From an object to its facts: one reading for each kind that says something about others.
 
-use std::borrow::Cow;
+use ordain_lang_syntax::{Name, Span};
 
-use ordain_lang_syntax::Span;
-
-use crate::facts::{Facts, Identity, Need, Place, Pods, Port, Ref, SelectedBy, Selects};
+use crate::facts::{Facts, Identity, Need, Place, Pods, Port, Ref, SelectedBy, Selects, To};
 use crate::pods;
 use crate::selector::{Selector, labels};
 use crate::tree::Tree;
 
 /// Reads from an object what the rules need. `home` is where objects without a namespace go.
 pub fn gather<T: Tree>(tree: &T, root: T::Node, identity: Identity, at: Span, home: &str) -> Facts {
-    let home = identity.namespace.as_deref().unwrap_or(home).into();
+    let fallback = identity.namespace.is_none().then(|| home.into());
     let facts = Facts {
         identity,
         at,
-        home,
+        fallback,
         refs: Vec::new(),
         selects: None,
         pods: None,
@@ -24,10 +22,12 @@ pub fn gather<T: Tree>(tree: &T, root: T::Node, identity: Identity, at: Span, ho
         makes: Vec::new(),
     };
     let mut reading = Reading { tree, facts };
-    let kind = reading.facts.identity.kind.clone();
-    let api_version = reading.facts.identity.api_version.clone();
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    reading.read(group, &kind, root);
+    let identity = &reading.facts.identity;
+    let (group, kind) = (identity.group(), identity.kind.as_str());
+    reading.read(group, kind, root);
+    // Most objects refer to little; a thousand apps should not pay for what might have come.
+    reading.facts.refs.shrink_to_fit();
+    reading.facts.ports.shrink_to_fit();
     reading.facts
 }
 
@@ -37,16 +37,27 @@ pub(crate) struct Reading<'t, T: Tree> {
     pub(crate) facts: Facts,
 }
 
-/// What a reference says beside the name.
-pub(crate) struct To {
-    pub(crate) code: &'static str,
-    pub(crate) group: &'static str,
-    pub(crate) kind: &'static str,
-    pub(crate) is_namespaced: bool,
+/// A kind before its names are looked up.
+pub(crate) struct Kind {
+    code: &'static str,
+    group: &'static str,
+    kind: &'static str,
+    is_namespaced: bool,
 }
 
-const fn to(code: &'static str, group: &'static str, kind: &'static str) -> To {
-    To {
+impl Kind {
+    fn to(&self) -> To {
+        To {
+            code: self.code,
+            group: Name::new(self.group),
+            kind: Name::new(self.kind),
+            is_namespaced: self.is_namespaced,
+        }
+    }
+}
+
+const fn to(code: &'static str, group: &'static str, kind: &'static str) -> Kind {
+    Kind {
         code,
         group,
         kind,
@@ -54,8 +65,8 @@ const fn to(code: &'static str, group: &'static str, kind: &'static str) -> To {
     }
 }
 
-const fn class(group: &'static str, kind: &'static str) -> To {
-    To {
+const fn class(group: &'static str, kind: &'static str) -> Kind {
+    Kind {
         code: "W0602",
         group,
         kind,
@@ -65,15 +76,15 @@ const fn class(group: &'static str, kind: &'static str) -> To {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-pub(crate) const CONFIG_MAP: To = to("E0602", "", "ConfigMap");
-pub(crate) const SECRET: To = to("E0603", "", "Secret");
-pub(crate) const SERVICE_ACCOUNT: To = to("E0604", "", "ServiceAccount");
-pub(crate) const CLAIM: To = to("E0605", "", "PersistentVolumeClaim");
-pub(crate) const SERVICE: To = to("E0607", "", "Service");
-pub(crate) const STORAGE_CLASS: To = class("storage.k8s.io", "StorageClass");
-pub(crate) const PRIORITY_CLASS: To = class("scheduling.k8s.io", "PriorityClass");
-pub(crate) const RUNTIME_CLASS: To = class("node.k8s.io", "RuntimeClass");
-const INGRESS_CLASS: To = class("networking.k8s.io", "IngressClass");
+pub(crate) const CONFIG_MAP: Kind = to("E0602", "", "ConfigMap");
+pub(crate) const SECRET: Kind = to("E0603", "", "Secret");
+pub(crate) const SERVICE_ACCOUNT: Kind = to("E0604", "", "ServiceAccount");
+pub(crate) const CLAIM: Kind = to("E0605", "", "PersistentVolumeClaim");
+pub(crate) const SERVICE: Kind = to("E0607", "", "Service");
+pub(crate) const STORAGE_CLASS: Kind = class("storage.k8s.io", "StorageClass");
+pub(crate) const PRIORITY_CLASS: Kind = class("scheduling.k8s.io", "PriorityClass");
+pub(crate) const RUNTIME_CLASS: Kind = class("node.k8s.io", "RuntimeClass");
+const INGRESS_CLASS: Kind = class("networking.k8s.io", "IngressClass");
 
 impl<T: Tree> Reading<'_, T> {
     fn read(&mut self, group: &str, kind: &str, root: T::Node) {
@@ -169,9 +180,9 @@ impl<T: Tree> Reading<'_, T> {
     }
 
     /// Adds a reference to the object that the text at a path names.
-    pub(crate) fn one(&mut self, node: T::Node, path: &[&str], target: &To, field: &'static str) {
+    pub(crate) fn one(&mut self, node: T::Node, path: &[&str], target: &Kind, field: &'static str) {
         if let Some(name) = self.tree.find(node, path) {
-            self.refer(name, target, Need::Nothing, None, field);
+            self.refer(name, target, None, field);
         }
     }
 
@@ -179,23 +190,19 @@ impl<T: Tree> Reading<'_, T> {
     pub(crate) fn refer(
         &mut self,
         name: T::Node,
-        target: &To,
-        needs: Need,
-        need_place: Option<Place>,
+        target: &Kind,
+        needs: Option<(Need, Option<Place>)>,
         field: &'static str,
     ) {
         let Some(text) = self.tree.text(name).filter(|text| !text.is_empty()) else {
             return;
         };
         self.facts.refs.push(Ref {
-            code: target.code,
-            group: Cow::Borrowed(target.group),
-            kind: Cow::Borrowed(target.kind),
-            namespace: target.is_namespaced.then(|| self.facts.home.clone()),
+            to: target.to(),
+            elsewhere: None,
             name: text.into(),
-            needs,
+            needs: needs.map(Box::new),
             place: self.tree.place(name),
-            need_place,
             field,
         });
     }
@@ -347,13 +354,8 @@ impl<T: Tree> Reading<'_, T> {
             (None, None) => (None, None),
         };
         let place = place.and_then(|node| self.tree.place(node));
-        self.refer(
-            name,
-            &SERVICE,
-            needs.unwrap_or(Need::Nothing),
-            place,
-            "backend.service",
-        );
+        let needs = needs.map(|needs| (needs, place));
+        self.refer(name, &SERVICE, needs, "backend.service");
     }
 
     /// A Gateway API `BackendRef`: a Service, when it names nothing else.
@@ -370,8 +372,8 @@ impl<T: Tree> Reading<'_, T> {
         let number = port.and_then(|node| self.tree.int(node));
         let place = port.and_then(|node| self.tree.place(node));
         let before = self.facts.refs.len();
-        let needs = number.map_or(Need::Nothing, Need::Port);
-        self.refer(name, &SERVICE, needs, place, "backendRefs");
+        let needs = number.map(|number| (Need::Port(number), place));
+        self.refer(name, &SERVICE, needs, "backendRefs");
         self.elsewhere(before, backend, &["namespace"]);
     }
 
@@ -387,7 +389,8 @@ impl<T: Tree> Reading<'_, T> {
         let number = port.and_then(|node| self.tree.int(node)).unwrap_or(443);
         let place = port.and_then(|node| self.tree.place(node));
         let before = self.facts.refs.len();
-        self.refer(name, &SERVICE, Need::Port(number), place, "service");
+        let needs = Some((Need::Port(number), place));
+        self.refer(name, &SERVICE, needs, "service");
         self.elsewhere(before, service, &["namespace"]);
     }
 
@@ -395,7 +398,7 @@ impl<T: Tree> Reading<'_, T> {
     fn elsewhere(&mut self, from: usize, node: T::Node, path: &[&str]) {
         if let Some(namespace) = self.tree.text_at(node, path) {
             for one in &mut self.facts.refs[from..] {
-                one.namespace = Some(namespace.into());
+                one.elsewhere = Some(namespace.into());
             }
         }
     }
@@ -404,7 +407,7 @@ impl<T: Tree> Reading<'_, T> {
         let kind = self.tree.text_at(root, &["roleRef", "kind"]);
         if let Some(name) = self.tree.find(root, &["roleRef", "name"]) {
             let target = match kind {
-                Some("ClusterRole") => To {
+                Some("ClusterRole") => Kind {
                     code: "E0609",
                     group: RBAC,
                     kind: "ClusterRole",
@@ -412,7 +415,7 @@ impl<T: Tree> Reading<'_, T> {
                 },
                 _ => to("E0609", RBAC, "Role"),
             };
-            self.refer(name, &target, Need::Nothing, None, "roleRef");
+            self.refer(name, &target, None, "roleRef");
         }
         for subject in self.list(root, &["subjects"]) {
             if self.tree.text_at(subject, &["kind"]) != Some("ServiceAccount") {
@@ -439,14 +442,16 @@ impl<T: Tree> Reading<'_, T> {
             None => "",
         };
         self.facts.refs.push(Ref {
-            code: "E0610",
-            group: Cow::Owned(group.to_owned()),
-            kind: Cow::Owned(kind.to_owned()),
-            namespace: Some(self.facts.home.clone()),
+            to: To {
+                code: "E0610",
+                group: Name::new(group),
+                kind: Name::new(kind),
+                is_namespaced: true,
+            },
+            elsewhere: None,
             name: self.tree.text(name).unwrap_or_default().into(),
-            needs: Need::Nothing,
+            needs: None,
             place: self.tree.place(name),
-            need_place: None,
             field: "scaleTargetRef",
         });
     }

@@ -2,7 +2,7 @@
 
 use crate::facts::Need;
 use crate::gather::{
-    CLAIM, CONFIG_MAP, PRIORITY_CLASS, RUNTIME_CLASS, Reading, SECRET, SERVICE_ACCOUNT, To,
+    CLAIM, CONFIG_MAP, Kind, PRIORITY_CLASS, RUNTIME_CLASS, Reading, SECRET, SERVICE_ACCOUNT,
 };
 use crate::tree::Tree;
 
@@ -66,7 +66,7 @@ fn with_items<T: Tree>(
     reading: &mut Reading<'_, T>,
     source: T::Node,
     name: &str,
-    target: &To,
+    target: &Kind,
     field: &'static str,
 ) {
     let tree = reading.tree;
@@ -76,13 +76,13 @@ fn with_items<T: Tree>(
     if is_optional(tree, source) {
         return;
     }
-    reading.refer(name, target, Need::Nothing, None, field);
+    reading.refer(name, target, None, field);
     for item in reading.list(source, &["items"]) {
         if let Some(key) = tree.get(item, "key")
             && let Some(text) = tree.text(key)
         {
             let place = tree.place(key);
-            reading.refer(name, target, Need::Key(text.into()), place, field);
+            reading.refer(name, target, Some((Need::Key(text.into()), place)), field);
         }
     }
 }
@@ -114,7 +114,7 @@ fn read_container<T: Tree>(reading: &mut Reading<'_, T>, container: T::Node) {
                 && let Some(text) = tree.text(key)
             {
                 let place = tree.place(key);
-                reading.refer(name, target, Need::Key(text.into()), place, field);
+                reading.refer(name, target, Some((Need::Key(text.into()), place)), field);
             }
         }
     }

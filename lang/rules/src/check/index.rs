@@ -32,12 +32,12 @@ impl<'a> Index<'a> {
             let facts = member.facts;
             index.objects.insert(key(facts), at);
             for (kind, name) in &facts.makes {
-                index.made.insert(("", kind, Some(&facts.home), name), at);
+                index.made.insert(("", kind, Some(facts.home()), name), at);
             }
             if let Some(pods) = &facts.pods {
-                index.pods.entry(&facts.home).or_default().push(at);
+                index.pods.entry(facts.home()).or_default().push(at);
                 for label in &pods.labels {
-                    let entry = index.labels.entry((&facts.home, label)).or_default();
+                    let entry = index.labels.entry((facts.home(), label)).or_default();
                     entry.push(at);
                 }
             }
@@ -96,11 +96,9 @@ impl<'a> Index<'a> {
 
 fn key(facts: &Facts) -> Key<'_> {
     let identity = &facts.identity;
-    let namespace = match is_of_cluster(identity.group(), &identity.kind) {
-        true => None,
-        false => Some(&*facts.home),
-    };
-    (identity.group(), &identity.kind, namespace, &identity.name)
+    let (group, kind) = (identity.group(), identity.kind.as_str());
+    let namespace = (!is_of_cluster(group, kind)).then(|| facts.home());
+    (group, kind, namespace, &identity.name)
 }
 
 /// Kinds that rules refer to and that live in no namespace.

@@ -3,7 +3,7 @@
 use ordain_lang_syntax::Diagnostic;
 
 use super::{Member, Rules, placed, written};
-use crate::facts::{Facts, Need, Ref};
+use crate::facts::{Facts, Need, Place, Ref};
 use crate::known::is_known;
 use crate::near::nearest;
 
@@ -13,32 +13,30 @@ const SHOWN: usize = 6;
 impl Rules<'_> {
     /// Looks whether a reference leads somewhere, and whether what is there has what it must.
     pub(crate) fn reference(&mut self, members: &[Member<'_>], member: Member<'_>, one: &Ref) {
-        let namespace = one.namespace.as_deref();
-        match self
-            .index
-            .object(&one.group, &one.kind, namespace, &one.name)
-        {
+        let namespace = leads_into(member, one);
+        let (group, kind) = (one.to.group.as_str(), one.to.kind.as_str());
+        match self.index.object(group, kind, namespace, &one.name) {
             Some(at) => self.needs(member, one, members[at].facts),
             None => self.missing(members, member, one),
         }
     }
 
     fn missing(&mut self, members: &[Member<'_>], member: Member<'_>, one: &Ref) {
-        let namespace = one.namespace.as_deref();
-        let (group, kind, name) = (&*one.group, &*one.kind, &*one.name);
+        let namespace = leads_into(member, one);
+        let (group, kind, name) = (one.to.group.as_str(), one.to.kind.as_str(), &*one.name);
         if is_known(group, kind, namespace, name)
             || self.index.is_made(group, kind, namespace, name)
-            || is_from_template(members, one)
+            || is_from_template(members, one, namespace)
             || self
                 .exemptions
                 .declares(member.app, (group, kind), namespace, name)
-            || self.is_full(one.code, member)
+            || self.is_full(one.to.code, member)
         {
             return;
         }
         // One object says once that something is not there, however often it names it.
         let same = |other: &&Ref| {
-            (&other.kind, &other.name, &other.namespace) == (&one.kind, &one.name, &one.namespace)
+            (&other.to, &other.name, &other.elsewhere) == (&one.to, &one.name, &one.elsewhere)
         };
         let mut alike = member.facts.refs.iter().filter(same);
         if alike.next().is_some_and(|first| !std::ptr::eq(first, one)) {
@@ -50,10 +48,10 @@ impl Rules<'_> {
             }
             None => format!("there is no {kind} `{name}`"),
         };
-        let is_class = one.code.starts_with('W');
+        let is_class = one.to.code.starts_with('W');
         let diagnostic = match is_class {
-            true => Diagnostic::warning(one.code, message),
-            false => Diagnostic::error(one.code, message),
+            true => Diagnostic::warning(one.to.code, message),
+            false => Diagnostic::error(one.to.code, message),
         };
         let mut diagnostic = placed(diagnostic, one.place, "named here", member.facts);
         for span in alike.filter_map(|other| Some(other.place?.span)) {
@@ -66,16 +64,16 @@ impl Rules<'_> {
             members
                 .iter()
                 .map(|member| member.facts)
-                .filter(|facts| facts.identity.group() == group && *facts.identity.kind == *kind)
+                .filter(|facts| facts.identity.group() == group && facts.identity.kind == *kind)
         };
         let in_reach = || {
             others()
-                .filter(|facts| namespace.is_none_or(|namespace| *facts.home == *namespace))
+                .filter(|facts| namespace.is_none_or(|namespace| *facts.home() == *namespace))
                 .map(|facts| &*facts.identity.name)
         };
         let elsewhere = others().find(|facts| *facts.identity.name == *name);
         let known = crate::known::names(group, kind).iter().copied();
-        let namesake = self.namesake(members, one);
+        let namesake = namesake(members, one, namespace);
         diagnostic = match (elsewhere, nearest(name, in_reach().chain(known))) {
             _ if namesake.is_some() => {
                 let kind = namesake.unwrap_or_default();
@@ -83,7 +81,7 @@ impl Rules<'_> {
             }
             (Some(facts), _) => diagnostic.help(format!(
                 "it is in the namespace `{}`; one namespace does not see into another",
-                facts.home
+                facts.home()
             )),
             (None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")),
             (None, None) => {
@@ -106,26 +104,14 @@ impl Rules<'_> {
         );
     }
 
-    /// The kind of a workload that is called as one that is not there.
-    fn namesake<'m>(&self, members: &'m [Member<'_>], one: &Ref) -> Option<&'m str> {
-        if one.code != "E0610" {
-            return None;
-        }
-        let is_it = |facts: &&Facts| {
-            facts.pods.is_some()
-                && facts.identity.name == one.name
-                && Some(&*facts.home) == one.namespace.as_deref()
-        };
-        let found = members.iter().map(|member| member.facts).find(is_it)?;
-        Some(&found.identity.kind)
-    }
-
     /// Looks whether what is there has the key or port that is asked for.
     fn needs(&mut self, member: Member<'_>, one: &Ref, target: &Facts) {
-        let place = one.need_place.or(one.place);
+        let Some((needs, place)) = one.needs.as_deref() else {
+            return;
+        };
+        let place = place.or(one.place);
         let title = target.identity.title();
-        match &one.needs {
-            Need::Nothing => {}
+        match needs {
             Need::Key(key) => {
                 let Some(keys) = &target.keys else { return };
                 if keys.contains(key) {
@@ -153,7 +139,7 @@ impl Rules<'_> {
                 if !target.ports.is_empty()
                     && !target.ports.iter().any(|port| port.number == *number)
                 {
-                    self.no_port(member, one, target, &number.to_string());
+                    self.no_port(member, place, target, &number.to_string());
                 }
             }
             Need::PortName(name) => {
@@ -162,16 +148,15 @@ impl Rules<'_> {
                     target.ports.iter().any(named)
                 };
                 if !has(name) {
-                    self.no_port(member, one, target, name);
+                    self.no_port(member, place, target, name);
                 }
             }
         }
     }
 
-    fn no_port(&mut self, member: Member<'_>, one: &Ref, target: &Facts, port: &str) {
+    fn no_port(&mut self, member: Member<'_>, place: Option<Place>, target: &Facts, port: &str) {
         let title = target.identity.title();
         let diagnostic = Diagnostic::error("E0608", format!("the {title} has no port `{port}`"));
-        let place = one.need_place.or(one.place);
         let diagnostic = placed(diagnostic, place, "asked for here", member.facts)
             .label(target.at, "the Service");
         let ports: Vec<String> = target
@@ -192,9 +177,27 @@ impl Rules<'_> {
     }
 }
 
+/// The namespace that a reference leads into; none for kinds of the whole cluster.
+fn leads_into<'a>(member: Member<'a>, one: &'a Ref) -> Option<&'a str> {
+    let own = || one.elsewhere.as_deref().unwrap_or(member.facts.home());
+    one.to.is_namespaced.then(own)
+}
+
+/// The kind of a workload that is called as one that is not there.
+fn namesake(members: &[Member<'_>], one: &Ref, namespace: Option<&str>) -> Option<&'static str> {
+    if one.to.code != "E0610" {
+        return None;
+    }
+    let is_it = |facts: &&Facts| {
+        facts.pods.is_some() && facts.identity.name == one.name && Some(facts.home()) == namespace
+    };
+    let found = members.iter().map(|member| member.facts).find(is_it)?;
+    Some(found.identity.kind.as_str())
+}
+
 /// Whether a claim is one that a StatefulSet of the set makes: `TEMPLATE-SET-ORDINAL`.
-fn is_from_template(members: &[Member<'_>], one: &Ref) -> bool {
-    if one.kind != "PersistentVolumeClaim" {
+fn is_from_template(members: &[Member<'_>], one: &Ref, namespace: Option<&str>) -> bool {
+    if one.to.kind != "PersistentVolumeClaim" {
         return false;
     }
     let Some((stem, ordinal)) = one.name.rsplit_once('-') else {
@@ -203,8 +206,8 @@ fn is_from_template(members: &[Member<'_>], one: &Ref) -> bool {
     ordinal.bytes().all(|byte| byte.is_ascii_digit())
         && members.iter().any(|member| {
             let identity = &member.facts.identity;
-            *identity.kind == *"StatefulSet"
-                && Some(&*member.facts.home) == one.namespace.as_deref()
+            identity.kind == "StatefulSet"
+                && Some(member.facts.home()) == namespace
                 && stem.ends_with(&format!("-{}", identity.name))
         })
 }

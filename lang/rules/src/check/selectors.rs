@@ -11,7 +11,7 @@ impl Rules<'_> {
     /// Looks at the pods that the object at a position selects.
     pub(crate) fn selection(&mut self, members: &[Member<'_>], at: usize, selects: &Selects) {
         let member = members[at];
-        let home = &member.facts.home;
+        let home = member.facts.home();
         match selects.by {
             SelectedBy::Owner => self.overlap(members, at, selects),
             SelectedBy::User | SelectedBy::Policy => {
@@ -44,7 +44,9 @@ impl Rules<'_> {
         let identity = &member.facts.identity;
         let message = format!(
             "the {} `{}` selects no pod of the namespace `{}`",
-            identity.kind, identity.name, member.facts.home
+            identity.kind,
+            identity.name,
+            member.facts.home()
         );
         let diagnostic = match is_policy {
             true => Diagnostic::warning("W0603", message),
@@ -91,7 +93,7 @@ impl Rules<'_> {
         }
         for other in self
             .index
-            .selected(members, &member.facts.home, &selects.selector)
+            .selected(members, member.facts.home(), &selects.selector)
         {
             let Some(theirs) = &members[other].facts.selects else {
                 continue;
@@ -138,7 +140,7 @@ impl Rules<'_> {
         };
         let selected = self
             .index
-            .selected(members, &member.facts.home, &selects.selector);
+            .selected(members, member.facts.home(), &selects.selector);
         // Without any pods the selector is what is wrong.
         if selected.is_empty() {
             return;
@@ -188,7 +190,7 @@ fn closest<'m>(
             .facts
             .pods
             .as_ref()
-            .filter(|_| other.facts.home == member.facts.home)
+            .filter(|_| other.facts.home() == member.facts.home())
         else {
             continue;
         };
