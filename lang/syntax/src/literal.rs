@@ -84,41 +84,36 @@ fn unicode(text: &str) -> (Option<char>, usize) {
     }
 }
 
-/// How much indentation a text block loses: the least of its lines that are not blank, and of the
-/// line of the closing quotes when they stand alone. `pieces` are the raw texts between
-/// interpolations; an interpolation counts as text.
+/// How much indentation a text block loses, in bytes: what all its lines that are not blank begin with, and the line of
+/// the closing quotes when they stand alone. A tab is no space: lines that begin differently lose what they share.
+/// `pieces` are the raw texts between interpolations; an interpolation counts as text.
 pub(crate) fn block_indent(pieces: &[Option<&str>]) -> usize {
-    let mut least = usize::MAX;
-    let mut current: Option<usize> = None;
-    let last = pieces.len().saturating_sub(1);
-    for (nth, piece) in pieces.iter().enumerate() {
-        let Some(text) = piece else {
-            if let Some(indent) = current.take() {
-                least = least.min(indent);
-            }
-            continue;
-        };
-        let bytes = text.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'\n' => current = Some(0),
-                b' ' | b'\t' => current = current.map(|indent| indent + 1),
-                b'\r' if bytes.get(at + 1) == Some(&b'\n') => {}
-                _ => {
-                    if let Some(indent) = current.take() {
-                        least = least.min(indent);
-                    }
-                }
-            }
-        }
-        if nth == last {
-            // The line of the closing quotes.
-            if let Some(indent) = current {
-                least = least.min(indent);
+    let mut lines: Vec<&[u8]> = Vec::new();
+    for text in pieces.iter().flatten() {
+        let mut parts = text.split('\n');
+        // What stands before the first line end goes on a line that began earlier.
+        parts.next();
+        let parts: Vec<&str> = parts.collect();
+        for (at, line) in parts.iter().enumerate() {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let white = line
+                .bytes()
+                .take_while(|byte| matches!(byte, b' ' | b'\t'))
+                .count();
+            let ends_piece = at + 1 == parts.len();
+            // The end of a piece is followed by an expression, or by the closing quotes.
+            if white < line.len() || ends_piece {
+                lines.push(&line.as_bytes()[..white]);
             }
         }
     }
-    if least == usize::MAX { 0 } else { least }
+    let Some((first, others)) = lines.split_first() else {
+        return 0;
+    };
+    others.iter().fold(first.len(), |len, line| {
+        let shared = first[..len].iter().zip(*line);
+        shared.take_while(|(a, b)| a == b).count()
+    })
 }
 
 /// Takes `indent` bytes of white space from the beginning of every line of a piece, makes line

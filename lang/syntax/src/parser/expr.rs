@@ -93,6 +93,10 @@ impl Parser<'_> {
             if power <= floor || (kind == T::In && self.no_in) {
                 break;
             }
+            // At the beginning of a line `-` begins a value of its own, such as the next element of a list.
+            if kind == T::Minus && self.token().new_line {
+                break;
+            }
             let op_span = self.here();
             if matches!(kind, T::AmpAmp | T::PipePipe) {
                 let word = if op == BinaryOp::And { "and" } else { "or" };

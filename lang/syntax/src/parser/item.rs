@@ -2,6 +2,7 @@
 
 use super::Parser;
 use super::record::Body;
+use super::recover::foreign;
 use crate::ast::{
     App, Binding, Env, Export, FnDecl, Ident, Item, ItemKind, NamePath, Param, Policy, Test,
     TypeBody, TypeDecl, Use, UseTarget,
@@ -58,6 +59,7 @@ impl Parser<'_> {
                 T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
                 T::Test | T::Policy => next == T::Quote,
                 T::External | T::Allow => next.is_word(),
+                T::Ident => next.is_word() && foreign(self.text(self.token())).is_some(),
                 _ => false,
             }
     }
@@ -109,23 +111,37 @@ impl Parser<'_> {
                 "import" | "from" | "include" | "require" => {
                     Some("write `use path.to.module`".into())
                 }
-                "class" | "schema" | "struct" | "interface" | "record" => {
-                    Some(format!("write `type` instead of `{word}`"))
+                "var" | "val" | "const" | "local" => {
+                    Some("write `let`: nothing is ever changed".to_owned())
                 }
-                "func" | "def" | "function" => Some(format!("write `fn` instead of `{word}`")),
-                "environment" => Some("write `env` instead of `environment`".into()),
                 "apiVersion" | "kind" => Some(
                     "this looks like YAML; write `key = value` and braces, or paste it as JSON"
                         .into(),
                 ),
-                _ => None,
+                _ => match foreign(&word) {
+                    Some(T::Fn) => Some(format!("write `fn` instead of `{word}`")),
+                    Some(T::Type) => Some(format!("write `type` instead of `{word}`")),
+                    Some(T::Env) => Some(format!("write `env` instead of `{word}`")),
+                    _ => None,
+                },
             },
             _ => None,
         };
+        let meant = foreign(&word).filter(|_| self.peek_at(1).is_word());
         let before = self.diagnostics.len();
         self.unexpected("an item (use, type, fn, let, export, app, env, test or policy)");
         if let (Some(help), Some(last)) = (help, self.diagnostics.get_mut(before)) {
             last.help = Some(help);
+        }
+        // It is read as what was meant, so that its name is known and its own mistakes are told.
+        if let Some(meant) = meant {
+            self.is_lost = false;
+            return match meant {
+                T::Fn => self.fn_decl(),
+                T::Type => self.type_decl(),
+                T::Env => self.env(),
+                _ => ItemKind::Let(self.binding()),
+            };
         }
         ItemKind::Error
     }

@@ -350,7 +350,9 @@ impl Parser<'_> {
         Some(match (token.kind, self.text(token)) {
             (T::Semicolon, _) => "members are separated by new lines or commas",
             (T::Question, _) => "a choice is written `if condition then a else b`",
-            (T::Minus, _) if token.new_line => "lists are written `[a, b]`",
+            (T::Minus, _) if token.new_line => {
+                "lists are written `[a, b]`; to subtract, put `-` at the end of the line before"
+            }
             (T::LBrace, _) if expected == T::Eq.text() => {
                 "a function is written `fn name(parameter: Type) -> Type = value`"
             }

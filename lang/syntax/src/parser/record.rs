@@ -170,7 +170,22 @@ impl Parser<'_> {
             }
             T::Colon => self.colon_field(),
             _ => {
+                let before = self.diagnostics.len();
                 self.unexpected("`=`, `+=` or `{` after the field");
+                let word = match path.as_slice() {
+                    [
+                        Segment {
+                            kind: SegmentKind::Name(name),
+                            ..
+                        },
+                    ] => name.as_str(),
+                    _ => "",
+                };
+                if let ("elif" | "elsif" | "elseif", Some(told)) =
+                    (word, self.diagnostics.get_mut(before))
+                {
+                    told.help = Some("write `else if`, on the line of the `}`".into());
+                }
                 FieldOp::Declare
             }
         };
@@ -232,7 +247,22 @@ impl Parser<'_> {
                 .label(colon, "`:` stands between a name and its type")
                 .help("write `name = value`; in pasted JSON the name is quoted: `\"name\": value`"),
         );
+        if self.peek() == T::Minus && self.token().new_line {
+            return FieldOp::Set(self.yaml_list());
+        }
         FieldOp::Set(self.value_after_eq())
+    }
+
+    /// Goes past the lines of a YAML list, which the field before it told.
+    fn yaml_list(&mut self) -> Expr {
+        let ends = |p: &Self| {
+            matches!(p.peek(), T::Eof | T::RBrace | T::RBracket | T::RParen)
+                || (p.token().new_line && p.peek() != T::Minus)
+        };
+        while !ends(self) {
+            self.skip_group();
+        }
+        self.error_expr()
     }
 
     /// The value after `=`. When the line ends there and a new field begins, the value is missing.

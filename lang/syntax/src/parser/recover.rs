@@ -6,6 +6,25 @@ use crate::kind::TokenKind as T;
 use crate::lexer::Problem;
 use crate::{Diagnostic, Span};
 
+/// The word of this language for an item of another.
+pub(super) fn foreign(word: &str) -> Option<T> {
+    Some(match word {
+        "const" | "var" | "val" | "local" => T::Let,
+        "func" | "def" | "fun" | "function" => T::Fn,
+        "class" | "schema" | "struct" | "interface" | "record" => T::Type,
+        "environment" => T::Env,
+        _ => return None,
+    })
+}
+
+/// A character as messages show it: what cannot be seen by its escape.
+fn visible(c: char) -> String {
+    match c {
+        '\'' | '"' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    }
+}
+
 impl Parser<'_> {
     /// Goes one level deeper; false when that is too deep (reported, and the construct skipped).
     pub(super) fn enter(&mut self) -> bool {
@@ -200,6 +219,7 @@ impl Parser<'_> {
             T::Export => next.is_word() || matches!(next, T::LBrace | T::LBracket),
             T::Test | T::Policy => next == T::Quote,
             T::External | T::Allow => next.is_word(),
+            T::Ident => next.is_word() && foreign(self.text(*token)).is_some(),
             _ => false,
         }
     }
@@ -300,7 +320,7 @@ impl Parser<'_> {
                 Problem::NotUtf8 => Diagnostic::error("E0002", "the text is not UTF-8").label(span, "these bytes"),
                 Problem::Character => {
                     let text = String::from_utf8_lossy(&self.source[span.range()]).into_owned();
-                    let shown: String = text.chars().take(8).flat_map(char::escape_debug).collect();
+                    let shown: String = text.chars().take(8).map(visible).collect();
                     let help = match text.chars().next() {
                         Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => "strings stand between straight quotation marks: `\"`",
                         Some('\'') => "strings stand between `\"`",
