@@ -40,4 +40,4 @@ pub use provenance::{How, Layer, Source};
 pub use session::{
     App, Evaluated, More, Object, Options, Piece, evaluate, evaluate_pieces, gather,
 };
-pub use suites::{Part, Tested, run_test, run_tests};
+pub use suites::{Part, Rules, Tested, run_test, run_tests};

@@ -391,6 +391,31 @@ fn run<'p, R>(
     }
 }
 
+/// Evaluates an app, makes its objects known to policies, and shows it.
+pub(crate) fn look_at_app<'p>(
+    machine: &mut Machine<'p>,
+    app: usize,
+    look: impl FnOnce(&App<'_, 'p>),
+) {
+    let program = machine.program;
+    let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
+    let cluster = setting(program, machine.env, |env| env.cluster.as_ref());
+    let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
+    let span = program.apps[app].span;
+    for (object, value) in objects.iter().zip(&values) {
+        machine.know_object(object, span, *value);
+    }
+    look(&App {
+        name: program.apps[app].name.as_str(),
+        span,
+        namespace,
+        cluster,
+        objects,
+        values,
+        machine,
+    });
+}
+
 /// The objects of an app with their values, for tests.
 pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Object, Value)> {
     let namespace = setting(machine.program, machine.env, |env| env.namespace.as_ref());
@@ -584,7 +609,7 @@ fn is_namespaced(machine: &Machine<'_>, value: Value, object: &Object) -> bool {
 }
 
 /// Two objects with one identity would overwrite each other at every apply.
-fn duplicates<'o>(
+pub(crate) fn duplicates<'o>(
     objects: impl Iterator<Item = &'o Object>,
     env: Option<Name>,
     diagnostics: &mut Vec<Diagnostic>,

@@ -6,7 +6,7 @@ use ordain_lang_types::program::{Test, TestStep};
 
 use crate::limits;
 use crate::machine::Machine;
-use crate::session::{app_objects, no_thread};
+use crate::session::{App, app_objects, duplicates, look_at_app, no_thread};
 
 /// The value of a part of an assertion that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,21 +62,40 @@ impl Tested {
     }
 }
 
+/// Rules over all objects of an environment, which a `must fail` block may expect to be broken. They are
+/// the caller's: evaluation knows none.
+pub trait Rules: Send {
+    /// Looks at an app; called once for each before [`broken`](Rules::broken).
+    fn look(&mut self, app: &App<'_, '_>);
+
+    /// Says what is broken, and forgets the apps.
+    fn broken(&mut self) -> Vec<Diagnostic>;
+}
+
+/// No rules at all.
+impl Rules for () {
+    fn look(&mut self, _: &App<'_, '_>) {}
+
+    fn broken(&mut self) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+}
+
 /// Runs all tests of a program, which must have passed the checker without errors.
 #[must_use]
 pub fn run_tests(program: &Program) -> Vec<Tested> {
     (0..program.tests.len())
-        .map(|at| run_test(program, at))
+        .map(|at| run_test(program, at, &mut ()))
         .collect()
 }
 
 /// Runs the test at a position of the program's tests.
 #[must_use]
-pub fn run_test(program: &Program, at: usize) -> Tested {
+pub fn run_test(program: &Program, at: usize, rules: &mut dyn Rules) -> Tested {
     let test = &program.tests[at];
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES);
-        match thread.spawn_scoped(scope, || one(program, test)) {
+        match thread.spawn_scoped(scope, || one(program, test, rules)) {
             Ok(running) => match running.join() {
                 Ok(tested) => tested,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -90,7 +109,7 @@ pub fn run_test(program: &Program, at: usize) -> Tested {
     })
 }
 
-fn one(program: &Program, test: &Test) -> Tested {
+fn one(program: &Program, test: &Test, rules: &mut dyn Rules) -> Tested {
     let mut machine = Machine::new(program, test.env);
     for app in 0..program.apps.len() {
         let span = program.apps[app].span;
@@ -104,7 +123,7 @@ fn one(program: &Program, test: &Test) -> Tested {
     let parts = std::mem::take(&mut machine.asserted);
     for step in &test.steps {
         if let TestStep::MustFail { proven: false, .. } = step {
-            failures.extend(must_fail(program, test, step));
+            failures.extend(must_fail(program, test, step, rules));
         }
     }
     Tested {
@@ -117,7 +136,12 @@ fn one(program: &Program, test: &Test) -> Tested {
 }
 
 /// Makes the changes of a `must fail` block and looks at what evaluation says.
-fn must_fail(program: &Program, test: &Test, step: &TestStep) -> Option<Diagnostic> {
+fn must_fail(
+    program: &Program,
+    test: &Test,
+    step: &TestStep,
+    rules: &mut dyn Rules,
+) -> Option<Diagnostic> {
     let TestStep::MustFail {
         code,
         ops,
@@ -130,13 +154,27 @@ fn must_fail(program: &Program, test: &Test, step: &TestStep) -> Option<Diagnost
     };
     let mut machine = Machine::new(program, test.env);
     let _ = machine.change_apps(ops, test.slots);
+    let mut objects = Vec::new();
     for app in 0..program.apps.len() {
-        let _ = app_objects(&mut machine, app);
+        look_at_app(&mut machine, app, |app| {
+            rules.look(app);
+            objects.extend(app.objects.iter().cloned());
+        });
     }
     for expr in exprs {
         let _ = machine.in_frame(test.slots, crate::provenance::VALUE, |m, cx| {
             m.eval(*expr, cx)
         });
+    }
+    // Rules over all objects come when there are all of them, as in a build.
+    let broken = rules.broken();
+    if !machine.diagnostics.iter().any(Diagnostic::is_error) {
+        let env = test.env.map(|env| program.envs[env.index()].name);
+        duplicates(objects.iter(), env, &mut machine.diagnostics);
+        for policy in &program.policies {
+            machine.policy(policy);
+        }
+        machine.diagnostics.extend(broken);
     }
     let found = &machine.diagnostics;
     let expected = code.as_deref();

@@ -267,7 +267,7 @@ impl Scratch {
         let Some(at) = program.tests.iter().position(own) else {
             return answer;
         };
-        let tested = eval::run_test(&program, at);
+        let tested = eval::run_test(&program, at, &mut ());
         match tested.snapshots.into_iter().last() {
             Some((_, value)) => answer.value = Some(value),
             None => {

@@ -305,3 +305,34 @@ fn as_rule(exemption: &Exemption, scope: rules::Scope) -> Option<rules::Exemptio
         span: exemption.span,
     })
 }
+
+/// The rules over the objects that a `must fail` block makes.
+pub(crate) struct OneTest<'e> {
+    env: Option<&'e Environment>,
+    kubernetes: KubeVersion,
+    in_force: InForce,
+    units: Vec<UnitFacts>,
+}
+
+impl<'e> OneTest<'e> {
+    /// For a test in an environment.
+    pub(crate) fn new(program: &Program, env: Option<&'e Environment>) -> OneTest<'e> {
+        OneTest {
+            env,
+            kubernetes: program.kubernetes.parse().unwrap_or_default(),
+            in_force: InForce::of(program, env),
+            units: Vec::new(),
+        }
+    }
+}
+
+impl eval::Rules for OneTest<'_> {
+    fn look(&mut self, app: &eval::App<'_, '_>) {
+        self.units.push(facts(app, &self.in_force));
+    }
+
+    fn broken(&mut self) -> Vec<Diagnostic> {
+        let units = std::mem::take(&mut self.units);
+        Whole::default().check(self.kubernetes, self.env, units.iter(), &[])
+    }
+}

@@ -82,6 +82,48 @@ fn failures_show_the_values_of_their_parts() {
     insta::assert_snapshot!(shown(&run));
 }
 
+/// `must fail` reaches the rules over all objects, policies and identities.
+#[test]
+fn rules_over_all_objects_can_be_expected() {
+    let source = r#"
+fn service(name: String, to: String) -> k8s.Service = k8s.Service {
+  metadata.name = name
+  spec = { selector = { app = to }, ports = [{ port = 80 }] }
+}
+
+app shop {
+  to = "web"
+  names = ["a", "b"]
+  objects = [
+    k8s.Pod { metadata = { name = "web", labels = { app = "web" } }, spec.containers = [{ name = "main", image = "web:1" }] }
+    ...names.map(name => service(name, to))
+  ]
+}
+
+policy "no long names" {
+  for s in objects.of(k8s.Service) { deny if s.metadata.name.len() > 3, "`{s.metadata.name}` is long" }
+}
+
+test "the rules are there" {
+  must fail "E0601" { shop.to = "wbe" }
+  must fail "E0521" { shop.names += ["long"] }
+  must fail "E0511" { shop.names += ["a"] }
+  must fail "E0601" { shop.names += ["c"] }
+}
+"#;
+    let files = Memory::new()
+        .with("ordain.toml", MANIFEST)
+        .with("shop.ord", source);
+    let run = run(&files, &TestOptions::default());
+    let failures: Vec<&str> = run.tests[0]
+        .failures
+        .iter()
+        .flat_map(|failure| &failure.labels)
+        .map(|label| &*label.text)
+        .collect();
+    assert_eq!(failures, ["it is accepted"], "only the last one holds");
+}
+
 #[test]
 fn a_run_is_junit_xml() {
     let run = run(&files(), &TestOptions::default());

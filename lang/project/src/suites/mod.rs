@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::check::{Environment, check};
 use crate::files::Files;
 use crate::load::Project;
+use crate::whole::OneTest;
 
 pub use snapshot::{SNAPSHOTS, Snapshot, SnapshotState};
 
@@ -209,7 +210,10 @@ fn evaluated(
             }
             let env = env_of(test).map(|env| env.name.clone());
             let found = match is_wanted(test.span, &test.name) {
-                true => eval::run_test(&program, at),
+                true => {
+                    let mut rules = OneTest::new(&program, env_of(test));
+                    eval::run_test(&program, at, &mut rules)
+                }
                 false => eval::Tested::left_out(test),
             };
             tested.push((env, found));
