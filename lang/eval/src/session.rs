@@ -632,9 +632,16 @@ pub(crate) fn duplicates<'o>(
                     Diagnostic::error("E0511", format!("two objects are {}", object.title()))
                         .label(object.at, "this one")
                         .object(object.title());
-                if first.at != object.at {
-                    diagnostic = diagnostic.label(first.at, "and this one");
-                }
+                diagnostic = match (first.at != object.at, object.made != object.at) {
+                    (true, _) => diagnostic.label(first.at, "and this one"),
+                    // One element of a comprehension, or one function, makes both.
+                    (false, true) => diagnostic
+                        .label(object.made, "both are made here")
+                        .help("make the name depend on what differs"),
+                    (false, false) => diagnostic
+                        .note("both are made in the same place")
+                        .help("make the name depend on what differs"),
+                };
                 diagnostic.env = env.map(|env| env.as_str().to_owned());
                 diagnostics.push(diagnostic);
             }

@@ -34,6 +34,7 @@ impl<'a> Checker<'a> {
         hint: Option<Ty>,
         span: Span,
     ) -> ExprId {
+        let hint = self.guessed_instance(sc, base, body, hint).or(hint);
         if let Some(ty) = self.expr_type(sc, base, hint) {
             self.note_braces(body.span, ty);
             let members = self.members(&body.members);

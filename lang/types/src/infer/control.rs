@@ -133,6 +133,55 @@ impl<'a> Checker<'a> {
         self.add(ExprKind::LetIn(slot, value, body), ty, span)
     }
 
+    /// Warns of an arm whose every constant an earlier arm without a condition matches; notes its own.
+    fn seen_before(
+        &mut self,
+        patterns: &[Pattern],
+        arm: &'a ast::Arm,
+        seen: &mut Vec<(Constant, Constant, Span)>,
+    ) {
+        let mut first = None;
+        let mut is_new = false;
+        for (pattern, place) in patterns.iter().zip(&arm.patterns) {
+            let (low, high) = match pattern {
+                Pattern::Value(id) => match self.constant(*id) {
+                    Some(value) => (value.clone(), value),
+                    None => {
+                        is_new = true;
+                        continue;
+                    }
+                },
+                Pattern::Range(low, high) => (Constant::Int(*low), Constant::Int(*high)),
+                _ => {
+                    is_new = true;
+                    continue;
+                }
+            };
+            let covering = seen.iter().find(|(from, to, _)| match (from, to, &low, &high) {
+                (Constant::Int(from), Constant::Int(to), Constant::Int(low), Constant::Int(high)) => {
+                    from <= low && high <= to
+                }
+                (from, _, low, _) => from == low,
+            });
+            match covering {
+                Some((_, _, span)) => first = first.or(Some(*span)),
+                None => is_new = true,
+            }
+            if arm.guard.is_none() {
+                seen.push((low, high, place.span));
+            }
+        }
+        let (Some(first), false, Some(place)) = (first, is_new, arm.patterns.first()) else {
+            return;
+        };
+        self.report(
+            Diagnostic::warning("W0201", "this arm is never reached")
+                .label(place.span, "matched before")
+                .label(first, "by this arm")
+                .help("remove it"),
+        );
+    }
+
     pub(super) fn check_match(
         &mut self,
         sc: &mut Scope,
@@ -146,6 +195,7 @@ impl<'a> Checker<'a> {
         let mut rest = Rest::of(self, value_ty);
         // Of a value without a known type nothing can be said.
         let known = !rest.is_empty();
+        let mut seen: Vec<(Constant, Constant, Span)> = Vec::new();
         let mut made = Vec::with_capacity(arms.len());
         let mut ty = want.map_or(Ty::NEVER, |w| w.ty);
         for arm in arms {
@@ -163,6 +213,7 @@ impl<'a> Checker<'a> {
                 .iter()
                 .map(|p| self.pattern_of(sc, p, value_ty, &mut rest, arm.guard.is_some()))
                 .collect();
+            self.seen_before(&patterns, arm, &mut seen);
             let pattern = match <[Pattern; 1]>::try_from(patterns) {
                 Ok([one]) => one,
                 Err(many) => Pattern::Or(many.into()),

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use ordain_lang_syntax::Name;
+use ordain_lang_syntax::ast::{Expr, ExprKind as Ast, Record};
 
-use crate::checker::{Checker, Scope};
+use super::{Op, Pm};
+use crate::checker::{Checker, Global, Scope};
 use crate::ty::{ListTy, Ty, TyKind};
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     pub(crate) fn mentions_own(&self, ty: Ty, own: &[Name], sc: &Scope) -> bool {
         !own.is_empty()
             && matches!(self.kind(ty), TyKind::Param(name) if own.contains(name) && !sc.type_args.iter().any(|(n, _)| n == name))
@@ -66,6 +68,68 @@ impl Checker<'_> {
             }
             _ => {}
         }
+    }
+
+    /// `Box { value = 1 }`: the instance of a generic type that its fields say, where nothing else does.
+    pub(super) fn guessed_instance(
+        &mut self,
+        sc: &mut Scope,
+        base: &'a Expr,
+        body: &'a Record,
+        hint: Option<Ty>,
+    ) -> Option<Ty> {
+        let Ast::Name(name) = &base.kind else {
+            return None;
+        };
+        let (Global::Type(item), _) = *self.modules[sc.module].items.get(name)? else {
+            return None;
+        };
+        let params: Vec<Name> = self.type_items[item]
+            .decl
+            .params
+            .iter()
+            .map(|param| param.name)
+            .collect();
+        let hint = hint.map(|ty| self.types.without_optional(ty));
+        let is_hinted = self
+            .instances
+            .iter()
+            .any(|((i, _), ty)| *i == item && Some(*ty) == hint);
+        if params.is_empty() || is_hinted {
+            return None;
+        }
+        let open: Vec<Ty> = params
+            .iter()
+            .map(|name| self.types.intern(TyKind::Param(*name)))
+            .collect();
+        let pattern = self.instance(item, &open, base.span);
+        let record = self.types.as_record(pattern)?;
+        // Only a look: what is wrong is told when the fields are checked.
+        let (told, reported) = (self.diagnostics.len(), self.reported.clone());
+        let mut found = Vec::new();
+        for member in self.members(&body.members) {
+            let (Some((field, _)), Pm::Field { path: [_], op: Op::Set(e), .. }) =
+                (member.name(), &member)
+            else {
+                continue;
+            };
+            let Some(at) = self.types.record(record).field(field) else {
+                continue;
+            };
+            let declared = self.types.record(record).fields[at as usize].ty;
+            if self.mentions_param(declared) {
+                let value = self.infer(sc, e);
+                let actual = self.hir.ty(value);
+                self.unify(declared, actual, &mut found);
+            }
+        }
+        self.diagnostics.truncate(told);
+        self.reported = reported;
+        let args: Option<Vec<Ty>> = params
+            .iter()
+            .map(|name| found.iter().find(|(n, _)| n == name).map(|(_, ty)| *ty))
+            .collect();
+        Some(self.instance(item, &args?, base.span))
     }
 
     pub(crate) fn instance_of(&self, id: crate::ty::RecordId) -> Option<usize> {
