@@ -95,14 +95,14 @@ impl Check {
                 let message = self.message(rule, &variables);
                 let mut path = self.path.clone();
                 path.extend(rule.field_path.as_deref().map(steps).unwrap_or_default());
-                self.tell("E0811", rule, path, message, Vec::new());
+                self.tell("E0861", rule, path, message, Vec::new());
             }
             Ok(other) => {
                 let message = format!(
                     "a rule gives {} instead of true or false",
                     other.type_name()
                 );
-                self.tell("E0812", rule, self.path.clone(), message, Vec::new());
+                self.tell("E0862", rule, self.path.clone(), message, Vec::new());
             }
             Err(EvalError::Budget) => {
                 let all = given < RULE_COST_LIMIT;
@@ -113,12 +113,12 @@ impl Check {
                 let note =
                     "the API server refuses the object as well: bound its lists, or the rule"
                         .to_owned();
-                self.tell("E0812", rule, self.path.clone(), message, vec![note]);
+                self.tell("E0862", rule, self.path.clone(), message, vec![note]);
             }
             Err(EvalError::Failed(why)) => {
                 let message = format!("a rule cannot be evaluated: {why}");
                 let note = "the API server refuses the object then".to_owned();
-                self.tell("E0812", rule, self.path.clone(), message, vec![note]);
+                self.tell("E0862", rule, self.path.clone(), message, vec![note]);
             }
         }
     }

@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> (Vec<Crd>, Vec<Problem>) {
             .map_or(Place::default(), first_key);
         problems.push(
             Problem::error(
-                "E0801",
+                "E0851",
                 format!("the file has no {KIND}"),
                 first,
                 "its first document",
@@ -76,7 +76,7 @@ fn document_of(node: &Node, crds: &mut Vec<Crd>, problems: &mut Vec<Problem>) {
             let place = version.map_or(node.place, |v| v.place);
             problems.push(
                 Problem::error(
-                    "E0805",
+                    "E0855",
                     "CustomResourceDefinitions of v1beta1 are not served since Kubernetes 1.22",
                     place,
                     "this version",
@@ -89,7 +89,7 @@ fn document_of(node: &Node, crds: &mut Vec<Crd>, problems: &mut Vec<Problem>) {
             let place = version.map_or(first_key(node), |v| v.place);
             problems.push(
                 Problem::error(
-                    "E0803",
+                    "E0853",
                     format!("a {KIND} has the API version `{GROUP}v1`"),
                     place,
                     "here",
@@ -130,7 +130,7 @@ impl Reader<'_> {
             });
             self.problems.push(
                 Problem::error(
-                    "E0803",
+                    "E0853",
                     format!("the {KIND} must be named `{wanted}`"),
                     place,
                     "its name",
@@ -195,7 +195,7 @@ impl Reader<'_> {
                 _ => None,
             };
             let problem = Problem::error(
-                "E0803",
+                "E0853",
                 format!("a {KIND} needs `{key}`"),
                 first_key(node),
                 "missing here",
@@ -210,7 +210,7 @@ impl Reader<'_> {
 
     fn wrong(&mut self, key: &str, node: &Node, wanted: &str) {
         self.problems.push(Problem::error(
-            "E0803",
+            "E0853",
             format!("`{key}` is {wanted}"),
             node.place_of_start(),
             format!("this is {}", node.what()),
@@ -225,7 +225,7 @@ impl Reader<'_> {
             _ => {
                 self.problems.push(
                     Problem::error(
-                        "E0803",
+                        "E0853",
                         format!("there is no scope `{scope}`"),
                         place,
                         "this scope",
@@ -251,7 +251,7 @@ impl Reader<'_> {
             if let Some(first) = versions.iter().find(|v| v.name == version.name) {
                 self.problems.push(
                     Problem::error(
-                        "E0803",
+                        "E0853",
                         format!("the version `{}` is there twice", version.name),
                         version.place,
                         "again here",
@@ -272,7 +272,7 @@ impl Reader<'_> {
             [] if versions.len() < items.len() => {}
             [] => self.problems.push(
                 Problem::error(
-                    "E0803",
+                    "E0853",
                     "one version must be stored, none is",
                     found.place_of_start(),
                     "these versions",
@@ -282,7 +282,7 @@ impl Reader<'_> {
             [_] => {}
             [first, second, ..] => self.problems.push(
                 Problem::error(
-                    "E0803",
+                    "E0853",
                     "one version is stored, not several",
                     *second,
                     "stored as well",

@@ -85,7 +85,7 @@ struct Reader<'p> {
 impl Reader<'_> {
     fn wrong(&mut self, key: &Key, node: &Node, wanted: &str) {
         self.problems.push(Problem::error(
-            "E0804",
+            "E0854",
             format!("`{}` is {wanted}", key.name),
             node.place_of_start(),
             format!("this is {}", node.what()),
@@ -100,7 +100,7 @@ impl Reader<'_> {
         let Yaml::Map(entries) = &node.value else {
             if !matches!(node.value, Yaml::Null) {
                 self.problems.push(Problem::error(
-                    "E0804",
+                    "E0854",
                     "a schema is a mapping",
                     node.place_of_start(),
                     format!("this is {}", node.what()),
@@ -223,7 +223,7 @@ impl Reader<'_> {
                     if let Some(near) = near {
                         self.problems.push(
                             Problem::warning(
-                                "W0802",
+                                "W0852",
                                 format!("schemas have no keyword `{name}`"),
                                 key.place,
                                 "the API server drops it",
@@ -248,7 +248,7 @@ impl Reader<'_> {
             Some(("set", _)) => schema.list_type = ListType::Set,
             Some(("map", place)) if keys.is_empty() => self.problems.push(
                 Problem::error(
-                    "E0804",
+                    "E0854",
                     "a list of type `map` needs `x-kubernetes-list-map-keys`",
                     place,
                     "this list",
@@ -264,7 +264,7 @@ impl Reader<'_> {
         {
             self.problems.push(
                 Problem::error(
-                    "E0804",
+                    "E0854",
                     "list-map keys are for lists of type `map`",
                     place,
                     "these keys",
@@ -286,7 +286,7 @@ impl Reader<'_> {
             if let Some(first) = seen.insert(name.name.as_str(), name.place) {
                 self.problems.push(
                     Problem::error(
-                        "E0804",
+                        "E0854",
                         format!("the field `{}` is there twice", name.name),
                         name.place,
                         "again here",
@@ -322,7 +322,7 @@ impl Reader<'_> {
         let found = all.into_iter().find(|ty| ty.name() == &*text.value);
         if found.is_none() && !text.value.is_empty() {
             let problem = Problem::error(
-                "E0804",
+                "E0854",
                 format!("there is no type `{}`", text.value),
                 text.place,
                 "this type",
@@ -357,7 +357,7 @@ impl Reader<'_> {
                     .trim_start_matches("error: ")
                     .to_owned();
                 self.problems.push(Problem::error(
-                    "E0804",
+                    "E0854",
                     "this is no regular expression",
                     text.place,
                     why,
@@ -377,7 +377,7 @@ impl Reader<'_> {
     fn rule(&mut self, node: &Node) -> Option<Rule> {
         let Some((key, value)) = node.entry("rule") else {
             self.problems.push(Problem::error(
-                "E0804",
+                "E0854",
                 "a validation needs a `rule`",
                 node.place_of_start(),
                 "this one",
@@ -422,7 +422,7 @@ impl Reader<'_> {
                 let shown = error.excerpt(&text.value);
                 self.problems.push(
                     Problem::error(
-                        "E0807",
+                        "E0857",
                         "this CEL expression cannot be compiled",
                         text.place,
                         error.to_string(),
@@ -454,7 +454,7 @@ impl Reader<'_> {
         }
         self.problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("`{}` cannot be `{}`", key.name, text.value),
                 text.place,
                 "this value",
@@ -515,7 +515,7 @@ impl Reader<'_> {
     fn forbidden(&mut self, key: &Key, help: &str) {
         self.problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("`{}` is forbidden in a CustomResourceDefinition", key.name),
                 key.place,
                 "here",

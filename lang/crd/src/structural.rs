@@ -10,7 +10,7 @@ pub(crate) fn check(root: &Schema, problems: &mut Vec<Problem>) {
     if root.ty.is_some() && root.type_of() != Some(Type::Object) {
         let place = root.ty.as_ref().map_or(root.place, |ty| ty.place);
         problems.push(Problem::error(
-            "E0804",
+            "E0854",
             "the schema of a kind has the type `object`",
             place,
             "this type",
@@ -24,7 +24,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     if ty.is_none() && !schema.int_or_string && !schema.preserve_unknown {
         problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("the schema of {name} has no `type`"),
                 schema.place,
                 "this schema",
@@ -39,7 +39,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     {
         problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 "an int-or-string has no `type`",
                 ty.place,
                 "this type",
@@ -49,7 +49,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     }
     if schema.embedded && ty.is_some_and(|ty| ty != Type::Object) {
         problems.push(Problem::error(
-            "E0804",
+            "E0854",
             "an embedded resource has the type `object`",
             schema.place,
             "this schema",
@@ -58,7 +58,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     if !schema.properties.is_empty() && matches!(schema.additional, Some(Additional::Schema(_))) {
         problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("{name} has `properties` and `additionalProperties`"),
                 schema.place,
                 "this schema",
@@ -69,7 +69,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     if ty == Some(Type::Array) && schema.items.is_none() {
         problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("the schema of {name} has no `items`"),
                 schema.place,
                 "this list",
@@ -84,7 +84,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
         for violation in validate::values(schema, &value) {
             problems.push(
                 Problem::error(
-                    "E0804",
+                    "E0854",
                     format!("the default of {name} breaks its own schema"),
                     default.place,
                     violation.message.clone(),
@@ -115,7 +115,7 @@ fn schema(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
 fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     if schema.list_type != ListType::Atomic && schema.type_of() != Some(Type::Array) {
         problems.push(Problem::error(
-            "E0804",
+            "E0854",
             format!("`x-kubernetes-list-type` is for lists, {name} is none"),
             schema.place,
             "this schema",
@@ -129,7 +129,7 @@ fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
         let Some(property) = items.property(key) else {
             problems.push(
                 Problem::error(
-                    "E0804",
+                    "E0854",
                     format!("the elements of {name} have no field `{key}`"),
                     items.place,
                     "these elements",
@@ -141,7 +141,7 @@ fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
         if items.requires(key).is_none() && property.schema.default.is_none() {
             problems.push(
                 Problem::error(
-                    "E0804",
+                    "E0854",
                     format!("the list-map key `{key}` may be absent"),
                     property.place,
                     "this field",
@@ -151,7 +151,7 @@ fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
         }
         if matches!(property.schema.type_of(), Some(Type::Object | Type::Array)) {
             problems.push(Problem::error(
-                "E0804",
+                "E0854",
                 format!("the list-map key `{key}` is no scalar"),
                 property.place,
                 "this field",
@@ -165,7 +165,7 @@ fn value_rules(part: &Schema, in_int_or_string: bool, problems: &mut Vec<Problem
     let mut told = |what: &str| {
         problems.push(
             Problem::error(
-                "E0804",
+                "E0854",
                 format!("`{what}` is forbidden inside `allOf`, `anyOf`, `oneOf` and `not`"),
                 part.place,
                 "here",

@@ -146,7 +146,7 @@ struct Check {
 impl Check {
     fn tell(&mut self, rule: Place, label: &str, message: impl Into<String>) {
         self.found.push(Violation {
-            code: "E0810",
+            code: "E0860",
             path: self.path.clone(),
             message: message.into(),
             rule,

@@ -109,7 +109,7 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Vec<Node> {
     let start = Place { start: 0, end: 0 };
     if text.len() > MAX_BYTES {
         problems.push(Problem::error(
-            "E0806",
+            "E0856",
             format!("the file is larger than {} MiB", MAX_BYTES >> 20),
             start,
             "this file",
@@ -128,7 +128,7 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Vec<Node> {
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
                 problems.push(Problem::error(
-                    "E0802",
+                    "E0852",
                     "the file is no valid YAML",
                     Place::at(at),
                     error.info(),
@@ -193,7 +193,7 @@ impl Reader {
             Event::Alias(id) => {
                 let Some(node) = self.anchors.get(&id).cloned() else {
                     return Err(Problem::error(
-                        "E0802",
+                        "E0852",
                         "the file is no valid YAML",
                         place,
                         "an alias of a value that it is part of",
@@ -210,7 +210,7 @@ impl Reader {
     fn deeper(&mut self, place: Place) -> Result<(), Problem> {
         if self.open.len() >= MAX_DEPTH {
             return Err(Problem::error(
-                "E0806",
+                "E0856",
                 format!("values are nested deeper than {MAX_DEPTH} levels"),
                 place,
                 "here",
@@ -223,7 +223,7 @@ impl Reader {
         self.nodes = self.nodes.saturating_add(more);
         if self.nodes > MAX_NODES {
             return Err(Problem::error(
-                "E0806",
+                "E0856",
                 format!("the file has more than {MAX_NODES} values"),
                 place,
                 "reached here",
@@ -239,7 +239,7 @@ impl Reader {
             // What an alias repeats is counted there; nesting through aliases is bounded by the depth of the parts.
             if depth(&node) + self.open.len() > MAX_DEPTH {
                 return Err(Problem::error(
-                    "E0806",
+                    "E0856",
                     format!("values are nested deeper than {MAX_DEPTH} levels"),
                     node.place,
                     "here",
@@ -259,7 +259,7 @@ impl Reader {
                         Yaml::Null => String::new(),
                         Yaml::List(_) | Yaml::Map(_) => {
                             return Err(Problem::error(
-                                "E0802",
+                                "E0852",
                                 "the file is no valid YAML for Kubernetes",
                                 node.place,
                                 "a key is a string",
@@ -385,6 +385,6 @@ mod tests {
         }
         let mut problems = Vec::new();
         read(&text, &mut problems);
-        assert_eq!(problems[0].code, "E0806");
+        assert_eq!(problems[0].code, "E0856");
     }
 }

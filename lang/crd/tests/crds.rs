@@ -1,5 +1,8 @@
 //! Definitions and objects: what is read, what is told, what an object breaks.
-#![allow(clippy::print_stderr, reason = "the extra suite says how many cases ran")]
+#![allow(
+    clippy::print_stderr,
+    reason = "the extra suite says how many cases ran"
+)]
 
 use ordain_lang_crd::{Problem, check_object, parse};
 use serde_json::{Value as Json, json};

@@ -527,6 +527,10 @@ fn settle(
     // Rules look at whole objects, also at those with mistakes: what could not be evaluated is not known to them.
     let judged = machine.judge();
     let settled = settled.and(judged);
+    let settled = match settled {
+        Ok(()) => machine.judge_custom(value, &object),
+        broken => broken,
+    };
     machine.object = None;
     settled.map(|()| object)
 }
@@ -603,9 +607,13 @@ fn is_namespaced(machine: &Machine<'_>, value: Value, object: &Object) -> bool {
         return def.gvk().is_some_and(|gvk| gvk.namespaced);
     }
     let version: KubeVersion = machine.program.kubernetes.parse().unwrap_or_default();
+    let crds = &machine.program.crds;
+    let custom = crds.find(&object.api_version, &object.kind);
     ordain_schemas::table(version)
         .kind_of(&object.api_version, &object.kind)
-        .is_some_and(|kind| kind.namespaced)
+        .map(|kind| kind.namespaced)
+        .or_else(|| custom.map(|kind| kind.crd.namespaced))
+        .unwrap_or(false)
 }
 
 /// Two objects with one identity would overwrite each other at every apply.

@@ -119,6 +119,7 @@ impl Project {
                 .collect(),
             kubernetes,
             secrets: self.secrets.clone(),
+            crds: self.crds.clone(),
         })
     }
 

@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod crds;
 mod files;
 mod load;
 mod manifest;

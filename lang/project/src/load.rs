@@ -6,9 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ordain_lang_syntax::ast::{ItemKind, UseTarget};
 use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Severity, Sources, parse};
+use ordain_lang_types::Crds;
 use ordain_lang_types::SecretsInput;
 
-use crate::files::{Files, FilesError};
+use crate::files::{Files, FilesError, Memory};
 use crate::manifest::{self, Manifest};
 use crate::vaults;
 
@@ -44,6 +45,9 @@ pub struct Project {
     pub is_single: bool,
     /// The secrets files that the modules use.
     pub(crate) secrets: Vec<SecretsInput>,
+    /// Its CRD files: those of `use crd`, and those that `ordain.toml` names. They are read when the
+    /// project is loaded; a change of one of them may change everything.
+    pub crds: Crds,
     /// What was wrong with `ordain.toml`, with reading, and with the syntax.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
@@ -81,6 +85,7 @@ impl Project {
         }
         project.add(texts, true);
         project.add_std();
+        project.add_crds(files, &paths);
         project.report_twins();
         vaults::load(&mut project, Some(files));
         project
@@ -88,6 +93,12 @@ impl Project {
 
     /// Loads one file without a project around it. `path` is what diagnostics show.
     pub fn single(path: &str, content: impl Into<Vec<u8>>) -> Project {
+        Project::single_beside(path, content, &Memory::new())
+    }
+
+    /// Loads one file without a project around it, with the files beside it for `use crd`: paths in
+    /// `files` start from the file's folder. `path` is what diagnostics show.
+    pub fn single_beside(path: &str, content: impl Into<Vec<u8>>, files: &dyn Files) -> Project {
         let mut project = Project::empty(true);
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         project.add(
@@ -96,6 +107,7 @@ impl Project {
         );
         project.add_std();
         vaults::load(&mut project, None);
+        project.add_crds(files, &[]);
         project
     }
 
@@ -106,6 +118,7 @@ impl Project {
             modules: Vec::new(),
             is_single,
             secrets: Vec::new(),
+            crds: Crds::new(),
             diagnostics: Vec::new(),
         }
     }

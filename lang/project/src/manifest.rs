@@ -12,6 +12,8 @@ pub struct Manifest {
     pub name: String,
     /// The Kubernetes version of environments that name none.
     pub kubernetes: KubeVersion,
+    /// Patterns of CRD files whose kinds every file of the project may write out, and where each stands.
+    pub crds: Vec<(String, Span)>,
 }
 
 impl Default for Manifest {
@@ -19,12 +21,13 @@ impl Default for Manifest {
         Manifest {
             name: String::new(),
             kubernetes: KubeVersion::DEFAULT,
+            crds: Vec::new(),
         }
     }
 }
 
 /// What may stand in `ordain.toml`.
-const KEYS: [&str; 2] = ["name", "kubernetes"];
+const KEYS: [&str; 3] = ["name", "kubernetes", "crds"];
 
 /// Reads a manifest; what is wrong is reported and takes its default.
 pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Manifest {
@@ -64,6 +67,19 @@ pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) 
                 Ok(version) => manifest.kubernetes = version,
                 Err(_) => diagnostics.push(unknown_version(version, span(value.span()))),
             },
+            ("crds", _) => match value.get_ref().as_array() {
+                Some(items) => {
+                    for item in items {
+                        match item.get_ref().as_str() {
+                            Some(pattern) => {
+                                manifest.crds.push((pattern.into(), span(item.span())))
+                            }
+                            None => diagnostics.push(crds_are_paths(span(item.span()))),
+                        }
+                    }
+                }
+                None => diagnostics.push(crds_are_paths(span(value.span()))),
+            },
             (known, None) if KEYS.contains(&known) => {
                 has_name |= known == "name";
                 diagnostics.push(
@@ -80,7 +96,7 @@ pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) 
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!(
                         "known are {}",
-                        KEYS.map(|key| format!("`{key}`")).join(" and ")
+                        KEYS.map(|key| format!("`{key}`")).join(", ")
                     ),
                 });
                 diagnostics.push(diagnostic);
@@ -95,6 +111,12 @@ pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) 
         );
     }
     manifest
+}
+
+fn crds_are_paths(span: Span) -> Diagnostic {
+    Diagnostic::error("E0901", "`crds` is a list of paths")
+        .label(span, "this value")
+        .help("write `crds = [\"crds/*.yaml\"]`")
 }
 
 /// The diagnostic for a version that the type table does not carry.

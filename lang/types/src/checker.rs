@@ -46,6 +46,8 @@ pub(crate) struct Import {
     pub(crate) span: Span,
     /// The module; none when it is missing (which was reported).
     pub(crate) module: Option<usize>,
+    /// The CRD file, by position, when it is one.
+    pub(crate) crd: Option<usize>,
     pub(crate) used: bool,
 }
 
@@ -142,6 +144,7 @@ pub(crate) struct Checker<'a> {
     pub(crate) types: Types,
     pub(crate) hir: Hir,
     pub(crate) k8s: K8s,
+    pub(crate) crds: crate::crd_types::CrdTypes,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) modules: Vec<ModuleScope<'a>>,
     pub(crate) module_paths: HashMap<&'a str, usize>,
@@ -191,6 +194,7 @@ impl<'a> Checker<'a> {
             types: Types::new(),
             hir,
             k8s,
+            crds: crate::crd_types::CrdTypes::default(),
             diagnostics: Vec::new(),
             modules: Vec::new(),
             module_paths: HashMap::new(),

@@ -123,6 +123,7 @@ impl<'a> Checker<'a> {
                         self.use_secrets(module, path, *span, item_use.alias);
                         continue;
                     }
+                    let mut crd = None;
                     let (name, target, span) = match &item_use.target {
                         UseTarget::Module(path) => {
                             let dotted = path
@@ -142,14 +143,8 @@ impl<'a> Checker<'a> {
                             (item_use.alias.or(last), module_at, path.span)
                         }
                         UseTarget::Crd { path, span } => {
-                            self.report(
-                                Diagnostic::error(
-                                    "E0112",
-                                    format!("types of a CRD cannot be used yet: `{path}`"),
-                                )
-                                .label(*span, "this file")
-                                .help("write its objects as `Any` records for now"),
-                            );
+                            // A file that could not be read was told where it was looked for.
+                            crd = self.crds.known.used(file.id, path);
                             (item_use.alias, None, *span)
                         }
                         UseTarget::Secrets { .. } => continue,
@@ -165,6 +160,7 @@ impl<'a> Checker<'a> {
                     let import = Import {
                         span,
                         module: target,
+                        crd,
                         used: false,
                     };
                     self.modules[module].imports.insert(name.name, import);

@@ -30,6 +30,8 @@ pub struct Input<'a> {
     pub kubernetes: KubeVersion,
     /// The secrets files that `use secrets` names.
     pub secrets: Vec<crate::vault::SecretsInput>,
+    /// The CRD files of the project.
+    pub crds: crate::Crds,
 }
 
 /// What came out.
@@ -82,6 +84,7 @@ fn on_large_stack<T: Send>(work: impl Fn() -> T + Sync) -> T {
 
 fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     let mut checker = Checker::new(K8s::new(ordain_schemas::table(input.kubernetes)));
+    checker.crds.known = input.crds.clone();
     checker.index = is_recording.then(Box::default);
     checker.secrets.clone_from(&input.secrets);
     checker.collect(&input.modules);
@@ -114,7 +117,9 @@ impl Checker<'_> {
                 .imports
                 .iter()
                 .filter(|(name, import)| {
-                    !import.used && import.module.is_some() && !name.starts_with('_')
+                    !import.used
+                        && (import.module.is_some() || import.crd.is_some())
+                        && !name.starts_with('_')
                 })
                 .map(|(name, import)| (import.span, *name))
                 .collect();
@@ -219,6 +224,7 @@ impl Checker<'_> {
             policies,
             exemptions,
             kubernetes: input.kubernetes.to_string().into(),
+            crds: self.crds.known,
             types: self.types,
             hir: self.hir,
         };

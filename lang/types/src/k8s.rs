@@ -42,6 +42,8 @@ pub(crate) struct K8s {
     kinds: HashMap<&'static str, &'static Kind>,
     /// What was made already.
     records: HashMap<TypeId, RecordId>,
+    /// Defaults of fields that name list elements, of custom kinds.
+    pub(crate) key_defaults: HashMap<(RecordId, Name), Arc<str>>,
 }
 
 /// Smaller is meant rather.
@@ -83,6 +85,7 @@ impl K8s {
             table,
             kinds,
             records: HashMap::new(),
+            key_defaults: HashMap::new(),
         }
     }
 
@@ -323,7 +326,7 @@ impl K8s {
         }
     }
 
-    fn shape(
+    pub(crate) fn shape(
         &mut self,
         types: &mut Types,
         hir: &mut Hir,
@@ -385,6 +388,9 @@ impl K8s {
         record: RecordId,
         field: Name,
     ) -> Option<Arc<str>> {
+        if let Some(default) = self.key_defaults.get(&(record, field)) {
+            return Some(Arc::clone(default));
+        }
         let (id, _) = self.records.iter().find(|(_, r)| **r == record)?;
         let known = self.table.ty(*id).field(field.as_str())?.default?;
         debug_assert!(types.record(record).field(field).is_some());

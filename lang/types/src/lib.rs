@@ -11,6 +11,8 @@ pub mod builtin;
 mod checker;
 mod collect;
 mod constant;
+mod crd_types;
+mod crds;
 mod envs;
 mod exempt;
 pub mod extra;
@@ -38,6 +40,7 @@ mod touched;
 pub mod ty;
 mod vault;
 
+pub use crds::{CrdFile, CrdKind, Crds, crd_problem};
 pub use index::Index;
 pub use input::{Checked, Input, ModuleInput, check, check_recording};
 pub use kind_names::KindNames;

@@ -68,6 +68,8 @@ pub struct Program {
     pub policies: Vec<Policy>,
     /// What the rules over the whole set are not to complain of.
     pub exemptions: Vec<Exemption>,
+    /// The CRD files of the project; finished objects are held against their schemas.
+    pub crds: crate::Crds,
     /// The Kubernetes version whose types were used, such as `1.36`.
     pub kubernetes: Arc<str>,
 }

@@ -175,10 +175,24 @@ impl<'a> Checker<'a> {
             }
             return ty;
         }
+        if let Some(file) = self.crd_import(sc.module, parts) {
+            if !args.is_empty() {
+                return self.wrong_type_args(&names.join("."), 0, args.len(), span);
+            }
+            return self.crd_named(file, &parts[1..], span);
+        }
         match self.find_type(sc.module, parts) {
             Some(item) => self.instance(item, args, span),
             None => self.unknown_type(sc, parts, names, span),
         }
+    }
+
+    /// The CRD file whose name a path begins with.
+    pub(crate) fn crd_import(&mut self, module: usize, parts: &[Ident]) -> Option<usize> {
+        let first = parts.first().filter(|_| parts.len() > 1)?;
+        let import = self.modules[module].imports.get_mut(&first.name)?;
+        import.used |= import.crd.is_some();
+        import.crd
     }
 
     /// A type declaration by path: in this module, or `module.Type`.

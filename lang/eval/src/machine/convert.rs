@@ -189,7 +189,7 @@ impl<'p> Machine<'p> {
                 .iter()
                 .position(|field| field.name.as_str() == name)
             else {
-                if !def.open && !is_type_meta(name) {
+                if !is_type_meta(name) {
                     let name = name.to_owned();
                     result = Err(self.unknown_field(&name, def_id, at));
                 }

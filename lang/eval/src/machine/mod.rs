@@ -11,6 +11,7 @@ mod access;
 mod amend;
 mod builtin;
 mod convert;
+mod custom;
 mod explain;
 mod expr;
 mod kube;

@@ -72,6 +72,18 @@ impl<'a> Checker<'a> {
         }
         let import = self.modules[sc.module].imports.get_mut(first)?;
         import.used = true;
+        if let Some(file) = import.crd {
+            let ty = self.crd_named(file, &[name], span);
+            if ty != Ty::ERROR {
+                let shown = self.show(ty);
+                self.report(
+                    Diagnostic::error("E0111", format!("the type `{shown}` is no value"))
+                        .label(span, "here")
+                        .help(format!("make a value of it: `{shown} {{ … }}`")),
+                );
+            }
+            return Some(self.error);
+        }
         let Some(module) = import.module else {
             return Some(self.error);
         };

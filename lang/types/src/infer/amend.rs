@@ -396,7 +396,7 @@ impl<'a> Checker<'a> {
                 if name.is_empty() {
                     return None;
                 }
-                let Some(at) = self.types.record(id).field(*name) else {
+                let Some(at) = self.field_or_new(id, *name) else {
                     self.unknown_field(id, *name, span);
                     return None;
                 };

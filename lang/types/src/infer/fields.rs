@@ -98,6 +98,9 @@ impl<'a> Checker<'a> {
         if let Some(id) = self.k8s.object(&mut self.types, &mut self.hir, api, kind) {
             return self.construct_record(sc, id, members, span, span);
         }
+        if let Some(id) = self.crd_object(api, kind, api_span) {
+            return self.construct_record(sc, id, members, span, span);
+        }
         self.construct_any(sc, members, span);
         let version = self.k8s.table.version();
         let named: Vec<String> = self
@@ -108,7 +111,9 @@ impl<'a> Checker<'a> {
             .filter(|k| k.kind == kind)
             .map(|k| k.api_version())
             .collect();
-        let diagnostic = if named.is_empty() {
+        let diagnostic = if let Some(diagnostic) = self.crd_remedy(api, kind, api_span, kind_span) {
+            diagnostic
+        } else if named.is_empty() {
             let near = nearest(kind, self.k8s.kind_names());
             let diagnostic = Diagnostic::error(
                 "E0105",

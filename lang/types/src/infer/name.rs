@@ -50,6 +50,14 @@ impl<'a> Checker<'a> {
         }
         if let Some(import) = self.modules[sc.module].imports.get_mut(&name) {
             import.used = true;
+            if import.crd.is_some() {
+                self.not_a_value(
+                    &format!("CRD `{name}`"),
+                    span,
+                    &format!("pick a kind from it: `{name}.Kind {{ … }}`"),
+                );
+                return self.error;
+            }
             if let Some(at) = import.module {
                 self.note(span, Def::Module(ModuleId::new(at)), Ty::ERROR);
                 self.not_a_value(
@@ -218,6 +226,9 @@ impl<'a> Checker<'a> {
                 self.note(last.span, Def::Kubernetes(ty), ty);
             }
             return Some(ty);
+        }
+        if let Some(file) = self.crd_import(sc.module, &parts) {
+            return Some(self.crd_named(file, &parts[1..], e.span));
         }
         if parts.len() == 1
             && let Some((_, ty)) = sc.type_args.iter().rev().find(|(n, _)| *n == first.name)

@@ -445,10 +445,7 @@ impl<'a> Checker<'a> {
         same: &[Pm<'a>],
         build: &mut Build,
     ) {
-        let Some(at) = self.types.record(id).field(name) else {
-            if self.types.record(id).open {
-                return;
-            }
+        let Some(at) = self.field_or_new(id, name) else {
             build.typos.extend(self.unknown_field(id, name, span));
             for member in same {
                 if let Pm::Field { op, .. } = member {
