@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Build(commands::build::BuildArgs),
     Test(commands::test::TestArgs),
     Fmt(commands::fmt::FmtArgs),
+    Import(commands::import::ImportArgs),
     Explain(commands::explain::ExplainArgs),
     Repl(commands::repl::ReplArgs),
     Diff(commands::diff::DiffArgs),

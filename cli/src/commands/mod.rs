@@ -9,6 +9,7 @@ pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;
+pub(crate) mod import;
 pub(crate) mod new;
 pub(crate) mod repl;
 pub(crate) mod rollback;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Check(own) => check::run(own),
         Command::Build(own) => build::run(own),
         Command::Test(own) => test::run(own, format),
+        Command::Import(own) => import::run(own),
         Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),
         Command::Up(own) => up::run(own, format),
