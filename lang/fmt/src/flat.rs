@@ -1,5 +1,7 @@
 //! The tree as a list of tokens that know what they are part of.
 
+use std::borrow::Cow;
+
 use ordain_lang_syntax::{Child, Node, NodeKind as N, TokenKind as T, Tree};
 
 /// A token or comment with its surroundings.
@@ -75,12 +77,16 @@ impl Flat<'_> {
                 Child::Token(token) => {
                     let bytes = token.text(self.source);
                     if token.kind == T::Whitespace {
-                        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
-                        self.lines = self.lines.saturating_add(ends.min(2) as u8).min(2);
+                        self.lines = self.lines.saturating_add(line_ends(bytes)).min(2);
                         continue;
                     }
                     let is_comment = token.kind.is_trivia();
                     let text = String::from_utf8_lossy(bytes);
+                    let text = if text.contains("\r\n") {
+                        Cow::Owned(text.replace("\r\n", "\n"))
+                    } else {
+                        text
+                    };
                     let text = if is_comment { text.trim_end() } else { &text };
                     self.pieces.push(Piece {
                         kind: token.kind,
@@ -101,6 +107,17 @@ impl Flat<'_> {
         }
         self.in_json = was_json;
     }
+}
+
+/// How many lines end in white space: `\n`, `\r\n` and `\r` alone each end one; two stand for more.
+fn line_ends(bytes: &[u8]) -> u8 {
+    let mut ends = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')) {
+            ends = (ends + 1).min(2);
+        }
+    }
+    ends
 }
 
 /// `"name": value`.

@@ -4,9 +4,15 @@ use ordain_lang_syntax::{NodeKind as N, TokenKind as T};
 
 use crate::flat::Piece;
 
-/// Decides for two neighbours on one line; `before` is the token before the left one.
-pub(crate) fn between(left: &Piece, right: &Piece) -> bool {
-    wanted(left, right) || would_merge(left, right)
+/// Decides for two neighbors on one line.
+pub(crate) fn stands(left: &Piece, right: &Piece) -> bool {
+    !in_string(left, right) && (wanted(left, right) || would_merge(left, right))
+}
+
+/// Whether the place between two neighbors belongs to the text of a string.
+pub(crate) fn in_string(left: &Piece, right: &Piece) -> bool {
+    matches!(right.kind, T::StrText | T::QuoteEnd | T::InterpOpen)
+        && matches!(left.kind, T::Quote | T::StrText | T::InterpClose)
 }
 
 /// Whether two tokens would be read as another one without a space: `1.. ..2`.

@@ -123,7 +123,11 @@ fn significant(source: &[u8], tokens: &[Token]) -> Vec<Tok> {
     for (raw, token) in tokens.iter().enumerate() {
         if token.kind.is_trivia() {
             has_doc |= token.kind == T::DocComment;
-            let holds_line_end = || source[start as usize..token.end as usize].contains(&b'\n');
+            let holds_line_end = || {
+                source[start as usize..token.end as usize]
+                    .iter()
+                    .any(|byte| matches!(byte, b'\n' | b'\r'))
+            };
             new_line = new_line || (token.kind != T::LineComment && holds_line_end());
         } else {
             out.push(Tok {
