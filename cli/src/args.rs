@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Import(commands::import::ImportArgs),
     Explain(commands::explain::ExplainArgs),
     Repl(commands::repl::ReplArgs),
+    Doc(commands::doc::DocArgs),
     Diff(commands::diff::DiffArgs),
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),

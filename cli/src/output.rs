@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-/// The file that lists what a build wrote into the folder.
-const LIST: &str = ".ordain-build.json";
+/// The file that lists what we wrote into the folder.
+const LIST: &str = ".ordain-files.json";
 
 /// What to do when [`write`] refuses or fails.
 pub(crate) const REMEDY: &str =
@@ -18,9 +18,9 @@ pub(crate) const REMEDY: &str =
 /// Why a folder could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
-    #[error("`{}` is there and was not written by `ordain build`", path.display())]
+    #[error("`{}` is there and was not written by ordain", path.display())]
     Foreign { path: PathBuf },
-    #[error("`{}` does not list what a build wrote", path.display())]
+    #[error("`{}` does not list what ordain wrote", path.display())]
     List {
         path: PathBuf,
         #[source]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// each its own folder.
 ///
 /// `--output DIR` writes `DIR/ENV/APP/KIND-NAME.yaml`, one file per object. The folder remembers what was written in
-/// `.ordain-build.json`: files of objects that are gone are removed by the next build, files of others stay untouched.
+/// `.ordain-files.json`: files of objects that are gone are removed by the next build, files of others stay untouched.
 #[derive(clap::Args)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]

@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod doc;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod history;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Rollback(own) => rollback::run(own, format),
         Command::Explain(own) => explain::run(own, format),
         Command::Repl(own) => repl::run(own, format),
+        Command::Doc(own) => doc::run(own, format),
         Command::Image(own) => image::run(own, format),
     }
 }

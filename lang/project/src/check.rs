@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{ExprKind, FieldOp, File, ItemKind, MemberKind, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
-use ordain_lang_types::{Checked, Input, ModuleInput, Program};
+use ordain_lang_types::{Checked, Index, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
 use crate::load::{Module, Project};
@@ -113,14 +113,31 @@ impl Project {
         kubernetes: KubeVersion,
         modules: impl Iterator<Item = (&'a str, &'a File)>,
     ) -> Checked {
-        ordain_lang_types::check(&Input {
+        ordain_lang_types::check(&self.input(kubernetes, modules))
+    }
+
+    /// Returns the checked program with what every name in it stands for, for tools that show
+    /// sources. Mistakes are left to [`check`].
+    pub fn recorded(&self, kubernetes: KubeVersion) -> (Arc<Program>, Index) {
+        let modules = self.modules.iter().map(|m| (&*m.path, &m.parsed.file));
+        let (checked, index) = ordain_lang_types::check_recording(&self.input(kubernetes, modules));
+        (checked.program, index)
+    }
+
+    /// What the checker reads.
+    fn input<'a>(
+        &'a self,
+        kubernetes: KubeVersion,
+        modules: impl Iterator<Item = (&'a str, &'a File)>,
+    ) -> Input<'a> {
+        Input {
             modules: modules
                 .map(|(path, file)| ModuleInput { path, file })
                 .collect(),
             kubernetes,
             secrets: self.secrets.clone(),
             crds: self.crds.clone(),
-        })
+        }
     }
 
     /// Leaves out what only follows from mistakes in the syntax.

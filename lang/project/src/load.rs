@@ -157,6 +157,18 @@ impl Project {
         }
     }
 
+    /// Adds all modules of the standard library that are not there yet, for tools that show them.
+    pub fn add_library(&mut self) {
+        let missing = ordain_stdlib::MODULES.iter().filter(|module| {
+            let known = self.modules.iter();
+            !known.into_iter().any(|known| known.path == module.path)
+        });
+        let texts = missing
+            .map(|module| (module.path.into(), module.file.into(), module.text.into()))
+            .collect();
+        self.add(texts, false);
+    }
+
     /// Adds the modules of the standard library that are used, and those that these use.
     pub(crate) fn add_std(&mut self) {
         let mut seen = 0;
