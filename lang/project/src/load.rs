@@ -225,6 +225,25 @@ impl Project {
                 );
             }
         }
+        for module in self.modules.iter().filter(|module| module.is_own) {
+            let first = module.path.split('.').next().unwrap_or_default();
+            let what = match first {
+                "std" => "the standard library",
+                "k8s" => "Kubernetes' types",
+                _ => continue,
+            };
+            twins.push(
+                Diagnostic::error(
+                    "E0905",
+                    format!(
+                        "`{}` would be the module `{}`, but `{first}` is {what}",
+                        self.sources.path(module.file),
+                        module.path
+                    ),
+                )
+                .help("rename the file or its folder"),
+            );
+        }
         self.diagnostics.extend(twins);
     }
 

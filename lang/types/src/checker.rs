@@ -90,6 +90,8 @@ pub(crate) struct LetItem<'a> {
     pub(crate) body: Body,
     /// Its value when it is known before evaluation.
     pub(crate) constant: Option<Constant>,
+    /// Whether any name means it.
+    pub(crate) used: bool,
 }
 
 /// A function.
@@ -103,6 +105,8 @@ pub(crate) struct FnItem<'a> {
     pub(crate) ret: Ty,
     pub(crate) body: Body,
     pub(crate) defaults: Vec<Option<ExprId>>,
+    /// Whether any name means it.
+    pub(crate) used: bool,
 }
 
 /// An app.

@@ -64,6 +64,7 @@ impl<'a> Checker<'a> {
                         ret: Ty::ERROR,
                         body: unset,
                         defaults: Vec::new(),
+                        used: false,
                     });
                     self.declare(module, decl.name, Global::Fn(id));
                 }
@@ -79,6 +80,7 @@ impl<'a> Checker<'a> {
                         ty: Ty::ERROR,
                         body: unset,
                         constant: None,
+                        used: false,
                     });
                     self.declare(module, binding.name, Global::Let(id));
                 }
@@ -98,6 +100,7 @@ impl<'a> Checker<'a> {
                         ty: Ty::ERROR,
                         body: unset,
                         constant: None,
+                        used: false,
                     });
                     if let Some(name) = export.name {
                         self.declare(module, name, Global::Let(id));

@@ -205,6 +205,19 @@ impl Checker<'_> {
 
     /// Notes what a name stands for.
     pub(crate) fn note(&mut self, span: Span, def: Def, ty: Ty) {
+        match def {
+            Def::Fn(id) => {
+                if let Some(item) = self.fns.get_mut(id.index()) {
+                    item.used = true;
+                }
+            }
+            Def::Let(id) => {
+                if let Some(item) = self.lets.get_mut(id.index()) {
+                    item.used = true;
+                }
+            }
+            _ => {}
+        }
         if let Some(index) = &mut self.index {
             index.uses.push(Use {
                 span,

@@ -1,8 +1,10 @@
 //! The door: parsed modules in, a program and its mistakes out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use ordain_lang_syntax::{Diagnostic, ast};
+use ordain_lang_syntax::ast::Ident;
+use ordain_lang_syntax::{Diagnostic, FileId, ast};
 use ordain_schemas::KubeVersion;
 
 use crate::checker::{Checker, Global, ModuleScope};
@@ -98,6 +100,7 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     checker.check_pending();
     checker.check_cycles();
     checker.unused_imports();
+    checker.unused_items();
     checker.unused_vaults();
     let index = checker.take_index();
     (
@@ -107,6 +110,47 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
 }
 
 impl Checker<'_> {
+    /// Constants and functions that nothing names, in a program that emits something: a library's are for others.
+    fn unused_items(&mut self) {
+        let with_errors: HashSet<FileId> = self
+            .diagnostics
+            .iter()
+            .filter(|d| d.is_error())
+            .filter_map(|d| Some(d.span()?.file))
+            .collect();
+        let emits = !self.apps.is_empty() || self.lets.iter().any(|item| item.exported);
+        if emits && with_errors.is_empty() {
+            let lets = self
+                .lets
+                .iter()
+                .filter(|item| !item.used && !item.exported)
+                .map(|item| (item.module, item.name));
+            let fns = self
+                .fns
+                .iter()
+                .filter(|item| !item.used)
+                .map(|item| (item.module, item.decl.name));
+            let unused: Vec<(usize, Ident)> = lets.chain(fns).collect();
+            for (module, name) in unused {
+                let is_library = self.modules[module].path.starts_with("std.");
+                if is_library || name.name.is_empty() || name.name.starts_with('_') {
+                    continue;
+                }
+                self.report(
+                    Diagnostic::warning("W0102", format!("nothing uses `{}`", name.name))
+                        .label(name.span, "named here")
+                        .help(format!("remove it, or call it `_{}`", name.name)),
+                );
+            }
+        }
+        // What could not be read may have used a name.
+        self.diagnostics.retain(|d| {
+            d.code != "W0102"
+                || d.span()
+                    .is_none_or(|span| !with_errors.contains(&span.file))
+        });
+    }
+
     fn unused_imports(&mut self) {
         for at in 0..self.modules.len() {
             // What the library itself imports is not the user's business.

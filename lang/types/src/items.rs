@@ -369,7 +369,7 @@ impl<'a> Checker<'a> {
                 );
             }
             seen.push(param.name);
-            sc.bind(param.name, *ty, false);
+            sc.bind(param.name, *ty, true);
         }
         for (param, ty) in decl.params.iter().zip(params.iter()) {
             defaults.push(param.default.as_ref().map(|d| {

@@ -81,6 +81,7 @@ impl Checker<'_> {
             ty: self.hir.ty(expr),
             body: Body { expr, slots: 0 },
             constant: None,
+            used: true,
         });
         self.vaults.push((id, span));
         self.declare(module, alias, Global::Let(id));

@@ -157,12 +157,17 @@ impl<'a> Checker<'a> {
                     continue;
                 }
             };
-            let covering = seen.iter().find(|(from, to, _)| match (from, to, &low, &high) {
-                (Constant::Int(from), Constant::Int(to), Constant::Int(low), Constant::Int(high)) => {
-                    from <= low && high <= to
-                }
-                (from, _, low, _) => from == low,
-            });
+            let covering = seen
+                .iter()
+                .find(|(from, to, _)| match (from, to, &low, &high) {
+                    (
+                        Constant::Int(from),
+                        Constant::Int(to),
+                        Constant::Int(low),
+                        Constant::Int(high),
+                    ) => from <= low && high <= to,
+                    (from, _, low, _) => from == low,
+                });
             match covering {
                 Some((_, _, span)) => first = first.or(Some(*span)),
                 None => is_new = true,

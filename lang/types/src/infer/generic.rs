@@ -108,8 +108,14 @@ impl<'a> Checker<'a> {
         let (told, reported) = (self.diagnostics.len(), self.reported.clone());
         let mut found = Vec::new();
         for member in self.members(&body.members) {
-            let (Some((field, _)), Pm::Field { path: [_], op: Op::Set(e), .. }) =
-                (member.name(), &member)
+            let (
+                Some((field, _)),
+                Pm::Field {
+                    path: [_],
+                    op: Op::Set(e),
+                    ..
+                },
+            ) = (member.name(), &member)
             else {
                 continue;
             };
@@ -128,6 +134,7 @@ impl<'a> Checker<'a> {
         let args: Option<Vec<Ty>> = params
             .iter()
             .map(|name| found.iter().find(|(n, _)| n == name).map(|(_, ty)| *ty))
+            .map(|ty| ty.filter(|ty| *ty != Ty::NEVER))
             .collect();
         Some(self.instance(item, &args?, base.span))
     }
