@@ -24,13 +24,12 @@ pub(crate) fn rules(schema: &Schema, object: &Json) -> Vec<Violation> {
         found: Vec::new(),
         left: OBJECT_COST_LIMIT,
     };
-    if has_rules(schema) {
-        check.value(schema, object);
-    }
+    check.value(schema, object);
     check.found
 }
 
-fn has_rules(schema: &Schema) -> bool {
+/// Whether a schema has CEL rules anywhere.
+pub(crate) fn has_rules(schema: &Schema) -> bool {
     !schema.rules.is_empty()
         || schema.properties.iter().any(|p| has_rules(&p.schema))
         || schema.items.as_deref().is_some_and(has_rules)

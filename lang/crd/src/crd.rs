@@ -48,6 +48,8 @@ pub struct Version {
     pub deprecated: Option<(Place, Option<Arc<str>>)>,
     /// What its objects must be.
     pub schema: Arc<Schema>,
+    /// Whether its schema has CEL rules anywhere.
+    pub has_rules: bool,
     /// Whether there is a status subresource.
     pub has_status: bool,
 }

@@ -307,13 +307,15 @@ impl Reader<'_> {
                 let warning = node.get("deprecationWarning").and_then(Node::as_str);
                 (d.place, warning.map(Arc::from))
             });
+        let schema = read_schema::root(schema?, self.problems);
         Some(Version {
+            has_rules: crate::cel::has_rules(&schema),
             name,
             place,
             served: served.unwrap_or((true, place)),
             storage: storage.is_some_and(|(storage, _)| storage),
             deprecated,
-            schema: Arc::new(read_schema::root(schema?, self.problems)),
+            schema: Arc::new(schema),
             has_status: node
                 .get("subresources")
                 .is_some_and(|s| s.get("status").is_some()),

@@ -77,7 +77,7 @@ pub fn check_object(version: &Version, object: &Json) -> Vec<Violation> {
     apply_defaults(&version.schema, &mut object);
     let mut check = Check::default();
     check.value(&version.schema, &object, Place::default(), true);
-    if check.found.is_empty() {
+    if check.found.is_empty() && version.has_rules {
         return cel::rules(&version.schema, &object);
     }
     check.found

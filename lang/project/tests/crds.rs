@@ -130,6 +130,38 @@ fn documentation_reaches_the_fields() {
     );
 }
 
+#[test]
+fn a_session_sees_changes_of_a_crd() {
+    let things = |most: u32| {
+        let (_, crds) = files_of("crds")
+            .into_iter()
+            .find(|(name, _)| name == "widgets.yaml")
+            .expect("it is there");
+        crds.replace("maximum: 10", &format!("maximum: {most}"))
+    };
+    let main = "use crd \"crds/widgets.yaml\" as example\nexport example.Widget { metadata.name = \"a\", spec = { size = \"small\", replicas = 7, even = 4, parts = [{ name = \"a\" }] } }\n";
+    let files = Memory::new()
+        .with("ordain.toml", "name = \"a\"\n")
+        .with("main.ord", main)
+        .with("crds/widgets.yaml", things(10));
+    let mut session = ordain_lang_project::Session::new(files);
+    let mut codes = |text: String| -> Vec<&'static str> {
+        session.set_text("crds/widgets.yaml", Some(text));
+        let built = session.build(&BuildOptions::default());
+        built.diagnostics.iter().map(|found| found.code).collect()
+    };
+    assert!(codes(things(10)).is_empty());
+    assert_eq!(codes(things(5)), ["E0203"]);
+    assert!(codes(things(8)).is_empty());
+    // A rule that only the finished object is held against.
+    assert_eq!(
+        codes(things(8).replace("multipleOf: 2", "multipleOf: 3")),
+        ["E0860"]
+    );
+    assert_eq!(codes("nothing".to_owned()), ["E0851"]);
+    assert!(codes(things(10)).is_empty());
+}
+
 /// The programs of a page: whether they fail, and their files. A section without CRDs has those of the one before.
 fn programs(page: &str) -> Vec<(bool, Vec<(String, String)>)> {
     let mut programs = Vec::new();

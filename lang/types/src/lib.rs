@@ -11,6 +11,7 @@ pub mod builtin;
 mod checker;
 mod collect;
 mod constant;
+mod crd_shapes;
 mod crd_types;
 mod crds;
 mod envs;
