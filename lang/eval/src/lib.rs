@@ -23,6 +23,7 @@
 //!
 //! This crate opens no file and knows no syntax tree; it reads what the checker resolved.
 
+mod effective;
 mod emit;
 mod heap;
 mod limits;
@@ -34,6 +35,7 @@ mod session;
 mod suites;
 mod value;
 
+pub use effective::{Effective, PathStep, effective};
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
 pub use look::{Node, Origin};
 pub use provenance::{How, Layer, Source};

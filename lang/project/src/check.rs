@@ -124,9 +124,10 @@ impl Project {
         (checked.program, index)
     }
 
-    /// What the checker reads.
-    fn input<'a>(
-        &'a self,
+    /// Returns what the checker takes: some modules by path and tree, and what the project knows beside
+    /// them. For tools that check a part of a project, or a file as it might be.
+    pub fn input<'a>(
+        &self,
         kubernetes: KubeVersion,
         modules: impl Iterator<Item = (&'a str, &'a File)>,
     ) -> Input<'a> {

@@ -1,0 +1,598 @@
+//! One function for each request: finds the view that it needs, asks the feature, converts the answer.
+
+use lsp_server::ErrorCode;
+use lsp_types::{
+    CodeAction, CodeActionKind, CodeActionParams, CompletionList, CompletionParams,
+    DocumentFormattingParams, DocumentHighlight, DocumentHighlightKind, DocumentHighlightParams,
+    DocumentRangeFormattingParams, DocumentSymbolParams, DocumentSymbolResponse, FoldingRange,
+    FoldingRangeParams, GotoDefinitionParams, GotoDefinitionResponse, Hover, HoverContents,
+    HoverParams, InlayHint, InlayHintLabel, InlayHintParams, InlayHintTooltip, Location,
+    LocationLink, ParameterInformation, ParameterLabel, PrepareRenameResponse, ReferenceParams,
+    RenameParams, SelectionRange, SelectionRangeParams, SemanticTokens, SemanticTokensDelta,
+    SemanticTokensDeltaParams, SemanticTokensFullDeltaResult, SemanticTokensParams,
+    SemanticTokensRangeParams, SemanticTokensResult, SignatureHelp, SignatureHelpParams,
+    SignatureInformation, SymbolInformation, TextDocumentPositionParams, TextEdit, Uri,
+    WorkspaceEdit, WorkspaceSymbolParams,
+};
+use ordain_lang_syntax::FileId;
+
+use super::convert;
+use super::{Failure, Server};
+use crate::features::definition::{Definition, Target};
+use crate::features::{
+    actions, complete, definition as define, folding as fold, format as formatting,
+    hover as hovering, inlay, references as refer, selection as select, signature as signing,
+    symbols, tokens,
+};
+use crate::places::Places;
+use crate::uri;
+use crate::view::{Analysis, Reach, View};
+
+type Answer<T> = Result<T, Failure>;
+
+/// Calls `ask` with a view of a document, its places and the offset of a position.
+fn with_view<T>(
+    server: &mut Server,
+    at: &TextDocumentPositionParams,
+    reach: Reach,
+    ask: impl FnOnce(&View<'_>, &Places<'_>, u32) -> T,
+) -> Answer<Option<T>> {
+    let position = at.position;
+    with_document(server, &at.text_document.uri, reach, |view, places| {
+        let offset = places.offset(view.file, position);
+        ask(view, places, offset)
+    })
+}
+
+/// Calls `ask` with a view of a document and its places; no answer for what is no source.
+fn with_document<T>(
+    server: &mut Server,
+    document: &Uri,
+    reach: Reach,
+    ask: impl FnOnce(&View<'_>, &Places<'_>) -> T,
+) -> Answer<Option<T>> {
+    let encoding = server.workspace.encoding;
+    let provided = server.provided.clone();
+    let Some((open, path)) = server.open_of(document) else {
+        return Ok(None);
+    };
+    let key = open.key.clone();
+    let Some(file) = source(open, &path) else {
+        return Ok(None);
+    };
+    let view = open.view(file, reach);
+    let places = Places::new(view.project, &key, &provided, encoding);
+    Ok(Some(ask(&view, &places)))
+}
+
+/// The number of a document that is a source of the language.
+fn source(open: &mut crate::workspace::Open, path: &str) -> Option<FileId> {
+    let file = open.file(path)?;
+    let is_source = open
+        .project()
+        .modules
+        .iter()
+        .any(|module| module.file == file);
+    is_source.then_some(file)
+}
+
+pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answer<CompletionList> {
+    let at = params.text_document_position;
+    let (encoding, snippets) = (server.workspace.encoding, server.client.snippets);
+    let provided = server.provided.clone();
+    let mut list = CompletionList::default();
+    let Some((open, path)) = server.open_of(&at.text_document.uri) else {
+        return Ok(list);
+    };
+    let key = open.key.clone();
+    let Some(file) = source(open, &path) else {
+        return Ok(list);
+    };
+    let known = std::mem::take(&mut open.known);
+    let project = open.session.project();
+    let places = Places::new(project, &key, &provided, encoding);
+    let offset = places.offset(file, at.position) as usize;
+    let typed = complete::typed(file, project.sources.text(file), offset);
+    let analysis = Analysis::with_text(project, file, typed.text.clone());
+    let view = View {
+        project,
+        analysis: &analysis,
+        file,
+    };
+    let range = places.range(typed.replaced);
+    let found = complete::complete(&view, &typed, &known);
+    // Kubernetes' parts, and functions elsewhere, are proposed only for what was typed so far.
+    list.is_incomplete = typed.prefix.len() < 3;
+    list.items = found
+        .into_iter()
+        .map(|proposal| convert::completion(proposal, range, snippets, &places))
+        .collect();
+    open.known = known;
+    Ok(list)
+}
+
+pub(super) fn hover(server: &mut Server, params: HoverParams) -> Answer<Option<Hover>> {
+    let at = params.text_document_position_params;
+    let found = with_view(server, &at, Reach::Envs, |view, places, offset| {
+        let found = hovering::hover(view, offset)?;
+        Some(Hover {
+            contents: HoverContents::Markup(convert::markdown(found.text)),
+            range: Some(places.range(found.span)),
+        })
+    })?;
+    Ok(found.flatten())
+}
+
+pub(super) fn signature(
+    server: &mut Server,
+    params: SignatureHelpParams,
+) -> Answer<Option<SignatureHelp>> {
+    let at = params.text_document_position_params;
+    let encoding = server.workspace.encoding;
+    let provided = server.provided.clone();
+    let Some((open, path)) = server.open_of(&at.text_document.uri) else {
+        return Ok(None);
+    };
+    let key = open.key.clone();
+    let Some(file) = source(open, &path) else {
+        return Ok(None);
+    };
+    let project = open.session.project();
+    let places = Places::new(project, &key, &provided, encoding);
+    let offset = places.offset(file, at.position) as usize;
+    let typed = complete::typed(file, project.sources.text(file), offset);
+    let analysis = Analysis::with_text(project, file, typed.text.clone());
+    let view = View {
+        project,
+        analysis: &analysis,
+        file,
+    };
+    let Some(found) = signing::signature(&view, typed.offset) else {
+        return Ok(None);
+    };
+    let label = |param: String| ParameterInformation {
+        label: ParameterLabel::Simple(param),
+        documentation: None,
+    };
+    let documentation = found
+        .doc
+        .map(|doc| lsp_types::Documentation::MarkupContent(convert::markdown(doc)));
+    Ok(Some(SignatureHelp {
+        signatures: vec![SignatureInformation {
+            label: found.label,
+            documentation,
+            parameters: Some(found.params.into_iter().map(label).collect()),
+            active_parameter: found.active,
+        }],
+        active_signature: Some(0),
+        active_parameter: found.active,
+    }))
+}
+
+fn links(
+    found: Option<Definition>,
+    places: &Places<'_>,
+    key: &crate::workspace::Key,
+) -> Option<GotoDefinitionResponse> {
+    let found = found?;
+    let origin = places.range(found.origin);
+    let link = |target: &Target| {
+        let location = match target {
+            Target::Place(span) => places.location(*span)?,
+            Target::File(path) => match key {
+                crate::workspace::Key::Folder(root) => Location {
+                    uri: uri::of(&root.join(path)),
+                    range: lsp_types::Range::default(),
+                },
+                crate::workspace::Key::Document(_) => return None,
+            },
+        };
+        Some(LocationLink {
+            origin_selection_range: Some(origin),
+            target_uri: location.uri,
+            target_range: location.range,
+            target_selection_range: location.range,
+        })
+    };
+    let links: Vec<LocationLink> = found.targets.iter().filter_map(link).collect();
+    (!links.is_empty()).then_some(GotoDefinitionResponse::Link(links))
+}
+
+pub(super) fn definition(
+    server: &mut Server,
+    params: GotoDefinitionParams,
+) -> Answer<Option<GotoDefinitionResponse>> {
+    let at = params.text_document_position_params;
+    let (key, _) = server.workspace.place(&at.text_document.uri);
+    let found = with_view(server, &at, Reach::Envs, |view, places, offset| {
+        links(define::definition(view, offset), places, &key)
+    })?;
+    Ok(found.flatten())
+}
+
+pub(super) fn type_definition(
+    server: &mut Server,
+    params: GotoDefinitionParams,
+) -> Answer<Option<GotoDefinitionResponse>> {
+    let at = params.text_document_position_params;
+    let (key, _) = server.workspace.place(&at.text_document.uri);
+    let found = with_view(server, &at, Reach::File, |view, places, offset| {
+        links(define::type_definition(view, offset), places, &key)
+    })?;
+    Ok(found.flatten())
+}
+
+pub(super) fn references(
+    server: &mut Server,
+    params: ReferenceParams,
+) -> Answer<Option<Vec<Location>>> {
+    let with_definition = params.context.include_declaration;
+    let at = params.text_document_position;
+    let found = with_view(server, &at, Reach::Whole, |view, places, offset| {
+        let uses = refer::references(view, offset, with_definition)?;
+        Some(
+            uses.iter()
+                .filter_map(|found| places.location(found.span))
+                .collect(),
+        )
+    })?;
+    Ok(found.flatten())
+}
+
+pub(super) fn highlight(
+    server: &mut Server,
+    params: DocumentHighlightParams,
+) -> Answer<Option<Vec<DocumentHighlight>>> {
+    let at = params.text_document_position_params;
+    with_view(server, &at, Reach::File, |view, places, offset| {
+        let kind = |is_definition| match is_definition {
+            true => DocumentHighlightKind::WRITE,
+            false => DocumentHighlightKind::READ,
+        };
+        let uses = refer::highlights(view, offset);
+        uses.iter()
+            .map(|found| DocumentHighlight {
+                range: places.range(found.span),
+                kind: Some(kind(found.is_definition)),
+            })
+            .collect()
+    })
+}
+
+fn refused(error: &refer::RenameError) -> Failure {
+    (ErrorCode::RequestFailed, error.to_string())
+}
+
+pub(super) fn prepare_rename(
+    server: &mut Server,
+    at: TextDocumentPositionParams,
+) -> Answer<Option<PrepareRenameResponse>> {
+    let found = with_view(server, &at, Reach::File, |view, places, offset| {
+        let (span, placeholder) = refer::prepare(view, offset)?;
+        Ok(PrepareRenameResponse::RangeWithPlaceholder {
+            range: places.range(span),
+            placeholder,
+        })
+    })?;
+    found.transpose().map_err(|error| refused(&error))
+}
+
+pub(super) fn rename(server: &mut Server, params: RenameParams) -> Answer<Option<WorkspaceEdit>> {
+    let at = params.text_document_position;
+    let found = with_view(server, &at, Reach::Whole, |view, places, offset| {
+        let edits = refer::rename(view, offset, &params.new_name)?;
+        Ok((places.edits(edits.clone()), edits))
+    })?;
+    let found = found.transpose().map_err(|error| refused(&error))?;
+    let Some((answer, edits)) = found else {
+        return Ok(None);
+    };
+    let (key, _) = server.workspace.place(&at.text_document.uri);
+    let workspace = &mut server.workspace;
+    if let Some(open) = workspace.projects.get_mut(&key)
+        && let Some(broken) = crate::trial::first_new_error(open, &workspace.documents, &edits)
+    {
+        return Err(refused(&refer::RenameError::Breaks(broken)));
+    }
+    Ok(Some(answer))
+}
+
+pub(super) fn document_symbols(
+    server: &mut Server,
+    params: DocumentSymbolParams,
+) -> Answer<Option<DocumentSymbolResponse>> {
+    let document = params.text_document.uri;
+    let is_tree = server.client.hierarchical_symbols;
+    with_document(server, &document, Reach::File, |view, places| {
+        let tree = view.tree().map(|tree| symbols::of_file(tree, view.text()));
+        let tree = tree.unwrap_or_default();
+        if is_tree {
+            let made = tree
+                .into_iter()
+                .map(|symbol| convert::symbol(symbol, places));
+            return DocumentSymbolResponse::Nested(made.collect());
+        }
+        let made = tree
+            .into_iter()
+            .filter_map(|symbol| information(symbol, None, places));
+        DocumentSymbolResponse::Flat(made.collect())
+    })
+}
+
+#[allow(
+    deprecated,
+    reason = "the protocol's structure has a field that is no longer used"
+)]
+fn information(
+    symbol: symbols::Symbol,
+    module: Option<String>,
+    places: &Places<'_>,
+) -> Option<SymbolInformation> {
+    Some(SymbolInformation {
+        location: places.location(symbol.name_span)?,
+        kind: convert::symbol_kind(symbol.kind),
+        name: symbol.name,
+        tags: None,
+        deprecated: None,
+        container_name: module,
+    })
+}
+
+pub(super) fn workspace_symbols(
+    server: &mut Server,
+    params: WorkspaceSymbolParams,
+) -> Answer<Vec<SymbolInformation>> {
+    let encoding = server.workspace.encoding;
+    let mut made = Vec::new();
+    for (key, open) in &mut server.workspace.projects {
+        let project = open.session.project();
+        let places = Places::new(project, key, &server.provided, encoding);
+        let found = symbols::find(project, &params.query);
+        made.extend(
+            found
+                .into_iter()
+                .filter_map(|found| information(found.symbol, Some(found.module), &places)),
+        );
+    }
+    Ok(made)
+}
+
+pub(super) fn code_actions(
+    server: &mut Server,
+    params: CodeActionParams,
+) -> Answer<Vec<CodeAction>> {
+    let document = params.text_document.uri;
+    let (key, _) = server.workspace.open(&document);
+    let asked = params.range;
+    let only = params.context.only;
+    let wants_fixes = only.is_none_or(|kinds| {
+        kinds
+            .iter()
+            .any(|kind| CodeActionKind::QUICKFIX.as_str().starts_with(kind.as_str()))
+    });
+    if !wants_fixes {
+        return Ok(Vec::new());
+    }
+    let diagnostics = match server.workspace.projects.get_mut(&key) {
+        // An editor may ask before the last change was looked at.
+        Some(open) if open.pending == crate::workspace::Pending::Check => {
+            open.session.check().to_vec()
+        }
+        Some(open) => open.diagnostics.clone(),
+        None => Vec::new(),
+    };
+    let shown = server.client.shown;
+    let provided = server.provided.clone();
+    let made = with_document(server, &document, Reach::File, |view, places| {
+        let mut made = Vec::new();
+        for diagnostic in &diagnostics {
+            let Some(span) = diagnostic.span().filter(|span| span.file == view.file) else {
+                continue;
+            };
+            let range = places.range(span);
+            if range.end < asked.start || asked.end < range.start {
+                continue;
+            }
+            let about = crate::report::by_document(
+                std::slice::from_ref(diagnostic),
+                places,
+                &provided,
+                &key,
+                shown,
+            );
+            let about: Vec<_> = about.into_values().flat_map(|(_, list)| list).collect();
+            for action in actions::actions(view, diagnostic) {
+                made.push(CodeAction {
+                    title: action.title,
+                    kind: Some(CodeActionKind::QUICKFIX),
+                    diagnostics: Some(about.clone()),
+                    edit: Some(places.edits(action.edits)),
+                    is_preferred: action.is_preferred.then_some(true),
+                    ..CodeAction::default()
+                });
+            }
+        }
+        made
+    })?;
+    Ok(made.unwrap_or_default())
+}
+
+pub(super) fn format(
+    server: &mut Server,
+    params: DocumentFormattingParams,
+) -> Answer<Option<Vec<TextEdit>>> {
+    edits(server, &params.text_document.uri, None)
+}
+
+pub(super) fn format_range(
+    server: &mut Server,
+    params: DocumentRangeFormattingParams,
+) -> Answer<Option<Vec<TextEdit>>> {
+    edits(server, &params.text_document.uri, Some(params.range))
+}
+
+fn edits(
+    server: &mut Server,
+    document: &Uri,
+    range: Option<lsp_types::Range>,
+) -> Answer<Option<Vec<TextEdit>>> {
+    let encoding = server.workspace.encoding;
+    let provided = server.provided.clone();
+    let Some((open, path)) = server.open_of(document) else {
+        return Ok(None);
+    };
+    let key = open.key.clone();
+    let Some(file) = source(open, &path) else {
+        return Ok(None);
+    };
+    let project = open.session.project();
+    let places = Places::new(project, &key, &provided, encoding);
+    let part = range.map(|range| places.lines(file).offsets(range));
+    let found = formatting::format(file, project.sources.text(file), part);
+    Ok(found.map(|edits| edits.into_iter().map(|edit| places.edit(edit)).collect()))
+}
+
+pub(super) fn folding(
+    server: &mut Server,
+    params: FoldingRangeParams,
+) -> Answer<Option<Vec<FoldingRange>>> {
+    let document = params.text_document.uri;
+    with_document(server, &document, Reach::File, |view, _| {
+        let parsed = view.parsed_of(view.file);
+        let folds = parsed.map(|parsed| fold::folds(parsed, view.text()));
+        folds.into_iter().flatten().map(convert::fold).collect()
+    })
+}
+
+pub(super) fn selection(
+    server: &mut Server,
+    params: SelectionRangeParams,
+) -> Answer<Option<Vec<SelectionRange>>> {
+    let document = params.text_document.uri;
+    let positions = params.positions;
+    with_document(server, &document, Reach::File, |view, places| {
+        let lines = places.lines(view.file);
+        let one = |position: &lsp_types::Position| {
+            let offset = lines.offset(*position);
+            let ranges = view
+                .parsed_of(view.file)
+                .map(|parsed| select::around(parsed, view.text(), offset))
+                .unwrap_or_default();
+            let mut made: Option<SelectionRange> = None;
+            for range in ranges.into_iter().rev() {
+                made = Some(SelectionRange {
+                    range: lines.range(range),
+                    parent: made.map(Box::new),
+                });
+            }
+            made.unwrap_or(SelectionRange {
+                range: lines.range(offset..offset),
+                parent: None,
+            })
+        };
+        positions.iter().map(one).collect()
+    })
+}
+
+fn tokens_of(
+    server: &mut Server,
+    document: &Uri,
+    range: Option<lsp_types::Range>,
+) -> Answer<Vec<lsp_types::SemanticToken>> {
+    let found = with_document(server, document, Reach::File, |view, places| {
+        let lines = places.lines(view.file);
+        let part = range.map_or(0..view.text().len(), |range| lines.offsets(range));
+        convert::tokens(&tokens::colors(view, part), &lines)
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+fn remember(server: &mut Server, document: &Uri, data: Vec<lsp_types::SemanticToken>) -> String {
+    server.next_result += 1;
+    let id = server.next_result.to_string();
+    server
+        .tokens
+        .insert(uri::same(document), (id.clone(), data));
+    id
+}
+
+pub(super) fn tokens_full(
+    server: &mut Server,
+    params: SemanticTokensParams,
+) -> Answer<SemanticTokensResult> {
+    let document = params.text_document.uri;
+    let data = tokens_of(server, &document, None)?;
+    let result_id = Some(remember(server, &document, data.clone()));
+    Ok(SemanticTokensResult::Tokens(SemanticTokens {
+        result_id,
+        data,
+    }))
+}
+
+pub(super) fn tokens_delta(
+    server: &mut Server,
+    params: SemanticTokensDeltaParams,
+) -> Answer<SemanticTokensFullDeltaResult> {
+    let document = params.text_document.uri;
+    let data = tokens_of(server, &document, None)?;
+    let known = server.tokens.get(&uri::same(&document));
+    let edits = known
+        .filter(|(id, _)| *id == params.previous_result_id)
+        .map(|(_, old)| convert::delta(old, &data));
+    let result_id = Some(remember(server, &document, data.clone()));
+    Ok(match edits {
+        Some(edits) => {
+            SemanticTokensFullDeltaResult::TokensDelta(SemanticTokensDelta { result_id, edits })
+        }
+        None => SemanticTokensFullDeltaResult::Tokens(SemanticTokens { result_id, data }),
+    })
+}
+
+pub(super) fn tokens_range(
+    server: &mut Server,
+    params: SemanticTokensRangeParams,
+) -> Answer<SemanticTokensResult> {
+    let document = params.text_document.uri;
+    let data = tokens_of(server, &document, Some(params.range))?;
+    let result_id = None;
+    Ok(SemanticTokensResult::Tokens(SemanticTokens {
+        result_id,
+        data,
+    }))
+}
+
+pub(super) fn inlay_hints(
+    server: &mut Server,
+    params: InlayHintParams,
+) -> Answer<Option<Vec<InlayHint>>> {
+    let document = params.text_document.uri;
+    let asked = params.range;
+    with_document(server, &document, Reach::Envs, |view, places| {
+        let lines = places.lines(view.file);
+        let part = lines.offsets(asked);
+        let part = part.start as u32..part.end as u32;
+        let hint = |hint: inlay::Hint| InlayHint {
+            position: lines.position(hint.offset as usize),
+            label: InlayHintLabel::String(hint.label),
+            kind: None,
+            text_edits: None,
+            tooltip: Some(InlayHintTooltip::String(hint.tooltip)),
+            padding_left: Some(true),
+            padding_right: None,
+            data: None,
+        };
+        inlay::hints(view, &part).into_iter().map(hint).collect()
+    })
+}
+
+/// The text of a document that comes with the program, for editors that show it themselves.
+#[derive(serde::Deserialize)]
+pub(super) struct ProvidedParams {
+    uri: String,
+}
+
+pub(super) fn provided_text(_: &mut Server, params: ProvidedParams) -> Answer<Option<String>> {
+    let prefix = format!("{}:///", uri::VIRTUAL);
+    let name = params.uri.strip_prefix(&prefix);
+    Ok(name.and_then(crate::provided::text).map(str::to_owned))
+}

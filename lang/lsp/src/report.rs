@@ -1,0 +1,155 @@
+//! The compiler's diagnostics as the protocol's: by document, with related places, pages and tags.
+
+use std::collections::BTreeMap;
+
+use lsp_types::{
+    CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
+    NumberOrString, Position, Range, Uri,
+};
+use ordain_lang_syntax::{Diagnostic, Severity, Span};
+
+use crate::places::Places;
+use crate::provided::Provided;
+use crate::workspace::Key;
+
+/// Codes about something that can be taken away.
+const UNNECESSARY: &[&str] = &["W0101", "W0102", "W0103", "W0104", "W0201"];
+
+/// What the editor can show.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Shown {
+    /// Places beside the main one.
+    pub(crate) related: bool,
+    /// Links from codes to pages.
+    pub(crate) pages: bool,
+    /// Faded and struck-out text.
+    pub(crate) tags: bool,
+}
+
+/// Returns the protocol's diagnostics by document.
+pub(crate) fn by_document(
+    diagnostics: &[Diagnostic],
+    places: &Places<'_>,
+    provided: &Provided,
+    key: &Key,
+    shown: Shown,
+) -> BTreeMap<String, (Uri, Vec<lsp_types::Diagnostic>)> {
+    let mut found: BTreeMap<String, (Uri, Vec<lsp_types::Diagnostic>)> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        let main = diagnostic
+            .span()
+            .filter(|span| places.uri(span.file).is_some());
+        let uri = match main {
+            Some(span) => places.uri(span.file),
+            None => fallback(key),
+        };
+        let Some(uri) = uri else { continue };
+        let made = one(diagnostic, main, &uri, places, provided, shown);
+        found
+            .entry(uri.as_str().to_owned())
+            .or_insert_with(|| (uri, Vec::new()))
+            .1
+            .push(made);
+    }
+    found
+}
+
+/// Where a diagnostic without a place is shown.
+fn fallback(key: &Key) -> Option<Uri> {
+    match key {
+        Key::Folder(root) => Some(crate::uri::of(&root.join(ordain_lang_project::MANIFEST))),
+        Key::Document(document) => document.parse().ok(),
+    }
+}
+
+fn one(
+    diagnostic: &Diagnostic,
+    main: Option<Span>,
+    uri: &Uri,
+    places: &Places<'_>,
+    provided: &Provided,
+    shown: Shown,
+) -> lsp_types::Diagnostic {
+    let start = Position::default();
+    let range = main.map_or(Range { start, end: start }, |span| places.range(span));
+    let mut message = diagnostic.message.clone();
+    if let (Some(label), Some(_)) = (diagnostic.labels.first(), main)
+        && !label.text.is_empty()
+    {
+        message.push_str(&format!("\n{}", label.text));
+    }
+    let others = diagnostic.labels.iter().skip(usize::from(main.is_some()));
+    let mut related: Vec<DiagnosticRelatedInformation> = Vec::new();
+    for label in others {
+        let Some(location) = places.location(label.span) else {
+            continue;
+        };
+        if shown.related {
+            related.push(DiagnosticRelatedInformation {
+                location,
+                message: label.text.clone(),
+            });
+        } else {
+            let at = places.project().sources.place(label.span);
+            message.push_str(&format!("\n{} ({at})", label.text));
+        }
+    }
+    for note in &diagnostic.notes {
+        message.push_str(&format!("\nnote: {note}"));
+    }
+    if let Some(help) = &diagnostic.help {
+        message.push_str(&format!("\nhelp: {help}"));
+        if shown.related && related.is_empty() {
+            // Editors show the help as a line of its own there.
+            let location = lsp_types::Location {
+                uri: uri.clone(),
+                range,
+            };
+            related.push(DiagnosticRelatedInformation {
+                location,
+                message: help.clone(),
+            });
+        }
+    }
+    let about = [
+        diagnostic
+            .object
+            .as_ref()
+            .map(|object| format!("in {object}")),
+        diagnostic
+            .env
+            .as_ref()
+            .map(|env| format!("in environment {env}")),
+    ];
+    let about: Vec<String> = about.into_iter().flatten().collect();
+    if !about.is_empty() {
+        message.push_str(&format!("\n{}", about.join(", ")));
+    }
+    let mut tags = Vec::new();
+    if UNNECESSARY.contains(&diagnostic.code) {
+        tags.push(DiagnosticTag::UNNECESSARY);
+    }
+    if diagnostic.message.contains("deprecated") {
+        tags.push(DiagnosticTag::DEPRECATED);
+    }
+    let page = if shown.pages {
+        provided.page(diagnostic.code)
+    } else {
+        None
+    };
+    lsp_types::Diagnostic {
+        range,
+        severity: Some(match diagnostic.severity {
+            Severity::Error => DiagnosticSeverity::ERROR,
+            Severity::Warning => DiagnosticSeverity::WARNING,
+            Severity::Advice => DiagnosticSeverity::INFORMATION,
+        }),
+        code: Some(NumberOrString::String(diagnostic.code.to_owned())),
+        code_description: page.map(|href| CodeDescription { href }),
+        source: Some("ordain".to_owned()),
+        message,
+        related_information: (!related.is_empty()).then_some(related),
+        tags: (shown.tags && !tags.is_empty()).then_some(tags),
+        data: None,
+    }
+}

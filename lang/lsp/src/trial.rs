@@ -1,0 +1,60 @@
+//! Trying a change on a project before it is proposed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ordain_lang_syntax::Diagnostic;
+
+use crate::features::Edit;
+use crate::workspace::{Document, Open};
+
+/// Returns the first mistake that a project has with some edits and had not before. The project is left as it was.
+pub(crate) fn first_new_error(
+    open: &mut Open,
+    documents: &HashMap<String, Document>,
+    edits: &[Edit],
+) -> Option<String> {
+    let errors = |open: &mut Open| -> Vec<Diagnostic> {
+        let found = open.session.check();
+        found.iter().filter(|one| one.is_error()).cloned().collect()
+    };
+    let before = errors(open);
+    let changed = changed(open, edits);
+    for (path, text) in &changed {
+        open.session.set_text(path, Some(text.clone()));
+    }
+    let after = errors(open);
+    for path in changed.keys() {
+        let own = |document: &&Document| document.key == open.key && document.path == *path;
+        let unsaved = documents.values().find(own);
+        open.session
+            .set_text(path, unsaved.map(|document| document.text.clone()));
+    }
+    if after.len() <= before.len() {
+        return None;
+    }
+    let is_new = |one: &&Diagnostic| {
+        let mut before = before.iter();
+        !before.any(|old| (old.code, &old.message) == (one.code, &one.message))
+    };
+    let first = after.iter().find(is_new).or(after.first())?;
+    Some(first.message.clone())
+}
+
+/// The texts of the edited files, by path.
+fn changed(open: &mut Open, edits: &[Edit]) -> BTreeMap<String, String> {
+    let sources = &open.session.project().sources;
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    // From the end, so that places before stay what they are.
+    edits.sort_by_key(|edit| std::cmp::Reverse((edit.span.file, edit.span.start)));
+    for edit in edits {
+        let path = sources.path(edit.span.file);
+        let text = texts
+            .entry(path.to_owned())
+            .or_insert_with(|| sources.text(edit.span.file).to_owned());
+        if text.get(edit.span.range()).is_some() {
+            text.replace_range(edit.span.range(), &edit.text);
+        }
+    }
+    texts
+}
