@@ -36,11 +36,9 @@ pub(crate) fn by_document(
 ) -> BTreeMap<String, (Uri, Vec<lsp_types::Diagnostic>)> {
     let mut found: BTreeMap<String, (Uri, Vec<lsp_types::Diagnostic>)> = BTreeMap::new();
     for diagnostic in diagnostics {
-        let main = diagnostic
-            .span()
-            .filter(|span| places.uri(span.file).is_some());
+        let main = main(diagnostic, places);
         let uri = match main {
-            Some(span) => places.uri(span.file),
+            Some(at) => places.uri(diagnostic.labels[at].span.file),
             None => fallback(key),
         };
         let Some(uri) = uri else { continue };
@@ -54,6 +52,20 @@ pub(crate) fn by_document(
     found
 }
 
+/// The label that stands for the whole: the first in the project's own files, else the first of all.
+fn main(diagnostic: &Diagnostic, places: &Places<'_>) -> Option<usize> {
+    let is_shown = |span: Span| places.uri(span.file).is_some();
+    let is_own = |span: Span| {
+        let mut modules = places.project().modules.iter();
+        modules.all(|module| module.is_own || module.file != span.file)
+    };
+    let labels = &diagnostic.labels;
+    labels
+        .iter()
+        .position(|label| is_shown(label.span) && is_own(label.span))
+        .or_else(|| labels.iter().position(|label| is_shown(label.span)))
+}
+
 /// Where a diagnostic without a place is shown.
 fn fallback(key: &Key) -> Option<Uri> {
     match key {
@@ -64,21 +76,25 @@ fn fallback(key: &Key) -> Option<Uri> {
 
 fn one(
     diagnostic: &Diagnostic,
-    main: Option<Span>,
+    main: Option<usize>,
     uri: &Uri,
     places: &Places<'_>,
     provided: &Provided,
     shown: Shown,
 ) -> lsp_types::Diagnostic {
     let start = Position::default();
-    let range = main.map_or(Range { start, end: start }, |span| places.range(span));
+    let label = main.map(|at| &diagnostic.labels[at]);
+    let range = label.map_or(Range { start, end: start }, |label| {
+        places.range(label.span)
+    });
     let mut message = diagnostic.message.clone();
-    if let (Some(label), Some(_)) = (diagnostic.labels.first(), main)
-        && !label.text.is_empty()
-    {
+    if let Some(label) = label.filter(|label| !label.text.is_empty()) {
         message.push_str(&format!("\n{}", label.text));
     }
-    let others = diagnostic.labels.iter().skip(usize::from(main.is_some()));
+    let others = diagnostic.labels.iter().enumerate();
+    let others = others
+        .filter(|(at, _)| Some(*at) != main)
+        .map(|(_, label)| label);
     let mut related: Vec<DiagnosticRelatedInformation> = Vec::new();
     for label in others {
         let Some(location) = places.location(label.span) else {
