@@ -176,6 +176,7 @@ fn text(found: &Explained, env: Option<&str>, field: &str, project: &Project) ->
                 (How::Set, _) => "overridden",
                 (How::Changed, _) => "changes a part",
                 (How::From, _) => "copied from",
+                (How::Deleted, _) => "deletes it",
             };
             let line = if hidden {
                 String::new()
@@ -228,6 +229,7 @@ fn json(found: &Explained, env: Option<&str>, field: &str, project: &Project) ->
                     How::Set => "set",
                     How::Changed => "changed",
                     How::From => "from",
+                    How::Deleted => "deleted",
                 },
             })
         })

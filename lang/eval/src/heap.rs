@@ -3,7 +3,9 @@
 //! Numbers instead of references keep values `Copy`, allow late-bound records that point at
 //! each other, and cost nothing to drop. The heap knows no semantics.
 
-use crate::machine::Change;
+use std::collections::HashMap;
+
+use crate::machine::{Change, Fresh};
 use crate::provenance::Prov;
 use crate::value::{ListId, MapId, RecId, Text, Value};
 use ordain_lang_secrets::Template;
@@ -60,6 +62,49 @@ pub(crate) struct Rec {
     pub(crate) seen: bool,
 }
 
+/// A local variable: its value, and the number of the provenance of what it was set to; 0 is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local {
+    pub(crate) value: Value,
+    pub(crate) at: u32,
+}
+
+impl Local {
+    /// Of a slot that nothing was put into.
+    pub(crate) const NULL: Local = Local {
+        value: Value::Null,
+        at: 0,
+    };
+}
+
+impl From<Value> for Local {
+    fn from(value: Value) -> Self {
+        Local { value, at: 0 }
+    }
+}
+
+impl From<Item> for Local {
+    fn from(item: Item) -> Self {
+        Local {
+            value: item.value,
+            at: item.at,
+        }
+    }
+}
+
+impl From<Entry> for Local {
+    fn from(entry: Entry) -> Self {
+        Local {
+            value: entry.value,
+            at: entry.at,
+        }
+    }
+}
+
+/// What was removed from a container, so that it can be told who did it: the field or key, and the
+/// provenance by number.
+pub(crate) type Graves = Vec<(Box<str>, u32)>;
+
 /// A lambda.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closure {
@@ -96,11 +141,12 @@ pub(crate) struct Heap<'p> {
     pub(crate) recs: Vec<Rec>,
     /// What a field was and what became of it.
     pub(crate) forced: Vec<(Value, Value)>,
-    pub(crate) frames: Vec<Value>,
+    pub(crate) frames: Vec<Local>,
     pub(crate) closures: Vec<Closure>,
     pub(crate) thunks: Vec<Thunk<'p>>,
     pub(crate) secrets: Vec<Template>,
     pub(crate) provs: Vec<Prov>,
+    pub(crate) graves: HashMap<Fresh, Graves>,
 }
 
 /// The length of a table as a number for [`Part`]; [`Heap::size`] is limited far below.
@@ -120,7 +166,7 @@ impl<'p> Heap<'p> {
     pub(crate) fn size(&self) -> (usize, usize) {
         let cells = self.items.len() + self.entries.len() + self.cells.len() + self.frames.len();
         (
-            cells + self.recs.len() + self.thunks.len() + self.texts.len(),
+            cells + self.recs.len() + self.thunks.len() + self.texts.len() + self.provs.len(),
             self.text.len(),
         )
     }
@@ -284,7 +330,7 @@ impl<'p> Heap<'p> {
         }
     }
 
-    pub(crate) fn add_frame(&mut self, values: &[Value]) -> Part {
+    pub(crate) fn add_frame(&mut self, values: &[Local]) -> Part {
         let start = at(&self.frames);
         self.frames.extend_from_slice(values);
         Part {

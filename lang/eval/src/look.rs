@@ -5,6 +5,7 @@
 use ordain_lang_syntax::Span;
 
 use crate::machine::Machine;
+use crate::provenance::Copy;
 use crate::session::App;
 use crate::value::{RecId, Value};
 
@@ -179,16 +180,20 @@ impl Machine<'_> {
                 ),
                 at => {
                     let prov = self.heap.provs[at as usize];
-                    (Some(prov.span), prov.from.filter(|_| prov.whole))
+                    (Some(prov.span), prov.from.get().filter(|_| prov.whole))
                 }
             };
             last = span.or(last);
             first = first.or(span);
             match from {
                 None => break,
-                Some((rec, pos)) => {
+                Some(Copy::Field(rec, pos)) => {
                     at = self.cell_prov(rec, pos);
                     field = Some((rec, pos));
+                }
+                Some(Copy::Prov(from)) => {
+                    at = from;
+                    field = None;
                 }
             }
         }

@@ -16,8 +16,50 @@ pub(crate) struct Prov {
     pub(crate) is_final: bool,
     /// It set the value; else it changed part of what was there.
     pub(crate) whole: bool,
-    /// The value was copied from this field of another record.
-    pub(crate) from: Option<(RecId, u32)>,
+    /// It removed the value.
+    pub(crate) is_deleted: bool,
+    /// Where the value was copied from.
+    pub(crate) from: Copied,
+}
+
+// One for each field that is no plain literal.
+const _: () = assert!(size_of::<Prov>() <= 32);
+
+/// Where a value was copied from, in eight bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Copied(u32, u32);
+
+/// What a [`Copied`] says.
+pub(crate) enum Copy {
+    /// The field of another record.
+    Field(RecId, u32),
+    /// Whatever has this provenance, by number: an argument of a call, an element that was looped over.
+    Prov(u32),
+}
+
+impl Copied {
+    /// Nowhere.
+    pub(crate) const NONE: Copied = Copied(u32::MAX, u32::MAX);
+
+    pub(crate) fn field(rec: RecId, pos: u32) -> Copied {
+        Copied(rec.0, pos)
+    }
+
+    /// 0 is nowhere.
+    pub(crate) fn prov(at: u32) -> Copied {
+        match at {
+            0 => Copied::NONE,
+            at => Copied(at, u32::MAX),
+        }
+    }
+
+    pub(crate) fn get(self) -> Option<Copy> {
+        match self {
+            Copied::NONE => None,
+            Copied(at, u32::MAX) => Some(Copy::Prov(at)),
+            Copied(rec, pos) => Some(Copy::Field(RecId(rec), pos)),
+        }
+    }
 }
 
 impl Prov {
@@ -32,7 +74,8 @@ impl Prov {
         before: 0,
         is_final: false,
         whole: true,
-        from: None,
+        is_deleted: false,
+        from: Copied::NONE,
     };
 
     /// A value set at a place in a layer, where nothing was before.
@@ -87,6 +130,8 @@ pub enum How {
     Changed,
     /// It is where the value was copied from.
     From,
+    /// It removed the value.
+    Deleted,
 }
 
 /// One link of a provenance chain, as [`App::explain`](crate::App::explain) gives it.

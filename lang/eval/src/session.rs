@@ -17,7 +17,7 @@ use crate::emit::{JsonSink, Sink};
 use crate::limits;
 use crate::machine::Machine;
 use crate::machine::pour::{Nowhere, Pour, Secrets};
-use crate::provenance::Source;
+use crate::provenance::{How, Layer, Source};
 use crate::value::{Reported, Res, Value};
 
 /// How to evaluate.
@@ -121,8 +121,40 @@ impl App<'_, '_> {
     /// A step of the path is a field, a key, or a list element by position or by the value of one
     /// of its fields: `["spec", "template", "spec", "containers", "main", "image"]`.
     pub fn explain(&mut self, object: &Object, path: &[&str]) -> Option<(String, Vec<Source>)> {
-        let (value, chain) = self.machine.explain(self.values[object.index], path)?;
-        Some((self.machine.show(value), chain))
+        match self.machine.explain(self.values[object.index], path) {
+            Some((value, chain)) => Some((self.machine.show(value), chain)),
+            None => self.implied(object, path),
+        }
+    }
+
+    /// What an object has though no field of it was set: its type's names, the environment's namespace.
+    fn implied(&self, object: &Object, path: &[&str]) -> Option<(String, Vec<Source>)> {
+        let by_type = |value: &str| {
+            let source = Source {
+                span: object.made,
+                layer: Layer::Value,
+                how: How::Set,
+            };
+            Some((format!("{value:?}"), vec![source]))
+        };
+        match path {
+            ["apiVersion"] => by_type(&object.api_version),
+            ["kind"] => by_type(&object.kind),
+            ["metadata", "namespace"] => {
+                let namespace = object.namespace.as_deref()?;
+                let program = self.machine.program;
+                let chain = &program.envs[self.machine.env?.index()].chain;
+                let settings = chain.iter().rev().filter_map(|env| {
+                    Some(Source {
+                        span: program.envs[env.index()].namespace.as_ref()?.span,
+                        layer: Layer::Env(env.index()),
+                        how: How::Set,
+                    })
+                });
+                Some((format!("{namespace:?}"), settings.collect()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -196,8 +228,9 @@ pub fn evaluate<'p, R: Send>(
         .map(|piece| (&*piece.diagnostics, &*piece.objects));
     let diagnostics = gather(found, more.diagnostics, env);
     Evaluated {
-        is_whole: pieces.iter().all(Piece::is_sound)
-            && !(pieces.is_empty() && !diagnostics.is_empty()),
+        // Where nothing could be evaluated nothing is whole.
+        is_whole: (diagnostics.is_empty() || !pieces.is_empty())
+            && pieces.iter().all(Piece::is_sound),
         apps: pieces.into_iter().map(|piece| piece.result).collect(),
         diagnostics,
         exempted: more.exempted,

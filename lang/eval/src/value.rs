@@ -15,15 +15,15 @@ pub(crate) enum Text {
 }
 
 /// A list of the heap, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListId(pub(crate) u32);
 
 /// A map of the heap, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MapId(pub(crate) u32);
 
 /// A record of the heap, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RecId(pub(crate) u32);
 
 /// A value, or the state of a field which has none yet.

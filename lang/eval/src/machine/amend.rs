@@ -13,11 +13,11 @@ use ordain_lang_types::ty::{RecordId, Ty};
 use super::near::{nearest, some_of};
 use super::{Change, Cx, Machine};
 use crate::heap::{Cell, Entry, Item, Thunk};
-use crate::provenance::Prov;
+use crate::provenance::{Copied, Prov};
 use crate::value::{ListId, MapId, RecId, Reported, Res, Text, Value};
 
 /// A container that was made by the running block, so that it may be changed in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fresh {
     Rec(RecId),
     Map(MapId),
@@ -196,6 +196,8 @@ impl<'p> Machine<'p> {
             }
             AmendKind::Delete if whole => {
                 if field.default.is_none() {
+                    let at = self.changed(op, before, true, cx);
+                    self.bury(Fresh::Rec(rec), &field.name, at);
                     self.heap.remove_cell(rec, pos);
                     return Ok(Value::Rec(rec));
                 }
@@ -287,7 +289,11 @@ impl<'p> Machine<'p> {
             }
             AmendKind::Delete if whole => {
                 match found {
-                    Some(at) => self.heap.remove_entry(map, at),
+                    Some(at) => {
+                        let prov = self.changed(op, before, true, cx);
+                        self.bury(Fresh::Map(map), &name, prov);
+                        self.heap.remove_entry(map, at);
+                    }
                     None => self.nothing_to_delete(map, key, op.span),
                 }
                 return Ok(Value::Map(map));
@@ -351,7 +357,14 @@ impl<'p> Machine<'p> {
         let wanted = self.eval_keys(key, cx)?;
         if let Some(at) = self.find_keyed(list, key, &wanted)? {
             let element = self.heap.list(list)[at].value;
+            let before = self.heap.list(list)[at].at;
             let list = self.fresh_list(list);
+            if matches!(op.kind, AmendKind::Delete) && rest.is_empty() {
+                let name: Vec<&str> = wanted.iter().map(|(_, text)| text.as_str()).collect();
+                let name = name.join(",");
+                let prov = self.changed(op, before, true, cx);
+                self.bury(Fresh::List(list), &name, prov);
+            }
             return self.at_item(list, at, element, rest, op, ty, cx);
         }
         if let (AmendKind::Set(expr) | AmendKind::Final(expr), true) = (&op.kind, rest.is_empty()) {
@@ -521,6 +534,7 @@ impl<'p> Machine<'p> {
             })
             .collect();
         let copy = self.heap.add_rec(record.def, record.span, cells);
+        self.inherit(Fresh::Rec(rec), Fresh::Rec(copy));
         self.fresh.push(Fresh::Rec(copy));
         copy
     }
@@ -531,6 +545,7 @@ impl<'p> Machine<'p> {
         }
         let entries = self.heap.map(map).to_vec();
         let copy = self.heap.add_map(entries);
+        self.inherit(Fresh::Map(map), Fresh::Map(copy));
         self.fresh.push(Fresh::Map(copy));
         copy
     }
@@ -541,20 +556,36 @@ impl<'p> Machine<'p> {
         }
         let items = self.heap.list(list).to_vec();
         let copy = self.heap.add_list(items);
+        self.inherit(Fresh::List(list), Fresh::List(copy));
         self.fresh.push(Fresh::List(copy));
         copy
     }
 
+    /// Remembers that something was removed.
+    fn bury(&mut self, of: Fresh, name: &str, at: u32) {
+        let graves = self.heap.graves.entry(of).or_default();
+        graves.retain(|(known, _)| **known != *name);
+        graves.push((name.into(), at));
+    }
+
+    /// A copy lacks what was removed from the original.
+    fn inherit(&mut self, from: Fresh, of: Fresh) {
+        if let Some(graves) = self.heap.graves.get(&from).cloned() {
+            self.heap.graves.insert(of, graves);
+        }
+    }
+
     fn changed(&mut self, op: &'p AmendOp, before: u32, whole: bool, cx: Cx) -> u32 {
         let from = match &op.kind {
-            AmendKind::Set(expr) | AmendKind::Final(expr) if whole => self.copied_from(*expr),
-            _ => None,
+            AmendKind::Set(expr) | AmendKind::Final(expr) if whole => self.copied_from(*expr, cx),
+            _ => Copied::NONE,
         };
         let is_final = matches!(op.kind, AmendKind::Final(_)) && whole;
         self.heap.add_prov(Prov {
             before,
             is_final,
             whole,
+            is_deleted: whole && matches!(op.kind, AmendKind::Delete),
             from,
             ..Prov::set(op.span, cx.layer)
         })

@@ -8,7 +8,7 @@ use ordain_lang_types::builtin::Builtin;
 use ordain_lang_types::hir::{BinOp, ExprId};
 
 use super::{Cx, Machine};
-use crate::heap::{Entry, Item};
+use crate::heap::{Entry, Item, Local};
 use crate::num::duration::Duration;
 use crate::value::{ListId, MapId, Reported, Res, Value};
 
@@ -120,7 +120,7 @@ impl<'p> Machine<'p> {
             Builtin::Any | Builtin::All | Builtin::Find => {
                 for item in items {
                     self.turn(span)?;
-                    let holds = self.holds(arg, &[item.value], layer)?;
+                    let holds = self.holds(arg, &[item.into()], layer)?;
                     match builtin {
                         Builtin::Find if holds => return Ok(item.value),
                         Builtin::Any if holds => return Ok(Value::Bool(true)),
@@ -159,14 +159,14 @@ impl<'p> Machine<'p> {
             Builtin::Map => {
                 for item in items {
                     self.turn(span)?;
-                    let value = self.apply(arg, &[item.value], layer)?;
+                    let value = self.apply(arg, &[item.into()], layer)?;
                     out.push(Item { at: item.at, value });
                 }
             }
             Builtin::Filter => {
                 for item in items {
                     self.turn(span)?;
-                    if self.holds(arg, &[item.value], layer)? {
+                    if self.holds(arg, &[item.into()], layer)? {
                         out.push(item);
                     }
                 }
@@ -176,7 +176,7 @@ impl<'p> Machine<'p> {
                     self.turn(span)?;
                     let value = match builtin {
                         Builtin::Flatten => item.value,
-                        _ => self.apply(arg, &[item.value], layer)?,
+                        _ => self.apply(arg, &[item.into()], layer)?,
                     };
                     if let Value::List(inner) = value {
                         out.extend_from_slice(self.heap.list(inner));
@@ -191,7 +191,7 @@ impl<'p> Machine<'p> {
             Builtin::SortBy => {
                 let mut keyed = Vec::with_capacity(items.len());
                 for item in items {
-                    keyed.push((self.apply(arg, &[item.value], layer)?, item));
+                    keyed.push((self.apply(arg, &[item.into()], layer)?, item));
                 }
                 keyed.sort_by(|a, b| self.compare(a.0, b.0).unwrap_or(Ordering::Equal));
                 out.extend(keyed.into_iter().map(|(_, item)| item));
@@ -214,7 +214,7 @@ impl<'p> Machine<'p> {
         Ok(Value::List(self.heap.add_list(out)))
     }
 
-    fn holds(&mut self, function: Value, args: &[Value], layer: u32) -> Res<bool> {
+    fn holds(&mut self, function: Value, args: &[Local], layer: u32) -> Res<bool> {
         Ok(matches!(
             self.apply(function, args, layer)?,
             Value::Bool(true)
@@ -226,7 +226,7 @@ impl<'p> Machine<'p> {
         let mut known = std::collections::HashSet::with_capacity(items.len());
         for item in items {
             self.turn(span)?;
-            let key = self.apply(key, &[item.value], layer)?;
+            let key = self.apply(key, &[(*item).into()], layer)?;
             let name = self.plain_text(key);
             if !known.insert(name.clone()) {
                 return Err(self.report(
@@ -284,12 +284,12 @@ impl<'p> Machine<'p> {
             let key = Value::Str(entry.key);
             match builtin {
                 Builtin::Filter => {
-                    if self.holds(arg, &[key, entry.value], layer)? {
+                    if self.holds(arg, &[key.into(), entry.into()], layer)? {
                         out.push(entry);
                     }
                 }
                 Builtin::MapValues => {
-                    let value = self.apply(arg, &[key, entry.value], layer)?;
+                    let value = self.apply(arg, &[key.into(), entry.into()], layer)?;
                     out.push(Entry { value, ..entry });
                 }
                 Builtin::Without => {
@@ -298,7 +298,7 @@ impl<'p> Machine<'p> {
                     }
                 }
                 Builtin::Any | Builtin::All => {
-                    let holds = self.holds(arg, &[key, entry.value], layer)?;
+                    let holds = self.holds(arg, &[key.into(), entry.into()], layer)?;
                     if holds == (builtin == Builtin::Any) {
                         return Ok(Value::Bool(holds));
                     }

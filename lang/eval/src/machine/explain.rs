@@ -1,7 +1,7 @@
 //! From an object and a path to the lines that set the field.
 
-use super::Machine;
-use crate::provenance::{self, How, Layer, Source};
+use super::{Fresh, Machine};
+use crate::provenance::{self, Copy, How, Layer, Source};
 use crate::value::{RecId, Value};
 use ordain_lang_types::ty::Origin;
 
@@ -36,10 +36,25 @@ impl<'p> Machine<'p> {
     }
 
     fn explain_step(&mut self, value: Value, step: &str) -> Option<(Value, Option<Place>)> {
+        self.live_step(value, step).or_else(|| {
+            let of = match value {
+                Value::Rec(rec) => Fresh::Rec(rec),
+                Value::Map(map) => Fresh::Map(map),
+                Value::List(list) => Fresh::List(list),
+                _ => return None,
+            };
+            let graves = self.heap.graves.get(&of)?;
+            let (_, at) = graves.iter().find(|(name, _)| **name == *step)?;
+            Some((Value::Null, Some(Place::Prov(*at))))
+        })
+    }
+
+    fn live_step(&mut self, value: Value, step: &str) -> Option<(Value, Option<Place>)> {
         match value {
             Value::Rec(rec) => {
                 let record = *self.heap.rec(rec);
                 let pos = self.position(record.def, step)?;
+                self.heap.find(rec, pos)?;
                 let value = self.field(rec, pos, record.span).ok()?;
                 Some((value, Some(Place::Field(rec, pos))))
             }
@@ -77,7 +92,7 @@ impl<'p> Machine<'p> {
         }
     }
 
-    fn field_chain(&self, rec: RecId, pos: u32, how: How, chain: &mut Vec<Source>) {
+    pub(super) fn field_chain(&self, rec: RecId, pos: u32, how: How, chain: &mut Vec<Source>) {
         let Some(at) = self.heap.find(rec, pos) else {
             return;
         };
@@ -97,11 +112,19 @@ impl<'p> Machine<'p> {
                 _ => Layer::of(provenance::DEFAULT),
             };
             let span = self.program.hir.span(body.expr);
-            chain.push(Source {
-                span,
-                layer,
-                how: if chain.len() == start { how } else { How::Set },
-            });
+            // The defaults of Kubernetes' own types stand in no file.
+            if self
+                .program
+                .modules
+                .iter()
+                .any(|module| module.file == span.file)
+            {
+                chain.push(Source {
+                    span,
+                    layer,
+                    how: if chain.len() == start { how } else { How::Set },
+                });
+            }
         }
     }
 
@@ -110,6 +133,7 @@ impl<'p> Machine<'p> {
         while at != 0 && chain.len() < MAX_LINKS {
             let prov = self.heap.provs[at as usize];
             let did = match (how, prov.whole) {
+                _ if prov.is_deleted => How::Deleted,
                 (How::From, _) => How::From,
                 (_, true) => How::Set,
                 (_, false) => How::Changed,
@@ -119,8 +143,10 @@ impl<'p> Machine<'p> {
                 layer: Layer::of(prov.layer),
                 how: did,
             });
-            if let Some((rec, pos)) = prov.from {
-                self.field_chain(rec, pos, How::From, chain);
+            match prov.from.get() {
+                Some(Copy::Field(rec, pos)) => self.field_chain(rec, pos, How::From, chain),
+                Some(Copy::Prov(from)) => self.prov_chain(from, How::From, chain),
+                None => {}
             }
             how = How::Set;
             at = prov.before;

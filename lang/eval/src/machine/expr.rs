@@ -6,7 +6,7 @@ use ordain_lang_types::program::FnId;
 use ordain_lang_types::ty::RecordId;
 
 use super::{Cx, Machine};
-use crate::heap::{Closure, Item};
+use crate::heap::{Closure, Item, Local};
 use crate::limits;
 use crate::value::{Reported, Res, Text, Value};
 
@@ -39,11 +39,40 @@ impl<'p> Machine<'p> {
     }
 
     pub(super) fn local(&self, slot: Slot, cx: Cx) -> Value {
-        self.stack[cx.base + slot.0 as usize]
+        self.stack[cx.base + slot.0 as usize].value
+    }
+
+    /// The provenance of a local, by number; 0 is none.
+    pub(super) fn local_at(&self, slot: Slot, cx: Cx) -> u32 {
+        self.stack[cx.base + slot.0 as usize].at
+    }
+
+    /// Sets a local to a value with the provenance of what it was set to.
+    pub(super) fn set_local_at(&mut self, slot: Slot, value: Value, at: u32, cx: Cx) {
+        self.stack[cx.base + slot.0 as usize] = Local { value, at };
+    }
+
+    /// The provenance of the value that an expression just evaluated to, for a local or parameter. Records,
+    /// lists and maps know where their parts come from.
+    fn source(&mut self, expr: ExprId, value: Value, cx: Cx) -> u32 {
+        let is_scalar = matches!(
+            value,
+            Value::Bool(_)
+                | Value::Int(_)
+                | Value::Float(_)
+                | Value::Str(_)
+                | Value::Quantity(_)
+                | Value::Duration(_)
+        );
+        match self.program.hir.kind(expr) {
+            _ if !is_scalar => 0,
+            ExprKind::Local(slot) => self.local_at(*slot, cx),
+            _ => self.made(expr, self.program.hir.span(expr), cx),
+        }
     }
 
     pub(super) fn set_local(&mut self, slot: Slot, value: Value, cx: Cx) {
-        self.stack[cx.base + slot.0 as usize] = value;
+        self.stack[cx.base + slot.0 as usize] = value.into();
     }
 
     fn eval_deep(&mut self, id: ExprId, cx: Cx) -> Res {
@@ -107,14 +136,16 @@ impl<'p> Machine<'p> {
                 let callee = self.eval(*callee, cx)?;
                 let mut values = Vec::with_capacity(args.len());
                 for arg in args {
-                    values.push(self.eval(*arg, cx)?);
+                    let value = self.eval(*arg, cx)?;
+                    let at = self.source(*arg, value, cx);
+                    values.push(Local { value, at });
                 }
                 self.apply(callee, &values, cx.layer)
             }
             ExprKind::Lambda { captures, .. } => {
-                let values: Vec<Value> = captures
+                let values: Vec<Local> = captures
                     .iter()
-                    .map(|(outer, _)| self.local(*outer, cx))
+                    .map(|(outer, _)| self.stack[cx.base + outer.0 as usize])
                     .collect();
                 let captures = self.heap.add_frame(&values);
                 Ok(self.heap.add_closure(Closure {
@@ -123,9 +154,10 @@ impl<'p> Machine<'p> {
                     this: cx.this,
                 }))
             }
-            ExprKind::LetIn(slot, value, body) => {
-                let value = self.eval(*value, cx)?;
-                self.set_local(*slot, value, cx);
+            ExprKind::LetIn(slot, expr, body) => {
+                let value = self.eval(*expr, cx)?;
+                let at = self.source(*expr, value, cx);
+                self.set_local_at(*slot, value, at, cx);
                 self.eval(*body, cx)
             }
             ExprKind::If(condition, then, otherwise) => {
@@ -246,13 +278,16 @@ impl<'p> Machine<'p> {
         for arg in args {
             let value = match arg {
                 Some(arg) => match self.eval(*arg, cx) {
-                    Ok(value) => value,
+                    Ok(value) => Local {
+                        value,
+                        at: self.source(*arg, value, cx),
+                    },
                     Err(Reported) => {
                         self.stack.truncate(base);
                         return Err(Reported);
                     }
                 },
-                None => Value::Null,
+                None => Local::NULL,
             };
             self.stack.push(value);
         }
@@ -263,13 +298,13 @@ impl<'p> Machine<'p> {
             layer: cx.layer,
         };
         self.stack
-            .resize(base + function.body.slots as usize, Value::Null);
+            .resize(base + function.body.slots as usize, Local::NULL);
         self.calls.push(span);
         let mut value = Ok(Value::Null);
         for (at, param) in function.params.iter().enumerate() {
             if let (None, Some(default)) = (args.get(at).copied().flatten(), param.default) {
                 match self.eval(default, inner) {
-                    Ok(default) => self.stack[base + at] = default,
+                    Ok(default) => self.stack[base + at] = default.into(),
                     Err(Reported) => value = Err(Reported),
                 }
             }
@@ -283,7 +318,7 @@ impl<'p> Machine<'p> {
     }
 
     /// Calls a function value.
-    pub(super) fn apply(&mut self, callee: Value, args: &[Value], layer: u32) -> Res {
+    pub(super) fn apply(&mut self, callee: Value, args: &[Local], layer: u32) -> Res {
         let base = self.stack.len();
         self.stack.extend_from_slice(args);
         let (body, this): (Body, _) = match callee {
@@ -294,7 +329,7 @@ impl<'p> Machine<'p> {
                 else {
                     return Err(Reported);
                 };
-                self.stack.resize(base + body.slots as usize, Value::Null);
+                self.stack.resize(base + body.slots as usize, Local::NULL);
                 let values = &self.heap.frames[closure.captures.range()];
                 for ((_, inner), value) in captures.iter().zip(values) {
                     self.stack[base + inner.0 as usize] = *value;
@@ -303,7 +338,7 @@ impl<'p> Machine<'p> {
             }
             _ => return Err(Reported),
         };
-        self.stack.resize(base + body.slots as usize, Value::Null);
+        self.stack.resize(base + body.slots as usize, Local::NULL);
         let value = self.eval(
             body.expr,
             Cx {

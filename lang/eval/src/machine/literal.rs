@@ -7,8 +7,8 @@ use ordain_lang_types::hir::{
 use ordain_lang_types::ty::RecordId;
 
 use super::{Change, Cx, Machine};
-use crate::heap::{Cell, Entry, Item, Part, Thunk};
-use crate::provenance::Prov;
+use crate::heap::{Cell, Entry, Item, Local, Part, Thunk};
+use crate::provenance::{Copied, Prov};
 use crate::value::{RecId, Reported, Res, Text, Value};
 
 /// From this many entries on, a map under construction is searched by a hash table.
@@ -36,7 +36,7 @@ impl<'p> Machine<'p> {
             let (low, high) = self.range_ends(*low, *high, *inclusive, span, cx)?;
             for (at, n) in (low..high).enumerate() {
                 let key = Value::Int(i64::try_from(at).unwrap_or(i64::MAX));
-                self.step(clause, key, Value::Int(n), span, cx, body)?;
+                self.step(clause, key, Value::Int(n).into(), span, cx, body)?;
             }
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl<'p> Machine<'p> {
                     self.step(
                         clause,
                         Value::Int(i64::from(at)),
-                        item.value,
+                        item.into(),
                         span,
                         cx,
                         body,
@@ -59,7 +59,7 @@ impl<'p> Machine<'p> {
                 let part = self.heap.map_part(map);
                 for at in 0..part.len {
                     let entry = self.heap.entries[(part.start + at) as usize];
-                    self.step(clause, Value::Str(entry.key), entry.value, span, cx, body)?;
+                    self.step(clause, Value::Str(entry.key), entry.into(), span, cx, body)?;
                 }
             }
             Value::Rec(rec) => {
@@ -68,6 +68,7 @@ impl<'p> Machine<'p> {
                     let value = self.field(rec, cell.pos, span)?;
                     let def = self.def(self.heap.rec(rec).def);
                     let key = self.heap.add_text(&def.fields[cell.pos as usize].name);
+                    let value = Local { value, at: cell.at };
                     self.step(clause, Value::Str(key), value, span, cx, body)?;
                 }
             }
@@ -80,15 +81,16 @@ impl<'p> Machine<'p> {
         &mut self,
         clause: &'p For,
         key: Value,
-        value: Value,
+        value: Local,
         span: Span,
         cx: Cx,
         body: &mut dyn FnMut(&mut Self) -> Res<()>,
     ) -> Res<()> {
         self.turn(span)?;
-        self.set_local(clause.value, value, cx);
+        self.set_local_at(clause.value, value.value, value.at, cx);
         if let Some(slot) = clause.key {
-            self.set_local(slot, key, cx);
+            // Whoever set the value wrote the key beside it.
+            self.set_local_at(slot, key, value.at, cx);
         }
         for condition in &clause.when {
             if !self.condition(*condition, cx)? {
@@ -115,7 +117,7 @@ impl<'p> Machine<'p> {
         for item in items {
             let one = match item {
                 ListItem::Expr(expr) => self.eval(*expr, cx).map(|value| {
-                    let at = self.prov(*expr, self.program.hir.span(*expr), cx.layer);
+                    let at = self.made(*expr, self.program.hir.span(*expr), cx);
                     self.items.push(Item { at, value });
                 }),
                 ListItem::Spread(expr) => self.eval(*expr, cx).and_then(|value| {
@@ -205,7 +207,7 @@ impl<'p> Machine<'p> {
         let key = self.eval_text(key_expr, cx)?;
         let value = self.eval(value_expr, cx)?;
         let span = self.program.hir.span(key_expr);
-        let at = self.prov(value_expr, span, cx.layer);
+        let at = self.made(value_expr, span, cx);
         let Some(known) = self.known_key(start, keys, key) else {
             self.entries.push(Entry { key, at, value });
             return Ok(());
@@ -390,16 +392,7 @@ impl<'p> Machine<'p> {
         match &init.init {
             Init::Set(expr) => {
                 let value = self.eval(*expr, cx)?;
-                let at = match self.copied_from(*expr) {
-                    None => self.prov(*expr, init.span, cx.layer),
-                    from => {
-                        let prov = Prov {
-                            from,
-                            ..Prov::set(init.span, cx.layer)
-                        };
-                        self.heap.add_prov(prov)
-                    }
-                };
+                let at = self.made(*expr, init.span, cx);
                 self.put_cell(start, Cell { pos, at, value });
             }
             Init::Final(expr) => {
@@ -471,12 +464,28 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// The field that the expression just evaluated is a plain copy of.
-    pub(super) fn copied_from(&self, expr: ExprId) -> Option<(RecId, u32)> {
+    /// The number of the provenance of a value that was just evaluated and is set at a place.
+    pub(super) fn made(&mut self, expr: ExprId, span: Span, cx: Cx) -> u32 {
+        match self.copied_from(expr, cx) {
+            Copied::NONE => self.prov(expr, span, cx.layer),
+            from => self.heap.add_prov(Prov {
+                from,
+                ..Prov::set(span, cx.layer)
+            }),
+        }
+    }
+
+    /// What the expression just evaluated is a plain copy of.
+    pub(super) fn copied_from(&self, expr: ExprId, cx: Cx) -> Copied {
         match self.program.hir.kind(expr) {
-            ExprKind::Field(..) | ExprKind::SelfField(_) => self.last_read,
-            ExprKind::Check(inner, ..) | ExprKind::Convert(inner, ..) => self.copied_from(*inner),
-            _ => None,
+            ExprKind::Field(..) | ExprKind::SelfField(_) => self
+                .last_read
+                .map_or(Copied::NONE, |(rec, pos)| Copied::field(rec, pos)),
+            ExprKind::Local(slot) => Copied::prov(self.local_at(*slot, cx)),
+            ExprKind::Check(inner, ..) | ExprKind::Convert(inner, ..) => {
+                self.copied_from(*inner, cx)
+            }
+            _ => Copied::NONE,
         }
     }
 

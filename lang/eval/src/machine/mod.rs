@@ -9,6 +9,7 @@
 
 mod access;
 mod amend;
+pub(crate) use amend::Fresh;
 mod builtin;
 mod convert;
 mod custom;
@@ -37,7 +38,7 @@ use ordain_lang_types::kube::Rules;
 use ordain_lang_types::program::{AppId, EnvId, EnvOp, LetId};
 use ordain_lang_types::ty::{Origin, RecordDef, RecordId, Ty};
 
-use crate::heap::{Cell, Entry, Heap, Item};
+use crate::heap::{Cell, Entry, Heap, Item, Local};
 use crate::limits;
 use crate::provenance::{self, Prov};
 use crate::session::Object;
@@ -94,7 +95,7 @@ pub(crate) struct Machine<'p> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The object that is being looked at, for diagnostics.
     pub(crate) object: Option<String>,
-    stack: Vec<Value>,
+    stack: Vec<Local>,
     /// What the environments of the chain change, by app, from the base on.
     changes: HashMap<AppId, Vec<(EnvId, &'p EnvOp)>>,
     lets: Vec<Once<Value>>,
@@ -270,7 +271,7 @@ impl<'p> Machine<'p> {
     /// Evaluates a body in a new frame.
     pub(crate) fn body(&mut self, body: Body, this: Option<RecId>, layer: u32) -> Res {
         let base = self.stack.len();
-        self.stack.resize(base + body.slots as usize, Value::Null);
+        self.stack.resize(base + body.slots as usize, Local::NULL);
         let value = self.eval(
             body.expr,
             Cx {
@@ -292,7 +293,7 @@ impl<'p> Machine<'p> {
         run: impl FnOnce(&mut Self, Cx) -> T,
     ) -> T {
         let base = self.stack.len();
-        self.stack.resize(base + slots as usize, Value::Null);
+        self.stack.resize(base + slots as usize, Local::NULL);
         let value = run(
             self,
             Cx {

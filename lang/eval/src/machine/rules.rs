@@ -10,7 +10,7 @@ use ordain_lang_types::show::{show_len, show_range};
 use ordain_lang_types::ty::{LenRange, Literal, StringRule, Ty};
 
 use super::{Cx, Machine};
-use crate::provenance;
+use crate::provenance::{self, How, Layer};
 use crate::value::{RecId, Reported, Res, Value};
 
 /// Parts of a failed condition whose values a message shows.
@@ -256,14 +256,15 @@ impl<'p> Machine<'p> {
                     ..cx
                 };
                 let holds = m.condition(assert.condition.expr, cx)?;
-                let parts = if holds {
-                    Vec::new()
+                let found = if holds {
+                    (Vec::new(), None)
                 } else {
-                    m.parts(assert.condition.expr, cx)
+                    let expr = assert.condition.expr;
+                    (m.parts(expr, cx), m.blame(expr, cx))
                 };
-                Ok((holds, parts))
+                Ok((holds, found))
             });
-            let (holds, parts) = match holds {
+            let (holds, (parts, blame)) = match holds {
                 Ok(found) => found,
                 Err(Reported) => {
                     result = Err(Reported);
@@ -281,9 +282,16 @@ impl<'p> Machine<'p> {
                 None => format!("an assertion of `{}` does not hold", def.name),
             };
             let mut diagnostic = Diagnostic::error("E0504", message);
+<<<<<<< HEAD
             // What an environment changed is to blame before the value that it changed.
             for span in self.env_changes(rec, assert.condition.expr) {
                 diagnostic = diagnostic.label(span, "changed here");
+=======
+            if let Some((span, env)) = blame {
+                let name = self.program.envs.get(env).map(|env| env.name.as_str());
+                let name = name.unwrap_or_default();
+                diagnostic = diagnostic.label(span, format!("changed here, in `{name}`"));
+>>>>>>> 139fcf1 (eval: arguments, loops and deletions have provenance)
             }
             diagnostic = diagnostic
                 .label(record.span, "this value")
@@ -353,6 +361,40 @@ impl<'p> Machine<'p> {
             }
         }
         parts
+    }
+
+    /// The change of an environment that a condition does not hold for: the last one among the fields it
+    /// reads. Nothing when no environment changed any.
+    fn blame(&mut self, condition: ExprId, cx: Cx) -> Option<(Span, usize)> {
+        let mut leaves = Vec::new();
+        self.leaves(condition, &mut leaves);
+        let mut found: Option<(Span, usize)> = None;
+        for leaf in leaves {
+            let field = match *self.program.hir.kind(leaf) {
+                ExprKind::SelfField(pos) => cx.this.map(|rec| (rec, pos)),
+                ExprKind::Field(base, pos) => match self.eval(base, cx) {
+                    Ok(Value::Rec(rec)) => Some((rec, pos)),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let Some((rec, pos)) = field else { continue };
+            let mut chain = Vec::new();
+            self.field_chain(rec, pos, How::Set, &mut chain);
+            // The chain begins with the winner; what it was copied from follows.
+            for source in chain {
+                match source.layer {
+                    Layer::Env(env) if found.is_none_or(|(_, known)| env > known) => {
+                        found = Some((source.span, env));
+                    }
+                    _ => {}
+                }
+                if source.how != How::From && !matches!(source.layer, Layer::Value) {
+                    break;
+                }
+            }
+        }
+        found
     }
 
     fn leaves(&self, expr: ExprId, leaves: &mut Vec<ExprId>) {

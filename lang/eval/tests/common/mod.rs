@@ -94,13 +94,21 @@ impl Program {
 
     /// Where a field of the first object comes from, as text.
     pub(crate) fn explain(&self, env: Option<&str>, path: &[&str]) -> String {
+        self.explain_of("", env, path)
+    }
+
+    /// Where a field of the object with a name comes from, as text; of the first for no name.
+    pub(crate) fn explain_of(&self, name: &str, env: Option<&str>, path: &[&str]) -> String {
         let env = env.map(|env| {
             self.program
                 .env(env)
                 .expect("the test names an environment")
         });
         let built = evaluate(&self.program, Options { env, threads: 1 }, |app| {
-            let object = app.objects.first().expect("there is an object").clone();
+            let wanted =
+                |object: &&ordain_lang_eval::Object| name.is_empty() || object.name == name;
+            let object = app.objects.iter().find(wanted);
+            let object = object.expect("there is such an object").clone();
             app.explain(&object, path)
         });
         let Some((value, chain)) = built.apps.into_iter().flatten().next() else {
@@ -112,11 +120,13 @@ impl Program {
                 How::Set => "set in",
                 How::Changed => "changed in",
                 How::From => "from",
+                How::Deleted => "deleted in",
             };
             let (place, text) = (
                 self.sources.place(source.span),
                 self.sources.slice(source.span),
             );
+            let text = text.lines().next().unwrap_or_default();
             out.push_str(&format!("{how} {:?} by {place} `{text}`\n", source.layer));
         }
         out
