@@ -282,16 +282,11 @@ impl<'p> Machine<'p> {
                 None => format!("an assertion of `{}` does not hold", def.name),
             };
             let mut diagnostic = Diagnostic::error("E0504", message);
-<<<<<<< HEAD
             // What an environment changed is to blame before the value that it changed.
-            for span in self.env_changes(rec, assert.condition.expr) {
-                diagnostic = diagnostic.label(span, "changed here");
-=======
             if let Some((span, env)) = blame {
                 let name = self.program.envs.get(env).map(|env| env.name.as_str());
                 let name = name.unwrap_or_default();
                 diagnostic = diagnostic.label(span, format!("changed here, in `{name}`"));
->>>>>>> 139fcf1 (eval: arguments, loops and deletions have provenance)
             }
             diagnostic = diagnostic
                 .label(record.span, "this value")
@@ -302,32 +297,6 @@ impl<'p> Machine<'p> {
             result = Err(self.report(diagnostic));
         }
         result
-    }
-
-    /// Where environments set the fields of a record that a condition looks at.
-    fn env_changes(&self, rec: RecId, condition: ExprId) -> Vec<Span> {
-        let mut leaves = Vec::new();
-        self.leaves(condition, &mut leaves);
-        let mut spans = Vec::new();
-        for leaf in leaves {
-            let mut base = leaf;
-            while let ExprKind::Field(inner, _) | ExprKind::DynField(inner, _) =
-                self.program.hir.kind(base)
-            {
-                base = *inner;
-            }
-            let ExprKind::SelfField(pos) = self.program.hir.kind(base) else {
-                continue;
-            };
-            let Some(cell) = self.heap.find(rec, *pos) else {
-                continue;
-            };
-            let prov = &self.heap.provs[self.heap.cells[cell].at as usize];
-            if prov.layer > provenance::DEFAULT && !spans.contains(&prov.span) {
-                spans.push(prov.span);
-            }
-        }
-        spans
     }
 
     pub(crate) fn missing(&mut self, rec: RecId, pos: u32) -> Reported {
