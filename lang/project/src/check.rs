@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{ExprKind, FieldOp, File, ItemKind, MemberKind, SegmentKind};
-use ordain_lang_syntax::{Diagnostic, FileId, Span};
+use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::{Checked, Index, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
@@ -141,27 +141,64 @@ impl Project {
         }
     }
 
+    /// What cannot be trusted after a bracket or string without an end.
+    fn torn(&self, code: &str, at: Span) -> Span {
+        let rest = Span {
+            start: 0,
+            end: u32::MAX,
+            ..at
+        };
+        if !matches!(code, "E0003" | "E0005") {
+            return rest;
+        }
+        let Some(module) = self.modules.iter().find(|module| module.file == at.file) else {
+            return rest;
+        };
+        let items = &module.parsed.file.items;
+        let holds = |item: &&ordain_lang_syntax::ast::Item| {
+            item.span.start <= at.start && at.start < item.span.end
+        };
+        let Some(item) = items.iter().find(holds) else {
+            return rest;
+        };
+        // Only a next item says that this one ends: the last one may have swallowed others.
+        match items.iter().find(|next| next.span.start >= item.span.end) {
+            Some(_) => item.span,
+            None => Span {
+                end: u32::MAX,
+                ..item.span
+            },
+        }
+    }
+
     /// Leaves out what only follows from mistakes in the syntax.
     pub(crate) fn without_noise(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        // Where brackets or strings have no end, the rest of the file is not what it seems.
-        let torn: Vec<FileId> = self
+        // Where brackets or strings have no end, the rest is not what it seems: to the end of the item when the next one
+        // begins at the margin as if nothing had happened, else to the end of the file.
+        let torn: Vec<Span> = self
             .diagnostics
             .iter()
             .filter(|found| matches!(found.code, "E0003" | "E0004" | "E0005" | "E0009"))
-            .filter_map(|found| Some(found.span()?.file))
+            .filter_map(|found| Some(self.torn(found.code, found.span()?)))
             .collect();
-        let has_lost_items = |module: &Module| {
-            module
-                .parsed
-                .file
-                .items
-                .iter()
-                .any(|item| matches!(item.kind, ItemKind::Error))
+        let is_lost = |module: &Module, item: &ordain_lang_syntax::ast::Item| {
+            let at = item.span;
+            matches!(item.kind, ItemKind::Error)
+                || torn
+                    .iter()
+                    .any(|t| t.file == module.file && t.start < at.start && at.start < t.end)
         };
-        let may_miss_names = !torn.is_empty() || self.modules.iter().any(has_lost_items);
+        let may_miss_names = self.modules.iter().any(|module| {
+            let items = &module.parsed.file.items;
+            items.iter().any(|item| is_lost(module, item))
+        }) || torn.iter().any(|t| t.end == u32::MAX);
         diagnostics.retain(|found| {
+            let is_torn = |span: Span| {
+                torn.iter()
+                    .any(|t| t.file == span.file && t.start <= span.start && span.start < t.end)
+            };
             !(may_miss_names && matches!(found.code, "E0101" | "E0102"))
-                && found.span().is_none_or(|span| !torn.contains(&span.file))
+                && !found.span().is_some_and(is_torn)
         });
         diagnostics
     }

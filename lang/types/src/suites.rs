@@ -89,8 +89,10 @@ impl<'a> Checker<'a> {
                     let ops = self.changes(sc, body);
                     self.reported = told;
                     let found = self.diagnostics.split_off(before);
+                    let is_code = |code: &str| crate::pages::codes().any(|c| c == code);
+                    let misspelled = code.as_ref().is_some_and(|(code, _)| !is_code(code));
                     if let Some((code, span)) = code
-                        && !crate::pages::codes().any(|c| c == &**code)
+                        && misspelled
                     {
                         let near = crate::suggest::nearest(code, crate::pages::codes());
                         let diagnostic =
@@ -99,7 +101,8 @@ impl<'a> Checker<'a> {
                         self.report(crate::resolve::with_near(diagnostic, near));
                     }
                     let wanted = |d: &Diagnostic| {
-                        d.is_error() && code.as_ref().is_none_or(|(code, _)| d.code == &**code)
+                        let fits = code.as_ref().is_none_or(|(code, _)| d.code == &**code);
+                        d.is_error() && (fits || misspelled)
                     };
                     let proven = found.iter().any(wanted);
                     if !proven {

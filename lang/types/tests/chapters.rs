@@ -16,6 +16,17 @@ fn chapter(path: &Path) -> datatest_stable::Result<()> {
     let mut sections = 0;
     for section in support::sections(&text) {
         sections += 1;
+        let planted = section
+            .files
+            .iter()
+            .map(|(_, text)| text.matches("// error: ").count());
+        let planted: usize = planted.sum();
+        if section.title.starts_with("Twenty") && planted != 20 {
+            failures.push(format!(
+                "## {}: {planted} mistakes are planted",
+                section.title
+            ));
+        }
         if let Err(why) = support::check_section(&section) {
             failures.push(format!("## {}\n{why}", section.title));
         }

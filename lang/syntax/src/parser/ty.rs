@@ -275,8 +275,22 @@ impl Parser<'_> {
             );
             self.error_type()
         } else {
-            self.expect(T::Colon);
-            self.ty()
+            if self.peek().is_word() && self.same_line() && !self.is_lost {
+                // `name Type`: what is meant is plain, so that only the colon is missed.
+                self.unexpected(T::Colon.text());
+                self.is_lost = false;
+            } else {
+                self.expect(T::Colon);
+            }
+            let ty = self.ty();
+            match question {
+                Some(span) => TypeExpr {
+                    id: self.id(),
+                    span: span.to(ty.span),
+                    kind: TypeKind::Optional(Box::new(ty)),
+                },
+                None => ty,
+            }
         };
         let default = self.eat(T::Eq).then(|| self.value_after_eq());
         let span = self.finish(start, NodeKind::FieldDecl);

@@ -69,6 +69,11 @@ impl<'a> Checker<'a> {
     /// Checks arguments of a call that cannot be checked itself.
     pub(super) fn args_alone(&mut self, sc: &mut Scope, args: &'a [Arg]) {
         for arg in args {
+            // What was called is not known: a type may have been meant for it.
+            let is_path = matches!(arg.value.kind, Ast::Field { .. } | Ast::Name(_));
+            if is_path && self.expr_type(sc, &arg.value, None).is_some() {
+                continue;
+            }
             self.check(sc, &arg.value, Want::new(Ty::ERROR));
         }
     }

@@ -378,6 +378,17 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Whether a type, or what a function of it takes or gives, could not be typed, which was told.
+    fn is_unknown(&self, ty: Ty) -> bool {
+        match self.kind(ty) {
+            TyKind::Error => true,
+            TyKind::Fn(params, result) => {
+                params.iter().any(|p| self.is_unknown(*p)) || self.is_unknown(*result)
+            }
+            _ => false,
+        }
+    }
+
     fn arithmetic(
         &mut self,
         sc: &mut Scope,
@@ -416,7 +427,7 @@ impl<'a> Checker<'a> {
             _ => BinOp::Rem,
         };
         let (ta, tb) = (self.hir.ty(a), self.hir.ty(b));
-        if ta == Ty::ERROR || tb == Ty::ERROR {
+        if self.is_unknown(ta) || self.is_unknown(tb) {
             return self.error;
         }
         if matches!(made, BinOp::Div | BinOp::Rem) && self.constant(b) == Some(Constant::Int(0)) {

@@ -22,19 +22,28 @@ impl<V: View> Judge<'_, V> {
             empty("nonResourceURLs"),
         );
         let at = self.span(node);
-        let mut needs = |what: &str, help: &str| {
+        let needs = |judge: &mut Self, what: &str, help: &str| {
             let diagnostic = Diagnostic::error("E0711", format!("a rule needs {what}"))
                 .label(at, "this rule")
                 .help(help);
-            self.say(diagnostic);
+            judge.say(diagnostic);
         };
-        if no_verbs {
-            needs("verbs", "add `verbs = [\"get\", \"list\", \"watch\"]`");
+        // Where they are not said at all, the schema says so.
+        if no_verbs && self.slot(node, "verbs").is_set() {
+            needs(
+                self,
+                "verbs",
+                "add `verbs = [\"get\", \"list\", \"watch\"]`",
+            );
         }
         if no_urls && no_resources {
-            needs("resources", "add `resources = [\"pods\"]`");
+            needs(self, "resources", "add `resources = [\"pods\"]`");
         } else if no_groups && no_urls {
-            needs("groups", "add `apiGroups = [\"\"]`; \"\" is the core group");
+            needs(
+                self,
+                "groups",
+                "add `apiGroups = [\"\"]`; \"\" is the core group",
+            );
         }
         self.either_list(
             node,
