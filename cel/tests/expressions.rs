@@ -107,6 +107,21 @@ fn variables_that_are_used_are_known() {
     assert!(!program.uses("oldSelf"));
 }
 
+#[test]
+fn readings_explain_a_rule() {
+    let text = "self.min > self.max || self.ports.all(p, p.port > self.?limit.orValue(self.min)) && self.name == self.nothing";
+    let program = Program::compile(text, &["self"]).expect("it compiles");
+    let readings = program.readings(&[("self", this())], &mut 1_000);
+    let shown: Vec<String> = readings
+        .iter()
+        .map(|(text, value)| format!("{text} is {value:?}"))
+        .collect();
+    assert_eq!(
+        shown,
+        ["self.min is 1", "self.max is 5", "self.name is \"web-1\""]
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_safe(text in "[a-z0-9\\[\\]{}()?:.,+*/%!<>=&|'\"\\\\ -]{0,60}") {

@@ -76,8 +76,12 @@ pub(crate) fn open(path: &Path) -> Result<(Project, Disk), DiskError> {
         });
     }
     let content = fs::read(path).map_err(read)?;
+    let beside = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
     Ok((
-        Project::single(&path.display().to_string(), content),
+        Project::single_beside(&path.display().to_string(), content, &Disk::new(beside)),
         here(),
     ))
 }

@@ -92,9 +92,10 @@ impl Check {
             Ok(Value::Bool(true)) => {}
             Ok(Value::Bool(false)) => {
                 let message = self.message(rule, &variables);
+                let notes = readings(program, &variables);
                 let mut path = self.path.clone();
                 path.extend(rule.field_path.as_deref().map(steps).unwrap_or_default());
-                self.tell("E0861", rule, path, message, Vec::new());
+                self.tell("E0861", rule, path, message, notes);
             }
             Ok(other) => {
                 let message = format!(
@@ -159,6 +160,24 @@ impl Check {
             label: "this rule".into(),
             notes,
         });
+    }
+}
+
+/// What the rule reads, in one line: `self.min is 5, self.max is 4`.
+fn readings(program: &ordain_cel::Program, variables: &[(&str, Value)]) -> Vec<String> {
+    /// Longer texts explain nothing.
+    const LONGEST: usize = 60;
+    let mut budget = RULE_COST_LIMIT;
+    let read = program.readings(variables, &mut budget);
+    let shown: Vec<String> = read
+        .into_iter()
+        .map(|(text, value)| (text, format!("{value:?}")))
+        .filter(|(_, value)| value.len() <= LONGEST)
+        .map(|(text, value)| format!("{text} is {value}"))
+        .collect();
+    match shown.is_empty() {
+        true => Vec::new(),
+        false => vec![shown.join(", ")],
     }
 }
 

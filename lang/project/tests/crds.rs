@@ -139,7 +139,7 @@ fn a_session_sees_changes_of_a_crd() {
             .expect("it is there");
         crds.replace("maximum: 10", &format!("maximum: {most}"))
     };
-    let main = "use crd \"crds/widgets.yaml\" as example\nexport example.Widget { metadata.name = \"a\", spec = { size = \"small\", replicas = 7, even = 4, parts = [{ name = \"a\" }] } }\n";
+    let main = "use crd \"crds/widgets.yaml\" as example\nexport example.Widget { metadata.name = \"a\", spec = { size = \"small\", replicas = 7, source.git = \"a\", parts = [{ name = \"a\" }] } }\n";
     let files = Memory::new()
         .with("ordain.toml", "name = \"a\"\n")
         .with("main.ord", main)
@@ -155,7 +155,7 @@ fn a_session_sees_changes_of_a_crd() {
     assert!(codes(things(8)).is_empty());
     // A rule that only the finished object is held against.
     assert_eq!(
-        codes(things(8).replace("multipleOf: 2", "multipleOf: 3")),
+        codes(things(8).replace("required: [image]", "required: [git]")),
         ["E0860"]
     );
     assert_eq!(codes("nothing".to_owned()), ["E0851"]);

@@ -308,7 +308,7 @@ fn enum_fault(text: &str, members: &[Name]) -> Fault {
     not_a_member(&format!("{text:?}"), &listed.join(", "), near)
 }
 
-fn not_a_member(value: &str, allowed: &str, near: Option<&str>) -> Fault {
+pub(crate) fn not_a_member(value: &str, allowed: &str, near: Option<&str>) -> Fault {
     Fault {
         code: "E0206",
         message: format!("{value} is not allowed here; allowed: {allowed}"),

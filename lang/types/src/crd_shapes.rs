@@ -11,6 +11,7 @@ use ordain_lang_syntax::Name;
 use crate::checker::Checker;
 use crate::crd_types::At;
 use crate::crds::CrdFile;
+use crate::extra::Extra;
 use crate::k8s::formatted;
 use crate::ty::{
     FieldDef, FloatRange, Format, IntRange, LenRange, ListTy, Literal, Origin, RecordDef, RecordId,
@@ -205,7 +206,11 @@ impl Checker<'_> {
             let bound = bound.unwrap_or(i64::MAX);
             range.max = range.max.min(bound.saturating_sub(i64::from(*exclusive)));
         }
-        self.types.intern(TyKind::Int(range))
+        let ty = self.types.intern(TyKind::Int(range));
+        match schema.multiple_of.as_ref().and_then(|n| n.value.as_i64()) {
+            Some(of) if of > 0 => self.types.restricted(ty, Extra::Multiple(of)),
+            _ => ty,
+        }
     }
 
     fn crd_object_type(&mut self, making: &Making, schema: &Schema, name: &str) -> Ty {
@@ -217,7 +222,15 @@ impl Checker<'_> {
                 } else {
                     inner
                 };
-                return self.types.intern(TyKind::Map(Ty::STRING, inner));
+                let map = self.types.intern(TyKind::Map(Ty::STRING, inner));
+                let len = lengths(
+                    schema.min_properties.as_ref(),
+                    schema.max_properties.as_ref(),
+                );
+                return match len == LenRange::ALL {
+                    true => map,
+                    false => self.types.restricted(map, Extra::Entries(len)),
+                };
             }
             Some(Additional::Any) if schema.properties.is_empty() => {
                 return self.types.intern(TyKind::Map(Ty::STRING, Ty::ANY));

@@ -288,9 +288,20 @@ impl<'a> Checker<'a> {
         }
         let plain = |ty: &Ty| self.fit_of_constant(value, *ty);
         if members.iter().any(plain) {
-            None
-        } else {
-            first
+            return None;
+        }
+        // Of several literals all are named.
+        let literals: Option<Vec<String>> = members
+            .iter()
+            .map(|ty| matches!(self.kind(*ty), TyKind::Literal(_)).then(|| self.show(*ty)))
+            .collect();
+        match (first, literals) {
+            (Some(Err(_)), Some(literals)) => Some(Err(crate::constant::not_a_member(
+                &value.show(),
+                &literals.join(", "),
+                None,
+            ))),
+            (first, _) => first,
         }
     }
 
