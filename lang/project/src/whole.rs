@@ -1,7 +1,7 @@
 //! The rules over all objects of an environment: gathers facts while apps are evaluated, applies the
 //! rules when all are there, and remembers which exemptions anything needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
@@ -75,11 +75,16 @@ impl rules::Tree for Look<'_, '_, '_> {
 }
 
 /// The exemptions of a program that are in force in an environment.
-pub(crate) struct InForce(Vec<One>);
+#[derive(Default)]
+pub(crate) struct InForce {
+    // By scope, as thousands of apps may have some each.
+    of_all: Vec<One>,
+    by_file: HashMap<FileId, Vec<One>>,
+    by_app: HashMap<Span, Vec<One>>,
+}
 
 struct One {
     span: Span,
-    scope: rules::Scope,
     /// None for those from policies, which the evaluator knows.
     rule: Option<Arc<rules::Exemption>>,
 }
@@ -89,22 +94,35 @@ impl InForce {
     pub(crate) fn of(program: &Program, env: Option<&Environment>) -> InForce {
         let env = env.and_then(|env| program.env(&env.name));
         let chain = env.map_or(&[][..], |env| &program.envs[env.index()].chain);
-        let all = program.exemptions.iter().filter_map(|exemption| {
+        let mut in_force = InForce::default();
+        for exemption in &program.exemptions {
             let scope = match exemption.place {
-                ExemptIn::Env(env) if !chain.contains(&env) => return None,
+                ExemptIn::Env(env) if !chain.contains(&env) => continue,
                 ExemptIn::Env(_) => rules::Scope::All,
                 ExemptIn::App(app) => rules::Scope::App(program.apps[app.index()].span),
                 ExemptIn::Module(module) => {
                     rules::Scope::File(program.modules[module.index()].file)
                 }
             };
-            Some(One {
+            let one = One {
                 span: exemption.span,
-                scope,
                 rule: as_rule(exemption, scope).map(Arc::new),
-            })
-        });
-        InForce(all.collect())
+            };
+            match scope {
+                rules::Scope::All => &mut in_force.of_all,
+                rules::Scope::File(file) => in_force.by_file.entry(file).or_default(),
+                rules::Scope::App(app) => in_force.by_app.entry(app).or_default(),
+            }
+            .push(one);
+        }
+        in_force
+    }
+
+    /// Those that are for an app.
+    fn of_app(&self, app: Span) -> impl Iterator<Item = &One> {
+        let of_file = self.by_file.get(&app.file).into_iter().flatten();
+        let of_app = self.by_app.get(&app).into_iter().flatten();
+        self.of_all.iter().chain(of_file).chain(of_app)
     }
 }
 
@@ -130,7 +148,7 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
     let objects = objects.collect();
     let mut exemptions = Vec::new();
     let mut of_policies = Vec::new();
-    for one in in_force.0.iter().filter(|one| one.scope.holds(app.span)) {
+    for one in in_force.of_app(app.span) {
         match &one.rule {
             Some(rule) => exemptions.push(Arc::clone(rule)),
             None => of_policies.push(one.span),

@@ -1,5 +1,6 @@
 //! Exemptions: what the rules are not to complain of.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::{FileId, Span};
@@ -66,15 +67,31 @@ impl Scope {
 /// The exemptions of a set, and which of them were needed.
 pub(crate) struct Exemptions<'a> {
     all: &'a [Arc<Exemption>],
+    /// Positions by scope: thousands of apps may have some each.
+    of_all: Vec<usize>,
+    by_file: HashMap<FileId, Vec<usize>>,
+    by_app: HashMap<Span, Vec<usize>>,
     pub(crate) used: Vec<bool>,
 }
 
 impl<'a> Exemptions<'a> {
     pub(crate) fn new(all: &'a [Arc<Exemption>]) -> Self {
-        Exemptions {
+        let mut exemptions = Exemptions {
             all,
+            of_all: Vec::new(),
+            by_file: HashMap::new(),
+            by_app: HashMap::new(),
             used: vec![false; all.len()],
+        };
+        for (at, exemption) in all.iter().enumerate() {
+            match exemption.scope {
+                Scope::All => &mut exemptions.of_all,
+                Scope::File(file) => exemptions.by_file.entry(file).or_default(),
+                Scope::App(app) => exemptions.by_app.entry(app).or_default(),
+            }
+            .push(at);
         }
+        exemptions
     }
 
     /// Whether an object need not keep a rule.
@@ -117,9 +134,11 @@ impl<'a> Exemptions<'a> {
     }
 
     fn any(&mut self, app: Span, fits: impl Fn(&Exempt) -> bool) -> bool {
+        let of_file = self.by_file.get(&app.file).into_iter().flatten();
+        let of_app = self.by_app.get(&app).into_iter().flatten();
         let mut found = false;
-        for (at, exemption) in self.all.iter().enumerate() {
-            if exemption.scope.holds(app) && fits(&exemption.what) {
+        for &at in self.of_all.iter().chain(of_file).chain(of_app) {
+            if fits(&self.all[at].what) {
                 self.used[at] = true;
                 found = true;
             }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{self, Expr, Ident, TypeExpr};
-use ordain_lang_syntax::{Diagnostic, Name, NameBuildHasher, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Name, NameBuildHasher, Span};
 
 use crate::constant::Constant;
 use crate::graph::{Graph, Node};
@@ -92,6 +92,8 @@ pub(crate) struct LetItem<'a> {
     pub(crate) constant: Option<Constant>,
     /// Whether any name means it.
     pub(crate) used: bool,
+    /// The files with such names; some perhaps several times.
+    pub(crate) used_in: Vec<FileId>,
 }
 
 /// A function.
@@ -107,6 +109,8 @@ pub(crate) struct FnItem<'a> {
     pub(crate) defaults: Vec<Option<ExprId>>,
     /// Whether any name means it.
     pub(crate) used: bool,
+    /// The files with such names; some perhaps several times.
+    pub(crate) used_in: Vec<FileId>,
 }
 
 /// An app.

@@ -65,6 +65,7 @@ impl<'a> Checker<'a> {
                         body: unset,
                         defaults: Vec::new(),
                         used: false,
+                        used_in: Vec::new(),
                     });
                     self.declare(module, decl.name, Global::Fn(id));
                 }
@@ -81,6 +82,7 @@ impl<'a> Checker<'a> {
                         body: unset,
                         constant: None,
                         used: false,
+                        used_in: Vec::new(),
                     });
                     self.declare(module, binding.name, Global::Let(id));
                 }
@@ -101,6 +103,7 @@ impl<'a> Checker<'a> {
                         body: unset,
                         constant: None,
                         used: false,
+                        used_in: Vec::new(),
                     });
                     if let Some(name) = export.name {
                         self.declare(module, name, Global::Let(id));

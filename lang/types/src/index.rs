@@ -209,11 +209,17 @@ impl Checker<'_> {
             Def::Fn(id) => {
                 if let Some(item) = self.fns.get_mut(id.index()) {
                     item.used = true;
+                    if item.used_in.last() != Some(&span.file) {
+                        item.used_in.push(span.file);
+                    }
                 }
             }
             Def::Let(id) => {
                 if let Some(item) = self.lets.get_mut(id.index()) {
                     item.used = true;
+                    if item.used_in.last() != Some(&span.file) {
+                        item.used_in.push(span.file);
+                    }
                 }
             }
             _ => {}

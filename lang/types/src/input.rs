@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::Ident;
-use ordain_lang_syntax::{Diagnostic, FileId, ast};
+use ordain_lang_syntax::{Diagnostic, FileId, Span, ast};
 use ordain_schemas::KubeVersion;
 
 use crate::checker::{Checker, Global, ModuleScope};
@@ -258,7 +258,16 @@ impl Checker<'_> {
             record: item.record,
             objects: self.types.record(item.record).field("objects".into()),
         });
+        let of_fns = self.fns.iter().map(|f| (&f.used_in, f.decl.name.span));
+        let of_lets = self.lets.iter().map(|l| (&l.used_in, l.name.span));
+        let mut named: Vec<(FileId, Span)> = of_fns
+            .chain(of_lets)
+            .flat_map(|(files, name)| files.iter().map(move |file| (*file, name)))
+            .collect();
+        named.sort_unstable();
+        named.dedup();
         let program = Program {
+            named,
             modules: modules.collect(),
             fns: fns.collect(),
             lets: lets.collect(),

@@ -72,6 +72,8 @@ pub struct Program {
     pub crds: crate::Crds,
     /// The Kubernetes version whose types were used, such as `1.36`.
     pub kubernetes: Arc<str>,
+    /// Which files name which functions and constants (by the places of their names), in order.
+    pub named: Vec<(FileId, Span)>,
 }
 
 impl Program {

@@ -82,6 +82,7 @@ impl Checker<'_> {
             body: Body { expr, slots: 0 },
             constant: None,
             used: true,
+            used_in: Vec::new(),
         });
         self.vaults.push((id, span));
         self.declare(module, alias, Global::Let(id));

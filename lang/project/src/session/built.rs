@@ -164,8 +164,10 @@ impl Built {
                 };
                 let (fresh, found) = one.run::<T>(choice, &mut whole);
                 let name = key(env);
-                for unit in 0..self.units.all.len() {
-                    if let Some(app) = T::store(self, choice).current(name, unit) {
+                let count = self.units.all.len();
+                let current = T::store(self, choice).of(name);
+                for unit in 0..count {
+                    if let Some(app) = current(unit) {
                         if fresh.contains(&unit) {
                             changed.push(apps.len());
                         }
@@ -214,12 +216,13 @@ impl Batch<'_> {
         let name = key(self.env);
         let mut slices: Vec<(Arc<Programs>, Set)> = Vec::new();
         let mut from_whole = Set::new();
-        for unit in 0..self.built.units.all.len() {
-            let is_current = T::store(self.built, choice).current(name, unit).is_some()
-                && self.built.known.current(name, unit).is_some();
-            if is_current {
-                continue;
-            }
+        let count = self.built.units.all.len();
+        let mut outdated: Vec<usize> = Vec::new();
+        let current = T::store(self.built, choice).of(name);
+        outdated.extend((0..count).filter(|unit| current(*unit).is_none()));
+        let current = self.built.known.of(name);
+        outdated.extend((0..count).filter(|unit| current(*unit).is_none()));
+        for unit in outdated {
             match self.built.sources.get(unit).and_then(Option::as_ref) {
                 None => {
                     from_whole.insert(unit);
@@ -259,12 +262,12 @@ impl Batch<'_> {
             }
         }
         let none = Known::default();
-        let found = (0..self.built.units.all.len()).map(|unit| {
+        let current = self.built.known.of(name);
+        let found = (0..count).map(|unit| {
             if let Some(piece) = pieces.get(&unit) {
                 return (&*piece.diagnostics, &*piece.objects);
             }
-            let known = self.built.known.current(name, unit);
-            let known = known.map_or(&none, |known| &**known);
+            let known = current(unit).map_or(&none, |known| &**known);
             (&*known.diagnostics, &*known.objects)
         });
         let env_name = self.env.map(|env| ordain_lang_syntax::Name::new(&env.name));
@@ -279,7 +282,7 @@ impl Batch<'_> {
                     diagnostics: piece.diagnostics,
                     facts: Some(facts),
                 };
-                if self.built.known.current(name, unit).is_none() {
+                if self.built.known.of(name)(unit).is_none() {
                     // Another form of an outdated app is outdated as well.
                     self.built.known.set(name, unit, known);
                 }
@@ -288,8 +291,8 @@ impl Batch<'_> {
                 }
             }
         }
-        let known =
-            (0..self.built.units.all.len()).map(|unit| self.built.known.current(name, unit));
+        let current = self.built.known.of(name);
+        let known = (0..count).map(current);
         // Half a set breaks rules that the whole one keeps.
         let facts: Option<Vec<&UnitFacts>> = known.map(|known| known?.facts.as_ref()).collect();
         if let Some(facts) = facts {

@@ -164,6 +164,11 @@ impl Graph {
         self.apps.iter().position(|app| app.name == *name)
     }
 
+    /// Whether the project makes any objects.
+    pub(super) fn emits(&self) -> bool {
+        !self.apps.is_empty() || self.outlines.iter().any(|outline| outline.has_exports)
+    }
+
     /// These modules and all that use them, directly or not.
     pub(super) fn users(&self, modules: &Set) -> Set {
         closure(modules, |at| &self.users[at])

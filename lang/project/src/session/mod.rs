@@ -17,7 +17,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::{Diagnostic, Name, Sources, Span, parse};
 use ordain_lang_types::Program;
 
-use crate::build::{App, AppText, BuildOptions, Format};
+use crate::build::{App, AppText, BuildOptions, Format, Texts};
 use crate::check::check_with;
 use crate::files::Files;
 use crate::load::Project;
@@ -67,6 +67,15 @@ impl<T> SessionBuild<T> {
     /// Returns whether nothing stops the result from being used.
     pub fn is_ok(&self) -> bool {
         !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+impl SessionBuild<AppText> {
+    /// Joins the apps' texts to one stream of YAML documents or one JSON list.
+    pub fn joined(&self, format: Format) -> String {
+        let apps = self.apps.iter().map(|app| AppText::clone(app)).collect();
+        let diagnostics = Vec::new();
+        Texts { apps, diagnostics }.joined(format)
     }
 }
 

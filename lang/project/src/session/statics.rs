@@ -5,7 +5,7 @@
 //! the ordinary checker. Its findings replace the earlier ones of the same places, when it is plain that a check of the
 //! whole would find the same; wherever it is not (a mistake, a new name, a changed environment), the whole is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{Env, File, Item, ItemKind, Record};
@@ -27,10 +27,15 @@ pub(super) struct Statics {
     found: BTreeMap<KubeVersion, Vec<Diagnostic>>,
     /// The whole, as of its last check.
     whole: Arc<Programs>,
+    /// Which functions and constants each file names, by version: whoever names one uses it.
+    names: BTreeMap<KubeVersion, Names>,
     /// Whether the whole is as the texts are now.
     pub(super) is_whole_current: bool,
     pub(super) graph: Graph,
 }
+
+/// The places where what a file names is declared.
+type Names = HashMap<FileId, Vec<Span>>;
 
 /// A slice that was checked.
 pub(super) struct Slice {
@@ -52,6 +57,7 @@ impl Statics {
         let program = whole.values().next().cloned().unwrap_or_default();
         Statics {
             found,
+            names: names_of(&whole),
             whole: Arc::new(whole),
             is_whole_current: true,
             graph: Graph::new(project, &program, outlines),
@@ -69,6 +75,7 @@ impl Statics {
         if !self.is_whole_current {
             let (found, whole) = check_whole(project);
             self.found = found;
+            self.names = names_of(&whole);
             self.whole = Arc::new(whole);
             self.is_whole_current = true;
         }
@@ -92,10 +99,26 @@ impl Statics {
             return None;
         }
         let slice = check_slice(project, graph, &roots, &region, versions_of(project))?;
+        let emits = |program: &Program| {
+            !program.apps.is_empty() || program.modules.iter().any(|m| !m.exports.is_empty())
+        };
         let mut merged = BTreeMap::new();
         for (version, found) in &slice.found {
             let old = self.found.get(version)?;
-            merged.insert(*version, region.merge(old, found, &slice.complete)?);
+            let program = slice.programs.get(version)?;
+            if graph.emits() && !emits(program) {
+                // In what emits nothing, everything may be for others.
+                return None;
+            }
+            let new = region.used(old, found, program, self.names.get(version)?);
+            merged.insert(*version, region.merge(old, &new, &slice.complete)?);
+        }
+        for (version, names) in &mut self.names {
+            let mut new = slice.programs.get(version).map(|p| names_in(p));
+            for file in &region.files {
+                let own = new.as_mut().and_then(|new| new.remove(file));
+                names.insert(*file, own.unwrap_or_default());
+            }
         }
         self.found = merged;
         self.is_whole_current = false;
@@ -114,6 +137,21 @@ impl Statics {
         let slice = check_slice(project, graph, &roots, &region, version)?;
         slice.programs.values().next().cloned()
     }
+}
+
+fn names_of(programs: &Programs) -> BTreeMap<KubeVersion, Names> {
+    let programs = programs.iter();
+    programs
+        .map(|(v, program)| (*v, names_in(program)))
+        .collect()
+}
+
+fn names_in(program: &Program) -> Names {
+    let mut names = Names::new();
+    for (file, declared) in &program.named {
+        names.entry(*file).or_default().push(*declared);
+    }
+    names
 }
 
 fn versions_of(project: &Project) -> Vec<KubeVersion> {
@@ -267,6 +305,33 @@ impl Region {
                         && label.span.end <= span.end
                 })
         })
+    }
+
+    /// What a slice finds, without functions and constants that only seem to be unused.
+    fn used(
+        &self,
+        old: &[Diagnostic],
+        new: &[Diagnostic],
+        program: &Program,
+        names: &Names,
+    ) -> Vec<Diagnostic> {
+        // With a mistake anywhere nothing is called unused, as what is wrong may have used it.
+        let is_wrong = old.iter().any(Diagnostic::is_error);
+        let is_item = |place: Span| {
+            program.fns.iter().any(|item| item.span == place)
+                || program.lets.iter().any(|item| item.span == place)
+        };
+        let is_named = |place: Span| {
+            let mut elsewhere = names.iter().filter(|(file, _)| !self.files.contains(file));
+            elsewhere.any(|(_, named)| named.contains(&place))
+        };
+        let stays = |found: &&Diagnostic| {
+            found.code != "W0102"
+                || found
+                    .span()
+                    .is_none_or(|place| !is_item(place) || !(is_wrong || is_named(place)))
+        };
+        new.iter().filter(stays).cloned().collect()
     }
 
     /// The earlier findings with those of the slice in their place. None when the slice finds a mistake, or shows

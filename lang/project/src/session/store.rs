@@ -103,15 +103,16 @@ impl<T> Default for Store<T> {
 }
 
 impl<T> Store<T> {
-    fn slot(&self, env: &str, unit: usize) -> Option<&Slot<T>> {
-        self.envs.get(env)?.get(unit)?.as_ref()
-    }
-
-    /// The value, when it holds.
-    pub(super) fn current(&self, env: &str, unit: usize) -> Option<&Arc<T>> {
-        self.slot(env, unit)
-            .filter(|slot| slot.is_current)
-            .map(|slot| &slot.value)
+    /// The values of an environment that hold, by unit.
+    pub(super) fn of<'s>(
+        &'s self,
+        env: &str,
+    ) -> impl Fn(usize) -> Option<&'s Arc<T>> + Copy + use<'s, T> {
+        let slots = self.envs.get(env).map_or(&[][..], Vec::as_slice);
+        move |unit| {
+            let slot = slots.get(unit)?.as_ref();
+            slot.filter(|slot| slot.is_current).map(|slot| &slot.value)
+        }
     }
 
     /// Takes in a value. Returns whether it differs from the one before; when it does not, that one stays.
