@@ -1,6 +1,6 @@
 //! Which project a path on the command line means.
 
-use ordain_lang_project::{Disk, MANIFEST, Project};
+use ordain_lang_project::{Disk, MANIFEST, Project, Session};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ pub(crate) enum DiskError {
         "a project is a folder with an {MANIFEST}; make one with `ordain new NAME`, or name a single .ord file"
     ))]
     NoProject { path: PathBuf },
+    #[error("stdin cannot be watched")]
+    #[diagnostic(help("name a project folder or a file that ends in .ord"))]
+    Stdin,
     #[error("cannot read `{}`", path.display())]
     Read {
         path: PathBuf,
@@ -84,4 +87,43 @@ pub(crate) fn open(path: &Path) -> Result<(Project, Disk), DiskError> {
         Project::single_beside(&path.display().to_string(), content, &Disk::new(beside)),
         here(),
     ))
+}
+
+/// A project that stays open.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    /// The folder that the project's paths start from.
+    pub(crate) disk: Disk,
+    /// The file, when it is one without a project.
+    pub(crate) single: Option<PathBuf>,
+}
+
+/// Opens what `path` names, to be looked at again and again.
+///
+/// # Errors
+/// As [`load`], and for `-`, which cannot change.
+pub(crate) fn watch(path: &Path) -> Result<Opened, DiskError> {
+    if path == Path::new("-") {
+        return Err(DiskError::Stdin);
+    }
+    if path.is_dir() {
+        let disk = Disk::find(path).ok_or_else(|| DiskError::NoProject {
+            path: path.to_owned(),
+        })?;
+        return Ok(Opened {
+            session: Session::new(disk.clone()),
+            disk,
+            single: None,
+        });
+    }
+    let (project, disk) = open(path)?;
+    let text = project
+        .modules
+        .first()
+        .map_or("", |module| project.sources.text(module.file));
+    Ok(Opened {
+        session: Session::single(&path.display().to_string(), text),
+        disk,
+        single: Some(path.to_owned()),
+    })
 }

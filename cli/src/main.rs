@@ -14,6 +14,7 @@ mod report;
 mod sarif;
 mod terminal;
 mod usage;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -68,9 +68,10 @@ impl Written {
 }
 
 /// Names a file for every object: `ENV/APP/KIND-NAME`. The same objects get the same names.
-pub(crate) fn files(apps: &[App], format: Format) -> Files {
+pub(crate) fn files<A: std::borrow::Borrow<App>>(apps: &[A], format: Format) -> Files {
     let mut files = Files::new();
     for app in apps {
+        let app = app.borrow();
         let folder = format!("{}/{}", word(&app.env), word(&app.name));
         // Objects of one kind and name can still differ in group or namespace.
         let mut short: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,10 +1,12 @@
 //! `ordain build`: the objects of a project as YAML or JSON.
 
 use crate::args::{Output, SourceArg, formats};
+use crate::watch::{WatchArg, watch};
 use crate::{Outcome, disk, envs, output, report, terminal};
 use miette::Result;
-use ordain_lang_project::{BuildOptions, Format as TextFormat, Project};
+use ordain_lang_project::{App, BuildOptions, Format as TextFormat, Project, Session};
 use ordain_lang_syntax::Diagnostic;
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 /// Print the Kubernetes objects of a project or file
@@ -31,30 +33,72 @@ pub(crate) struct BuildArgs {
     /// How objects are written
     #[arg(long, value_name = "FORMAT", default_value = "yaml", value_parser = formats(&[Output::Yaml, Output::Json]))]
     format: Output,
+
+    #[command(flatten)]
+    watch: WatchArg,
 }
 
 pub(crate) fn run(args: &BuildArgs) -> Result<Outcome> {
+    if args.watch.watch {
+        return watch(&args.source.path, args.output.as_deref(), |round| {
+            again(args, round.session)
+        });
+    }
     let project = disk::load(&args.source.path)?;
-    let format = match args.format {
-        Output::Json => TextFormat::Json,
-        Output::Text | Output::Yaml | Output::Sarif => TextFormat::Yaml,
-    };
+    let format = text_format(args);
     let mut options = BuildOptions {
         env: args.env.clone(),
         cluster: None,
     };
     if let Some(dir) = &args.output {
         envs::known(&project, args.env.as_deref())?;
-        return write(&project, &options, dir, format);
+        let build = ordain_lang_project::build(&project, &options);
+        if !talk(&build.diagnostics, &project, format)? {
+            return Ok(Outcome::Findings);
+        }
+        return write(&build.apps, &options, dir, format);
     }
-    let otherwise = ", or give each its own folder with `--output DIR`";
-    options.env = envs::choose(&project, args.env.as_deref(), otherwise)?;
+    options.env = envs::choose(&project, args.env.as_deref(), OTHERWISE)?;
     let build = ordain_lang_project::build_text(&project, &options, format);
     if !talk(&build.diagnostics, &project, format)? {
         return Ok(Outcome::Findings);
     }
     terminal::data(&build.joined(format))?;
     Ok(Outcome::Done)
+}
+
+/// What helps beside `--env`.
+const OTHERWISE: &str = ", or give each its own folder with `--output DIR`";
+
+/// A round of `--watch`.
+fn again(args: &BuildArgs, session: &mut Session) -> Result<Outcome> {
+    let format = text_format(args);
+    let mut options = BuildOptions {
+        env: args.env.clone(),
+        cluster: None,
+    };
+    if let Some(dir) = &args.output {
+        envs::known(session.project(), args.env.as_deref())?;
+        let build = session.build(&options);
+        if !talk(&build.diagnostics, session.project(), format)? {
+            return Ok(Outcome::Findings);
+        }
+        return write(&build.apps, &options, dir, format);
+    }
+    options.env = envs::choose(session.project(), args.env.as_deref(), OTHERWISE)?;
+    let build = session.build_text(&options, format);
+    if !talk(&build.diagnostics, session.project(), format)? {
+        return Ok(Outcome::Findings);
+    }
+    terminal::data(&build.joined(format))?;
+    Ok(Outcome::Done)
+}
+
+fn text_format(args: &BuildArgs) -> TextFormat {
+    match args.format {
+        Output::Json => TextFormat::Json,
+        Output::Text | Output::Yaml | Output::Sarif => TextFormat::Yaml,
+    }
 }
 
 /// Says what was found, and returns whether the objects can be used.
@@ -70,17 +114,13 @@ fn talk(diagnostics: &[Diagnostic], project: &Project, format: TextFormat) -> Re
     Ok(fine)
 }
 
-fn write(
-    project: &Project,
+fn write<A: Borrow<App>>(
+    apps: &[A],
     options: &BuildOptions,
     dir: &Path,
     format: TextFormat,
 ) -> Result<Outcome> {
-    let build = ordain_lang_project::build(project, options);
-    if !talk(&build.diagnostics, project, format)? {
-        return Ok(Outcome::Findings);
-    }
-    let files = output::files(&build.apps, format);
+    let files = output::files(apps, format);
     let written = output::write(dir, &files, options.env.as_deref())
         .map_err(|e| super::report(e, Some(output::REMEDY.to_owned())))?;
     terminal::say(&written.summary(dir));

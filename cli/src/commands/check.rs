@@ -1,9 +1,10 @@
 //! `ordain check`: every mistake of a project, before anything is built.
 
 use crate::args::{Output, SourceArg, formats};
+use crate::watch::{Round, WatchArg, watch};
 use crate::{Outcome, disk, report, sarif, terminal};
 use miette::Result;
-use ordain_lang_project::{BuildOptions, Project};
+use ordain_lang_project::{BuildOptions, Format as TextFormat, Project};
 use ordain_lang_syntax::Diagnostic;
 use std::io::IsTerminal;
 
@@ -20,17 +21,32 @@ pub(crate) struct CheckArgs {
     /// How mistakes are printed: as text on stderr, or as data on stdout
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = formats(&[Output::Text, Output::Json, Output::Sarif]))]
     format: Output,
+
+    #[command(flatten)]
+    watch: WatchArg,
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome> {
+    let all = BuildOptions::default();
+    if args.watch.watch {
+        return watch(&args.source.path, None, |Round { session, .. }| {
+            let found = session.build_text(&all, TextFormat::Yaml).diagnostics;
+            tell(args, session.project(), &found)
+        });
+    }
     let project = disk::load(&args.source.path)?;
-    let diagnostics = ordain_lang_project::build(&project, &BuildOptions::default()).diagnostics;
+    let diagnostics = ordain_lang_project::build(&project, &all).diagnostics;
+    tell(args, &project, &diagnostics)
+}
+
+/// Says what was found, in the form that is asked for.
+fn tell(args: &CheckArgs, project: &Project, diagnostics: &[Diagnostic]) -> Result<Outcome> {
     match args.format {
-        Output::Sarif => terminal::json(&sarif::log(&diagnostics, &project.sources))?,
+        Output::Sarif => terminal::json(&sarif::log(diagnostics, &project.sources))?,
         Output::Json => terminal::json(
-            &serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }),
+            &serde_json::json!({ "diagnostics": report::json(diagnostics, &project.sources) }),
         )?,
-        Output::Text | Output::Yaml => show(&diagnostics, &project),
+        Output::Text | Output::Yaml => show(diagnostics, project),
     }
     if diagnostics.is_empty() && args.format == Output::Text {
         let files = project.modules.iter().filter(|m| m.is_own).count();
@@ -47,7 +63,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome> {
         };
         terminal::say(&format!("no mistakes in {files}{environments}"));
     }
-    Ok(outcome(&diagnostics))
+    Ok(outcome(diagnostics))
 }
 
 /// Returns whether diagnostics stop a build.

@@ -2,9 +2,10 @@
 
 use crate::args::Format;
 use crate::usage::usage;
+use crate::watch::{Round, WatchArg, watch};
 use crate::{Outcome, disk, envs, report, terminal};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use ordain_lang_project::{Project, SnapshotState, TestOptions, TestRun, Tested};
+use ordain_lang_project::{Disk, Project, SnapshotState, TestOptions, TestRun, Tested};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -35,16 +36,29 @@ pub(crate) struct TestArgs {
     /// Project folder, or one `.ord` file
     #[arg(long, value_name = "PATH", default_value = ".")]
     path: PathBuf,
+
+    #[command(flatten)]
+    watch: WatchArg,
 }
 
 pub(crate) fn run(args: &TestArgs, format: Format) -> Result<Outcome> {
+    if args.watch.watch {
+        return watch(&args.path, None, |Round { session, disk }| {
+            once(args, format, session.project(), disk)
+        });
+    }
     let (project, disk) = disk::open(&args.path)?;
-    envs::known(&project, args.env.as_deref())?;
+    once(args, format, &project, &disk)
+}
+
+/// Runs the tests of an opened project.
+fn once(args: &TestArgs, format: Format, project: &Project, disk: &Disk) -> Result<Outcome> {
+    envs::known(project, args.env.as_deref())?;
     let options = TestOptions {
         pattern: args.pattern.clone(),
         update: args.update,
     };
-    let mut run = match ordain_lang_project::test(&project, &disk, &options) {
+    let mut run = match ordain_lang_project::test(project, disk, &options) {
         Ok(run) => run,
         Err(diagnostics) => {
             if format == Format::Json {
@@ -52,7 +66,7 @@ pub(crate) fn run(args: &TestArgs, format: Format) -> Result<Outcome> {
                     &serde_json::json!({ "diagnostics": report::json(&diagnostics, &project.sources) }),
                 )?;
             } else {
-                super::check::show(&diagnostics, &project);
+                super::check::show(&diagnostics, project);
             }
             return Ok(Outcome::Findings);
         }
@@ -76,10 +90,10 @@ pub(crate) fn run(args: &TestArgs, format: Format) -> Result<Outcome> {
             .wrap_err_with(|| format!("cannot write {}", file.display()))?;
     }
     match format {
-        Format::Json => terminal::json(&json(&run, &project))?,
+        Format::Json => terminal::json(&json(&run, project))?,
         Format::Text => {
-            super::check::show(&run.warnings, &project);
-            terminal::data(&text(&run, &project))?;
+            super::check::show(&run.warnings, project);
+            terminal::data(&text(&run, project))?;
             if recorded > 0 {
                 terminal::say(&format!("{} recorded", count(recorded, "snapshot")));
             }
