@@ -8,6 +8,8 @@
     reason = "a benchmark talks to the person who started it"
 )]
 
+pub mod project;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,11 +37,16 @@ pub fn ordain() -> Result<PathBuf, String> {
         .ok_or_else(|| "build it first: cargo build --release".to_owned())
 }
 
+/// Returns the folder that `benches/peers.sh` installs into.
+#[must_use]
+pub fn peers() -> PathBuf {
+    std::env::var_os("ORDAIN_PEERS").map_or_else(|| root().join("target/peers"), PathBuf::from)
+}
+
 /// Returns a program of the given name from `target/peers` or from PATH.
 #[must_use]
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let peers =
-        std::env::var_os("ORDAIN_PEERS").map_or_else(|| root().join("target/peers"), PathBuf::from);
+    let peers = peers();
     let own = [
         peers.join("bin").join(name),
         peers.join("node_modules/.bin").join(name),

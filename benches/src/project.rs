@@ -33,7 +33,8 @@ pub fn path(i: usize) -> String {
 #[must_use]
 pub fn app(i: usize, more: &str) -> String {
     let mut text = format!(
-        "use lib\n\napp app_{i:04} {{\n  config: lib.App = {{\n    name = \"app-{i:04}\"\n    namespace = \"shop-{}\"\n    \
+        "use lib\n\napp app_{i:04} {{\n  external k8s.ServiceAccount \"app-{i:04}\"\n  \
+         external k8s.ConfigMap \"app-{i:04}-config\"\n  config: lib.App = {{\n    name = \"app-{i:04}\"\n    namespace = \"shop-{}\"\n    \
          tag = \"v1.{}.0\"\n    tier = \"{}\"\n    port = {}\n",
         i % 20,
         i % 10,
