@@ -184,6 +184,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) nested: u32,
     /// Whether too deep nesting was told; once is enough.
     pub(crate) told_nesting: bool,
+    /// Fields of the next record literal that its place in a keyed list gives.
+    pub(crate) implied: Option<(RecordId, Vec<Name>)>,
     /// The error expression; one is enough.
     pub(crate) error: ExprId,
     /// Secrets files, and the constants that stand for them with the place of their `use`.
@@ -225,6 +227,7 @@ impl<'a> Checker<'a> {
             aliases: 0,
             nested: 0,
             told_nesting: false,
+            implied: None,
             error,
             secrets: Vec::new(),
             vaults: Vec::new(),

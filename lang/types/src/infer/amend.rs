@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ordain_lang_syntax::ast::{Expr, Record, Segment, SegmentKind};
+use ordain_lang_syntax::ast::{Expr, ExprKind as Ast, Record, Segment, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
 use super::record::Op;
@@ -243,7 +243,14 @@ impl<'a> Checker<'a> {
         let want = Want { ty, rule };
         let kind = match op {
             Op::Set(e) => {
+                // `env["NEW"] = { value = "x" }`: the brackets name the element.
+                if let (Some(Step::ListKey(key)), Ast::Record(_)) = (steps.last(), &e.kind) {
+                    let fields = &self.types.record(key.record).fields;
+                    let names = key.keys.iter().map(|(at, ..)| fields[*at as usize].name);
+                    self.implied = Some((key.record, names.collect()));
+                }
                 let value = self.check(sc, e, want);
+                self.implied = None;
                 if is_final {
                     AmendKind::Final(value)
                 } else {

@@ -240,11 +240,13 @@ impl<'a> Checker<'a> {
             self.graph.edge(sc.owner, Node::Record(id), head);
         }
         let mark = sc.mark();
+        // What the place of the value says need not be said again.
+        let implied = self.implied.take().filter(|(record, _)| *record == id);
         let mut build = Build {
             items: Vec::new(),
             set: Vec::new(),
             unsure: false,
-            typos: Vec::new(),
+            typos: implied.map(|(_, names)| names).unwrap_or_default(),
         };
         self.record_items(sc, id, members, &mut build);
         self.leave(sc, mark);
@@ -577,7 +579,7 @@ pub(super) struct Build {
     pub(super) set: Vec<u32>,
     /// Whether fields may be set that are not known by name.
     pub(super) unsure: bool,
-    /// Names that misspelled ones probably meant.
+    /// Names that misspelled ones probably meant, and names that are given elsewhere: not missing.
     pub(super) typos: Vec<Name>,
 }
 
