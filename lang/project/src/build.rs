@@ -15,7 +15,7 @@ use crate::load::Project;
 use crate::whole::{self, InForce, Whole};
 
 /// The environment's name in a project that declares none.
-const DEFAULT_ENV: &str = "default";
+pub(crate) const DEFAULT_ENV: &str = "default";
 /// The namespace of an environment that names none, as kubectl has it.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
@@ -244,6 +244,24 @@ pub(crate) fn run<R: Send>(
     options: &BuildOptions,
     each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
 ) -> (Vec<R>, Vec<Diagnostic>) {
+    run_with(project, options, true, each)
+}
+
+/// As [`run`], but for the rules over the whole set: to look at values that may break them.
+pub(crate) fn run_loosely<R: Send>(
+    project: &Project,
+    options: &BuildOptions,
+    each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
+) -> (Vec<R>, Vec<Diagnostic>) {
+    run_with(project, options, false, each)
+}
+
+fn run_with<R: Send>(
+    project: &Project,
+    options: &BuildOptions,
+    has_rules: bool,
+    each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
+) -> (Vec<R>, Vec<Diagnostic>) {
     let environments = project.environments();
     let mut diagnostics = project.loading_diagnostics(&environments);
     let wanted = match wanted(&environments, options) {
@@ -285,7 +303,7 @@ pub(crate) fn run<R: Send>(
             apps.extend(built_apps);
             add(&mut diagnostics, built.diagnostics);
             // Half a set breaks rules that the whole one keeps.
-            if built.is_whole {
+            if has_rules && built.is_whole {
                 let found = whole.check(version, env, facts.iter(), &built.exempted);
                 add(&mut diagnostics, found);
                 if let Some(env) = env {
@@ -294,7 +312,7 @@ pub(crate) fn run<R: Send>(
             }
         }
         let is_all = options.env.is_none() && options.cluster.is_none();
-        if is_all && !diagnostics.iter().any(Diagnostic::is_error) {
+        if has_rules && is_all && !diagnostics.iter().any(Diagnostic::is_error) {
             add(&mut diagnostics, whole.needless());
         }
     }

@@ -28,7 +28,7 @@ pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;
 pub use near::nearest;
-pub use origin::{Explained, How, Origin, explain};
+pub use origin::{Explained, FieldRef, How, Origin, deciding_lines, explain};
 pub use scratch::{Answer, Scratch};
 pub use session::{Session, SessionBuild};
 pub use suites::{SNAPSHOTS, Snapshot, SnapshotState, TestOptions, TestRun, Tested, test};

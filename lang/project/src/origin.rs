@@ -1,41 +1,72 @@
 //! Where a field's value comes from: the chain of lines and layers behind it.
 
 use ordain_lang_eval as eval;
-use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_syntax::{Diagnostic, Sources, Span};
+use ordain_lang_types::Program;
+use serde::Serialize;
 
-use crate::build::{BuildOptions, run};
+use crate::build::{BuildOptions, DEFAULT_ENV, run_loosely};
 use crate::check::find;
 use crate::load::Project;
 
 pub use ordain_lang_eval::How;
 
 /// Where the value of a field comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Explained {
     /// The app.
     pub app: String,
+    /// The environment; `default` when the project declares none.
+    pub env: String,
     /// The object, as `Deployment shop/web`.
     pub object: String,
-    /// The value, as messages show it.
+    /// `file:line` of the element of the app's `objects` which the object is.
+    pub made: String,
+    /// The value, as messages show it; `null` for what was deleted.
     pub value: String,
     /// What set or changed it, the winner first.
+    #[serde(rename = "chain")]
     pub origins: Vec<Origin>,
 }
 
 /// A line that set or changed a field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Origin {
     /// The place.
+    #[serde(skip)]
     pub span: Span,
     /// `file:line`.
     pub at: String,
     /// `default`, `value`, or the environment as `env prod`.
     pub layer: String,
-    /// Whether it set the value, changed a part of it, or is where it was copied from.
+    /// What it did.
+    #[serde(serialize_with = "as_word")]
     pub how: How,
 }
 
-/// Says which lines set a field of an object.
+fn as_word<S: serde::Serializer>(how: &How, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match how {
+        How::Set => "set",
+        How::Changed => "changed",
+        How::From => "from",
+        How::Deleted => "deleted",
+    })
+}
+
+impl Explained {
+    /// Returns the line that decides the value: where it was set, or what was copied there in the end.
+    #[must_use]
+    pub fn deciding(&self) -> Option<&Origin> {
+        deciding(&self.origins)
+    }
+}
+
+fn deciding(chain: &[Origin]) -> Option<&Origin> {
+    let copies = chain.iter().skip(1).take_while(|one| one.how == How::From);
+    copies.last().or(chain.first())
+}
+
+/// Says which lines set a field of an object. Rules over the whole set may be broken meanwhile.
 ///
 /// `object` is `kind/name` in any case, such as `deployment/web`; `path` is dotted, with keys of list
 /// elements in brackets or as steps: `spec.template.spec.containers["main"].image`. Returns nothing
@@ -61,7 +92,7 @@ pub fn explain(
         env: env.map(str::to_owned),
         cluster: None,
     };
-    let (found, diagnostics) = run(project, &options, |_, app, sources, program| {
+    let found = looked(project, &options, |app, look| {
         let wanted = app
             .objects
             .iter()
@@ -70,33 +101,122 @@ pub fn explain(
             })
             .cloned()?;
         let (value, chain) = app.explain(&wanted, &steps)?;
-        let origins = chain
-            .iter()
-            .map(|source| Origin {
-                span: source.span,
-                at: sources.place(source.span),
-                layer: match source.layer {
-                    eval::Layer::Default => "default".to_owned(),
-                    eval::Layer::Value => "value".to_owned(),
-                    eval::Layer::Env(at) => match program.envs.get(at) {
-                        Some(env) => format!("env {}", env.name),
-                        None => "env".to_owned(),
-                    },
-                },
-                how: source.how,
-            })
-            .collect();
         Some(Explained {
             app: app.name.to_owned(),
+            env: look.env.to_owned(),
             object: wanted.title(),
+            made: look.sources.place(wanted.at),
             value,
-            origins,
+            origins: look.origins(&chain),
         })
-    });
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(diagnostics);
-    }
+    })?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// A field of an object, to look up the line that decides it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct FieldRef {
+    /// The environment.
+    pub env: String,
+    /// The kind of the object.
+    pub kind: String,
+    /// Its namespace, when it has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The field, as [`explain`] takes it.
+    pub path: String,
+}
+
+/// Looks up the lines that decide many fields, in one evaluation: for diffs. A field below one that was
+/// set as a whole has that one's line. The result has as many elements as `fields`; what is not there
+/// has no line.
+///
+/// # Errors
+/// With what building finds, when there is an error among it.
+pub fn deciding_lines(
+    project: &Project,
+    options: &BuildOptions,
+    fields: &[FieldRef],
+) -> Result<Vec<Option<Origin>>, Vec<Diagnostic>> {
+    let found = looked(project, options, |app, look| {
+        let mut found = Vec::new();
+        for (at, field) in fields.iter().enumerate() {
+            let is_it = |one: &&eval::Object| {
+                one.kind == field.kind
+                    && one.name == field.name
+                    && (field.namespace.is_none() || one.namespace == field.namespace)
+            };
+            let Some(object) = app.objects.iter().find(is_it).cloned() else {
+                continue;
+            };
+            if look.env != field.env {
+                continue;
+            }
+            let steps = steps(&field.path);
+            let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+            let line = (1..=steps.len()).rev().find_map(|end| {
+                let (_, chain) = app.explain(&object, &steps[..end])?;
+                deciding(&look.origins(&chain)).cloned()
+            });
+            found.extend(line.map(|line| (at, line)));
+        }
+        found
+    })?;
+    let mut lines: Vec<Option<Origin>> = vec![None; fields.len()];
+    for (at, line) in found.into_iter().flatten() {
+        lines[at] = Some(line);
+    }
+    Ok(lines)
+}
+
+/// What is known while looking at an app.
+struct Look<'a> {
+    env: &'a str,
+    sources: &'a Sources,
+    program: &'a Program,
+}
+
+impl Look<'_> {
+    fn origins(&self, chain: &[eval::Source]) -> Vec<Origin> {
+        let origins = chain.iter().map(|source| Origin {
+            span: source.span,
+            at: self.sources.place(source.span),
+            layer: match source.layer {
+                eval::Layer::Default => "default".to_owned(),
+                eval::Layer::Value => "value".to_owned(),
+                eval::Layer::Env(at) => match self.program.envs.get(at) {
+                    Some(env) => format!("env {}", env.name),
+                    None => "env".to_owned(),
+                },
+            },
+            how: source.how,
+        });
+        origins.collect()
+    }
+}
+
+/// Evaluates the wanted apps and looks at each.
+fn looked<R: Send>(
+    project: &Project,
+    options: &BuildOptions,
+    look: impl Fn(&mut eval::App<'_, '_>, &Look<'_>) -> R + Sync,
+) -> Result<Vec<R>, Vec<Diagnostic>> {
+    let (found, diagnostics) = run_loosely(project, options, |env, app, sources, program| {
+        let env = env.map_or(DEFAULT_ENV, |env| &env.name);
+        look(
+            app,
+            &Look {
+                env,
+                sources,
+                program,
+            },
+        )
+    });
+    match diagnostics.iter().any(Diagnostic::is_error) {
+        true => Err(diagnostics),
+        false => Ok(found),
+    }
 }
 
 /// Splits `a.b["c.d"].e[0]` at dots and brackets.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ordain_lang_project::{
-    BuildOptions, Disk, Format, Memory, Project, TestOptions, build, build_text, check, explain,
-    json, new_project, test, yaml,
+    BuildOptions, Disk, FieldRef, Format, Memory, Project, TestOptions, build, build_text, check,
+    deciding_lines, explain, json, new_project, test, yaml,
 };
 
 /// Checks a project and builds it for all environments.
@@ -140,4 +140,47 @@ fn the_shop_is_tested_and_explained() {
         }
     }
     insta::assert_snapshot!(out);
+}
+
+/// A diff names the line that decides, not the library's.
+#[test]
+fn fields_lead_to_the_lines_that_decide_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
+    let project = Project::load(&Disk::new(folder));
+    let field = |env: &str, kind: &str, name: &str, path: &str| FieldRef {
+        env: env.into(),
+        kind: kind.into(),
+        namespace: Some("shop".into()),
+        name: name.into(),
+        path: path.into(),
+    };
+    let fields = [
+        field("prod", "Deployment", "web", "spec.replicas"),
+        field("dev", "Deployment", "web", "spec.replicas"),
+        field("prod", "ConfigMap", "settings", "data.LOG_LEVEL"),
+        field(
+            "prod",
+            "Deployment",
+            "web",
+            "spec.template.spec.containers[main].resources.limits.memory",
+        ),
+        field("prod", "Service", "web", "metadata.namespace"),
+        field("prod", "Service", "nobody", "metadata.namespace"),
+    ];
+    let lines = deciding_lines(&project, &BuildOptions::default(), &fields).expect("it builds");
+    let lines: Vec<String> = lines
+        .into_iter()
+        .map(|line| line.map_or("-".into(), |line| format!("{} {}", line.at, line.layer)))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "envs.ord:10 env prod",
+            "server.ord:13 default",
+            "envs.ord:9 env prod",
+            "envs.ord:10 env prod",
+            "envs.ord:2 env base",
+            "-",
+        ]
+    );
 }
