@@ -103,7 +103,7 @@ impl App<'_, '_> {
         let how = Pour {
             secrets: Secrets::Referenced,
             namespace: object.namespace.as_deref(),
-            field: None,
+            ..Pour::default()
         };
         // It was poured once before, so nothing can fail.
         let _ = self.machine.pour(self.values[object.index], sink, how);

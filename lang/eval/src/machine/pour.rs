@@ -20,6 +20,8 @@ pub(crate) struct Pour<'a> {
     pub(crate) namespace: Option<&'a str>,
     /// The type of the Kubernetes field that holds the value.
     pub(crate) field: Option<Ty>,
+    /// A null that a `{ … }` without a type says is kept: in documents it may mean something.
+    pub(crate) nulls: bool,
 }
 
 /// What stands for a secret where values are written.
@@ -136,7 +138,7 @@ impl<'p> Machine<'p> {
     }
 
     /// The fields of a record that have a value, evaluated, on the stack of half-poured records.
-    fn set_fields(&mut self, rec: RecId) -> Res<usize> {
+    fn set_fields(&mut self, rec: RecId, nulls: bool) -> Res<usize> {
         self.see(rec);
         if self.judging {
             self.note_ruled(rec);
@@ -148,7 +150,7 @@ impl<'p> Machine<'p> {
         for at in 0..record.cells.len as usize {
             let cell = self.heap.cells(rec)[at];
             match self.field(rec, cell.pos, record.span) {
-                Ok(Value::Null) => {}
+                Ok(Value::Null) if !(nulls && matches!(def.origin, Origin::Anonymous)) => {}
                 Ok(value) => {
                     let field = &def.fields[cell.pos as usize];
                     self.pouring.push((field.name, field.ty, value));
@@ -171,7 +173,7 @@ impl<'p> Machine<'p> {
     }
 
     fn pour_record<S: Sink>(&mut self, rec: RecId, sink: &mut S, how: Pour<'_>) -> Res<()> {
-        let start = match self.set_fields(rec) {
+        let start = match self.set_fields(rec, how.nulls) {
             Ok(start) => start,
             Err(Reported) => {
                 sink.null();
@@ -225,7 +227,7 @@ impl<'p> Machine<'p> {
         let Some(gvk) = def.gvk() else {
             return Err(Reported);
         };
-        let start = match self.set_fields(rec) {
+        let start = match self.set_fields(rec, how.nulls) {
             Ok(start) => start,
             Err(Reported) => {
                 sink.null();
@@ -280,7 +282,7 @@ impl<'p> Machine<'p> {
         let (Value::Rec(rec), Some(namespace)) = (metadata, namespace) else {
             return self.pour(metadata, sink, how);
         };
-        let start = match self.set_fields(rec) {
+        let start = match self.set_fields(rec, how.nulls) {
             Ok(start) => start,
             Err(Reported) => {
                 sink.null();
@@ -324,8 +326,8 @@ impl<'p> Machine<'p> {
     pub(super) fn document(&mut self, value: Value, yaml: bool, _span: Span) -> Res<String> {
         let how = Pour {
             secrets: Secrets::Marked,
-            namespace: None,
-            field: None,
+            nulls: true,
+            ..Pour::default()
         };
         if yaml {
             let mut text = YamlText::new();

@@ -62,8 +62,8 @@ impl<'p> Machine<'p> {
         let mut text = JsonText::new(false);
         let how = Pour {
             secrets: Secrets::Numbered,
-            namespace: None,
-            field: None,
+            nulls: true,
+            ..Pour::default()
         };
         self.pour(value, &mut text, how)?;
         let text = text.finish();
