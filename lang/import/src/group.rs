@@ -26,7 +26,7 @@ pub(crate) struct App {
 }
 
 /// Distributes objects over apps.
-pub(crate) fn apps(objects: &[Object], default: &str) -> Vec<App> {
+pub(crate) fn apps(objects: &[&Object], default: &str) -> Vec<App> {
     let is_definition = |object: &Object| object.kind == "CustomResourceDefinition";
     let splits = objects.iter().any(|object| !is_definition(object));
     let labels: Vec<Option<String>> = objects.iter().map(|object| label(&object.node)).collect();
@@ -37,7 +37,7 @@ pub(crate) fn apps(objects: &[Object], default: &str) -> Vec<App> {
     };
     let mut apps: Vec<App> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (at, object) in objects.iter().enumerate() {
+    for (at, object) in objects.iter().copied().enumerate() {
         let named = if known.contains(object.name.as_str()) {
             Some(object.name.as_str())
         } else {

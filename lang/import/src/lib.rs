@@ -7,6 +7,8 @@
 //!
 //! It opens no file: texts come in and texts go out.
 
+mod draft;
+mod factor;
 mod group;
 mod object;
 mod project;

@@ -1,72 +1,160 @@
-//! The way from texts to a project: read, group, write, prove.
+//! The way from texts to a project: read, match copies, write, prove.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ordain_lang_project::MANIFEST;
 use ordain_lang_syntax::{Diagnostic, FileId, Sources, Span};
 use ordain_lang_types::KindNames;
 use ordain_schemas::{Shape, table};
 
+use crate::draft;
+use crate::factor::is_usual;
 use crate::group::{self, App};
 use crate::object::{self, Object};
 use crate::prove::{self, Verdict};
-use crate::write::doc::{Doc, Page};
 use crate::write::text;
 use crate::write::value::{Changes, Kind, Writer};
+use crate::yaml::{Node, Value};
 use crate::{File, Imported, Input, Options, Summary};
 
-/// How often what is refused is written as data and built again. Each round names all independent mistakes, so two are
-/// the rule.
-const MAX_ROUNDS: usize = 6;
+/// How often what is refused is written in another way and built again. Each round names all independent mistakes, so
+/// two are the rule.
+const MAX_ROUNDS: usize = 8;
 
 /// How an object is written.
 pub(crate) enum Form {
     /// `k8s.Deployment { … }`.
-    Typed { name: String, shape: Shape },
+    Typed {
+        name: String,
+        shape: Shape,
+        is_namespaced: bool,
+    },
     /// A value that nothing checks.
     Data,
 }
 
-/// An object and how it is written.
-pub(crate) struct Written {
-    pub(crate) object: Object,
-    pub(crate) form: Form,
-    /// The field of the app that holds it, when it is data.
-    pub(crate) field: String,
+/// Where an object is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the app; environments amend it.
+    Base,
+    /// In every environment that has it.
+    Copies,
 }
 
-/// A file being written, with the places of the objects in it.
-pub(crate) struct Draft {
-    pub(crate) path: String,
-    pub(crate) page: Page,
-    /// First and last offset of an object, and its number.
-    pub(crate) regions: Vec<(usize, usize, usize)>,
+/// An object, its copies in the environments, and how it is written.
+pub(crate) struct Written {
+    /// The copies with the numbers of their environments, in that order; one without environments.
+    pub(crate) copies: Vec<(usize, Object)>,
+    pub(crate) form: Form,
+    pub(crate) place: Place,
+    /// The name of the field of the app that holds it.
+    pub(crate) field: String,
+    /// Whether it must be a field because kind and name do not tell it from others.
+    pub(crate) is_field: bool,
+}
+
+impl Written {
+    /// The copy that stands for all in messages and for what all share.
+    pub(crate) fn object(&self) -> &Object {
+        &self.copies[0].1
+    }
+
+    pub(crate) fn kind(&self) -> Kind<'_> {
+        match &self.form {
+            Form::Typed { shape, .. } => Kind::Of(shape),
+            Form::Data => Kind::Any,
+        }
+    }
+
+    pub(crate) fn is_data(&self) -> bool {
+        matches!(self.form, Form::Data)
+    }
+
+    /// A copy as it is written: without the namespace that its environment adds.
+    pub(crate) fn node(&self, copy: usize, set: &Set) -> Node {
+        let mut node = self.copies[copy].1.node.clone();
+        let Form::Typed { is_namespaced, .. } = self.form else {
+            return node;
+        };
+        if let Value::Map(entries) = &mut node.value {
+            entries.retain(|entry| !matches!(entry.key.as_str(), "apiVersion" | "kind"));
+            if is_namespaced
+                && !set.namespaces.is_empty()
+                && let Some(metadata) = entries.iter_mut().find(|entry| entry.key == "metadata")
+                && let Value::Map(metadata) = &mut metadata.node.value
+            {
+                metadata.retain(|entry| entry.key != "namespace");
+            }
+        }
+        node
+    }
+
+    /// Writes it in a plainer way; `false` when there is none.
+    fn yield_to_refusal(&mut self, envs: usize) -> bool {
+        match (&self.form, self.place) {
+            (Form::Typed { .. }, _) => {
+                self.form = Form::Data;
+                if self.copies.len() < envs {
+                    self.place = Place::Copies;
+                }
+            }
+            (Form::Data, Place::Base) if envs > 1 => self.place = Place::Copies,
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Everything that is written.
+pub(crate) struct Set {
+    pub(crate) written: Vec<Written>,
+    pub(crate) apps: Vec<App>,
+    /// The environments; empty when there are none.
+    pub(crate) envs: Vec<String>,
+    /// The namespace of each environment, when each has just one; else empty.
+    pub(crate) namespaces: Vec<String>,
 }
 
 pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
     let mut sources = Sources::new();
     let mut diagnostics = Vec::new();
-    let objects = read(inputs, &mut sources, &mut diagnostics);
+    let mut envs: Vec<String> = Vec::new();
+    for env in inputs.iter().filter_map(|input| input.env.as_ref()) {
+        if !envs.contains(env) {
+            envs.push(env.clone());
+        }
+    }
+    let options = &Options {
+        is_single: options.is_single && envs.is_empty(),
+        ..options.clone()
+    };
+    let objects = read(inputs, &envs, &mut sources, &mut diagnostics);
     let objects = object::without_twins(objects, &mut diagnostics);
-    let names = KindNames::new(options.kubernetes);
-    let table = table(options.kubernetes);
-    let writer = Writer { table };
-    let apps = group::apps(&objects, &options.name);
-    let mut written = written(objects, &apps, &names);
+    let writer = Writer {
+        table: table(options.kubernetes),
+    };
+    let mut set = set(objects, envs, options);
     let mut is_proven = false;
     let mut drafts = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        drafts = write(&written, &apps, &writer, options);
-        match prove::prove(&drafts, &written, &writer, options) {
+        drafts = draft::write(&set, &writer, options);
+        match prove::prove(&drafts, &set, &writer, options) {
             Verdict::Equal(mut more) => {
                 diagnostics.append(&mut more);
                 is_proven = true;
                 break;
             }
             Verdict::Refused(refused) => {
+                let envs = set.envs.len();
+                let mut yields = false;
                 for (at, diagnostic) in refused {
-                    written[at].form = Form::Data;
-                    diagnostics.push(diagnostic);
+                    let was_typed = !set.written[at].is_data();
+                    yields |= set.written[at].yield_to_refusal(envs);
+                    diagnostics.extend(diagnostic.filter(|_| was_typed));
+                }
+                if !yields {
+                    break;
                 }
             }
             Verdict::Stuck(mut more) => {
@@ -75,11 +163,15 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
             }
         }
     }
-    diagnostics.extend(changes(&written, &writer));
-    let typed = written
+    diagnostics.extend(changes(&set.written, &writer));
+    let copies = |one: &Written| one.copies.len();
+    let objects = set.written.iter().map(copies).sum();
+    let data = set
+        .written
         .iter()
-        .filter(|one| matches!(one.form, Form::Typed { .. }))
-        .count();
+        .filter(|one| one.is_data())
+        .map(copies)
+        .sum();
     let mut files: Vec<File> = drafts
         .into_iter()
         .map(|draft| File {
@@ -92,9 +184,9 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
     }
     diagnostics.sort_by_key(|d| d.span().map(|span| (span.file, span.start)));
     let summary = Summary {
-        objects: written.len(),
-        typed,
-        data: written.len() - typed,
+        objects,
+        typed: objects - data,
+        data,
         is_proven,
         bytes_read: inputs.iter().map(|input| input.content.len()).sum(),
         bytes_written: files.iter().map(|file| file.text.len()).sum(),
@@ -107,7 +199,12 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
     }
 }
 
-fn read(inputs: &[Input], sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Vec<Object> {
+fn read(
+    inputs: &[Input],
+    envs: &[String],
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Object> {
     let mut objects = Vec::new();
     for input in inputs {
         let text = match std::str::from_utf8(&input.content) {
@@ -125,131 +222,135 @@ fn read(inputs: &[Input], sources: &mut Sources, diagnostics: &mut Vec<Diagnosti
             }
         };
         if u32::try_from(text.len()).is_err() {
-            diagnostics.push(Diagnostic::error(
-                "E0954",
-                format!("`{}` is larger than four gigabytes", input.path),
-            ));
+            let message = format!("`{}` is larger than four gigabytes", input.path);
+            diagnostics.push(Diagnostic::error("E0954", message));
             continue;
         }
         let file: FileId = sources.add(input.path.as_str(), text);
-        objects.append(&mut object::objects(file, text, 0, diagnostics));
+        let env = envs.iter().position(|env| Some(env) == input.env.as_ref());
+        objects.append(&mut object::objects(
+            file,
+            text,
+            env.unwrap_or(0),
+            diagnostics,
+        ));
     }
     objects
 }
 
-/// Decides for every object how it is written.
-fn written(objects: Vec<Object>, apps: &[App], names: &KindNames) -> Vec<Written> {
-    let mut fields = vec![String::new(); objects.len()];
-    for app in apps {
-        let mut used: BTreeSet<String> = BTreeSet::new();
-        for &at in &app.objects {
-            let object = &objects[at];
-            let wanted = text::identifier(&format!("{} {}", object.kind, object.name));
-            let mut name = wanted.clone();
-            for nth in 2.. {
-                if used.insert(name.clone()) {
-                    break;
-                }
-                name = format!("{wanted}_{nth}");
-            }
-            fields[at] = name;
+/// Matches copies, and decides for every object how and where it is written first.
+fn set(objects: Vec<Object>, envs: Vec<String>, options: &Options) -> Set {
+    let names = KindNames::new(options.kubernetes);
+    let namespaces = namespaces(&objects, &names, envs.len());
+    let mut written = matched(objects, &names);
+    let firsts: Vec<&Object> = written.iter().map(Written::object).collect();
+    let apps = group::apps(&firsts, &options.name);
+    name_fields(&mut written, &apps);
+    for one in &mut written {
+        let has_first = one.copies[0].0 == 0;
+        let is_whole = one.copies.len() == envs.len().max(1);
+        let can_be_deleted = !one.is_data() && !one.is_field && one.copies.len() > 1;
+        let is_base =
+            is_whole || (can_be_deleted && is_usual(one.copies.len(), envs.len(), has_first));
+        one.place = if is_base { Place::Base } else { Place::Copies };
+    }
+    Set {
+        written,
+        apps,
+        envs,
+        namespaces,
+    }
+}
+
+/// The one namespace of each environment, if every typed object that lives in one names the same.
+fn namespaces(objects: &[Object], names: &KindNames, envs: usize) -> Vec<String> {
+    let mut found: Vec<Option<&str>> = vec![None; envs];
+    for object in objects {
+        let lives_in_one = names
+            .of(&object.api_version, &object.kind)
+            .is_some_and(|(kind, _)| kind.namespaced);
+        if !lives_in_one || envs == 0 {
+            continue;
+        }
+        match (&object.namespace, found[object.env]) {
+            (Some(namespace), None) => found[object.env] = Some(namespace),
+            (Some(namespace), Some(known)) if namespace == known => {}
+            _ => return Vec::new(),
         }
     }
-    let form = |object: &Object| match names.of(&object.api_version, &object.kind) {
-        // Without `metadata` there is nothing that a type could be given to.
-        Some((kind, name)) if object.node.get("metadata").is_some() => Form::Typed {
-            name,
-            shape: Shape::Struct(kind.ty),
-        },
-        _ => Form::Data,
-    };
-    objects
+    let all: Option<Vec<String>> = found
         .into_iter()
-        .zip(fields)
-        .map(|(object, field)| Written {
-            form: form(&object),
-            object,
-            field,
-        })
-        .collect()
+        .map(|one| one.map(str::to_owned))
+        .collect();
+    all.unwrap_or_default()
 }
 
-/// Writes all files but the manifest.
-fn write(written: &[Written], apps: &[App], writer: &Writer<'_>, options: &Options) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::new();
-    for app in apps {
-        if drafts.is_empty() || !options.is_single {
-            let path = match apps.len() {
-                _ if options.is_single => format!("{}.ord", options.name),
-                1 => format!("{}.ord", app.name),
-                _ => format!("apps/{}.ord", app.name),
-            };
-            drafts.push(Draft {
-                path,
-                page: Page::default(),
-                regions: Vec::new(),
-            });
-        }
-        if let Some(draft) = drafts.last_mut() {
-            write_app(draft, app, written, writer);
-        }
+/// Puts the copies of an object together: by kind and name, and by namespace where that is not enough.
+fn matched(objects: Vec<Object>, names: &KindNames) -> Vec<Written> {
+    let short = |object: &Object| {
+        let (group, kind, _, name) = object.identity();
+        (group, kind, name)
+    };
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    for object in &objects {
+        *counts.entry((object.env, short(object))).or_default() += 1;
     }
-    drafts
-}
-
-fn write_app(draft: &mut Draft, app: &App, written: &[Written], writer: &Writer<'_>) {
-    let page = &mut draft.page;
-    if !page.out.is_empty() {
-        page.raw("\n");
-    }
-    page.raw(&format!("app {} {{", app.name));
-    for &at in &app.objects {
-        let Written {
-            object,
-            form,
-            field,
-        } = &written[at];
-        if !matches!(form, Form::Data) {
+    let ambiguous: BTreeSet<_> = counts
+        .into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|((_, key), _)| key)
+        .collect();
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut written: Vec<Written> = Vec::new();
+    for object in objects {
+        let key = short(&object);
+        let is_field = ambiguous.contains(&key);
+        let namespace = object.namespace.clone().filter(|_| is_field);
+        let place = *places.entry((key, namespace)).or_insert(written.len());
+        if let Some(one) = written.get_mut(place) {
+            let at = one.copies.partition_point(|(env, _)| *env < object.env);
+            // Copies of different versions have different types, and share nothing then.
+            if one.copies[0].1.api_version != object.api_version {
+                one.form = Form::Data;
+            }
+            one.copies.insert(at, (object.env, object));
             continue;
         }
-        let start = page.out.len();
-        page.comments(&object.comments, 2);
-        page.line(2);
-        page.raw(&format!("{field}: Any = "));
-        page.comes_from(Some(object.span));
-        page.doc(&writer.doc(&object.node, Kind::Any), 2);
-        draft.regions.push((start, page.out.len(), at));
-        page.raw("\n");
-    }
-    page.line(2);
-    page.raw("objects = [");
-    let mut after_data = None;
-    for &at in &app.objects {
-        let Written {
-            object,
-            form,
-            field,
-        } = &written[at];
-        let start = page.out.len();
-        if after_data.is_some_and(|after_data| !(after_data && matches!(form, Form::Data))) {
-            page.raw("\n");
-        }
-        after_data = Some(matches!(form, Form::Data));
-        let Form::Typed { name, shape } = form else {
-            page.line(4);
-            page.raw(field);
-            continue;
+        let form = match names.of(&object.api_version, &object.kind) {
+            // Without `metadata` there is nothing that a type could be given to.
+            Some((kind, name)) if object.node.get("metadata").is_some() => Form::Typed {
+                name,
+                shape: Shape::Struct(kind.ty),
+                is_namespaced: kind.namespaced,
+            },
+            _ => Form::Data,
         };
-        page.comments(&object.comments, 4);
-        page.line(4);
-        page.comes_from(Some(object.span));
-        let entries = object.node.entries().unwrap_or_default();
-        let members = writer.members(entries, Kind::Of(shape), &["apiVersion", "kind"]);
-        page.doc(&Doc::Record(name.clone(), members), 4);
-        draft.regions.push((start, page.out.len(), at));
+        written.push(Written {
+            copies: vec![(object.env, object)],
+            form,
+            place: Place::Base,
+            field: String::new(),
+            is_field,
+        });
     }
-    page.line(2);
-    page.raw("]\n}\n");
+    written
+}
+
+/// Names the fields that hold objects, each once in its app.
+fn name_fields(written: &mut [Written], apps: &[App]) {
+    for app in apps {
+        let mut used: BTreeMap<String, usize> = BTreeMap::new();
+        for &at in &app.objects {
+            let object = written[at].object();
+            let wanted = text::identifier(&format!("{} {}", object.kind, object.name));
+            let nth = used.entry(wanted.clone()).or_default();
+            *nth += 1;
+            written[at].field = match *nth {
+                1 => wanted,
+                nth => format!("{wanted}_{nth}"),
+            };
+        }
+    }
 }
 
 fn manifest(options: &Options) -> File {
@@ -275,9 +376,9 @@ fn manifest(options: &Options) -> File {
 /// Tells what the written objects say otherwise than the input, once for each kind of change.
 fn changes(written: &[Written], writer: &Writer<'_>) -> Vec<Diagnostic> {
     let mut all = Changes::default();
-    for one in written {
-        if let Form::Typed { shape, .. } = &one.form {
-            writer.built(&one.object.node, Kind::Of(shape), &mut all);
+    for one in written.iter().filter(|one| !one.is_data()) {
+        for (_, copy) in &one.copies {
+            writer.built(&copy.node, one.kind(), &mut all);
         }
     }
     let mut told = Vec::new();

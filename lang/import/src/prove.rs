@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ordain_lang_project::{BuildOptions, Memory, Project, build};
+use ordain_lang_project::{Build, BuildOptions, Memory, Project, build};
 use ordain_lang_syntax::{Diagnostic, Severity, Span};
 use serde_json::Value as Json;
 
 use crate::Options;
+use crate::draft::Draft;
 use crate::object::Identity;
-use crate::project::{Draft, Form, Written};
-use crate::write::value::{Changes, Kind, Writer};
+use crate::project::{Place, Set};
+use crate::write::value::{Changes, Writer};
 
 /// What a proof finds.
 pub(crate) enum Verdict {
     /// Every object is built as it was read; warnings of the build come along.
     Equal(Vec<Diagnostic>),
-    /// These objects cannot be written with their types.
-    Refused(Vec<(usize, Diagnostic)>),
+    /// These objects cannot be written as they are; with what to say when their types are given up.
+    Refused(Vec<(usize, Option<Diagnostic>)>),
     /// The project does not build, for what no object can be blamed.
     Stuck(Vec<Diagnostic>),
 }
@@ -24,46 +25,47 @@ pub(crate) enum Verdict {
 /// Builds the drafts.
 pub(crate) fn prove(
     drafts: &[Draft],
-    written: &[Written],
+    set: &Set,
     writer: &Writer<'_>,
     options: &Options,
 ) -> Verdict {
     let project = load(drafts, options);
     let built = build(&project, &BuildOptions::default());
-    let mut refused: BTreeMap<usize, Diagnostic> = BTreeMap::new();
+    let mut refused: BTreeMap<usize, Option<Diagnostic>> = BTreeMap::new();
     let mut others = Vec::new();
     for diagnostic in &built.diagnostics {
         let place = diagnostic
             .labels
             .iter()
-            .find_map(|label| Some((label, place(drafts, &project, label.span)?)));
-        let Some((_, (at, origin))) = place else {
+            .find_map(|label| place(drafts, &project, label.span));
+        let Some((at, origin)) = place else {
             others.push(without_places(diagnostic));
             continue;
         };
-        let one = &written[at];
-        let is_new = matches!(one.form, Form::Typed { .. });
-        if diagnostic.severity != Severity::Error || !is_new {
-            others.push(moved(diagnostic, origin.unwrap_or(one.object.span)));
+        let one = &set.written[at];
+        let span = origin.unwrap_or(one.object().span);
+        let can_yield = !one.is_data() || (one.place == Place::Base && set.envs.len() > 1);
+        if diagnostic.severity != Severity::Error || !can_yield {
+            others.push(moved(diagnostic, span));
             continue;
         }
-        let text = format!("{} ({})", diagnostic.message, diagnostic.code);
         let told = refused.entry(at).or_insert_with(|| {
-            Diagnostic::warning(
-                "W0952",
-                format!(
-                    "`{}` is imported as data, because its type refuses it",
-                    one.object.shown()
-                ),
+            let message = format!(
+                "`{}` is imported as data, because its type refuses it",
+                one.object().shown()
+            );
+            Some(
+                Diagnostic::warning("W0952", message)
+                    .object(one.object().shown())
+                    .help("mend the input and import again, or write the object with its type"),
             )
-            .object(one.object.shown())
-            .help("mend the input and import again, or write the object with its type")
         });
-        let span = origin.unwrap_or(one.object.span);
-        if !told
-            .labels
-            .iter()
-            .any(|label| label.span == span && label.text == text)
+        let text = format!("{} ({})", diagnostic.message, diagnostic.code);
+        if let Some(told) = told
+            && !told
+                .labels
+                .iter()
+                .any(|label| label.span == span && label.text == text)
         {
             *told = told.clone().label(span, text);
         }
@@ -74,54 +76,69 @@ pub(crate) fn prove(
     if !built.is_ok() {
         return Verdict::Stuck(others);
     }
-    let mut objects: HashMap<Identity, Vec<&Json>> = HashMap::new();
-    for object in built.apps.iter().flat_map(|app| &app.objects) {
-        objects
-            .entry(identity(&object.json))
-            .or_default()
-            .push(&object.json);
-    }
-    let mut differing = Vec::new();
-    for (at, one) in written.iter().enumerate() {
-        let kind = match &one.form {
-            Form::Typed { shape, .. } => Kind::Of(shape),
-            Form::Data => Kind::Any,
-        };
-        let wanted = writer.built(&one.object.node, kind, &mut Changes::default());
-        let candidates = objects
-            .get(&one.object.identity())
-            .map_or(&[][..], Vec::as_slice);
-        let why = candidates
-            .iter()
-            .map(|found| difference(&wanted, found, &mut String::new()))
-            .min_by_key(|difference| difference.is_some())
-            .unwrap_or(Some("it is not built at all".to_owned()));
-        if let Some(why) = why {
-            let message = format!(
-                "`{}` is imported as data, because its type would change it",
-                one.object.shown()
-            );
-            differing.push((
-                at,
-                Diagnostic::warning("W0952", message)
-                    .label(one.object.span, why)
-                    .object(one.object.shown()),
-            ));
+    compare(&built, set, writer, others)
+}
+
+/// Compares what was built with what was read.
+fn compare(built: &Build, set: &Set, writer: &Writer<'_>, mut others: Vec<Diagnostic>) -> Verdict {
+    let env_of = |name: &str| set.envs.iter().position(|env| env == name).unwrap_or(0);
+    let mut objects: HashMap<(usize, Identity), Vec<&Json>> = HashMap::new();
+    for app in &built.apps {
+        for object in &app.objects {
+            let key = (env_of(&app.env), identity(&object.json));
+            objects.entry(key).or_default().push(&object.json);
         }
     }
-    if differing
-        .iter()
-        .any(|(at, _)| matches!(written[*at].form, Form::Typed { .. }))
-    {
-        differing.retain(|(at, _)| matches!(written[*at].form, Form::Typed { .. }));
-        return Verdict::Refused(differing);
+    let mut count: usize = objects.values().map(Vec::len).sum();
+    let mut refused: Vec<(usize, Option<Diagnostic>)> = Vec::new();
+    let mut lost = Vec::new();
+    for (at, one) in set.written.iter().enumerate() {
+        let writer = Writer {
+            table: writer.table,
+        };
+        for (env, copy) in &one.copies {
+            let wanted = writer.built(&copy.node, one.kind(), &mut Changes::default());
+            let candidates = objects
+                .get(&(*env, copy.identity()))
+                .map_or(&[][..], Vec::as_slice);
+            let why = candidates
+                .iter()
+                .map(|found| difference(&wanted, found, &mut String::new()))
+                .min_by_key(Option::is_some)
+                .unwrap_or(Some("it is not built at all".to_owned()));
+            let Some(why) = why else {
+                count = count.saturating_sub(1);
+                continue;
+            };
+            let message = format!(
+                "`{}` is imported as data, because its type would change it",
+                copy.shown()
+            );
+            let diagnostic = Diagnostic::warning("W0952", message)
+                .label(copy.span, why)
+                .object(copy.shown());
+            if one.is_data() && (one.place == Place::Copies || set.envs.len() < 2) {
+                lost.push(diagnostic);
+            } else if refused.last().is_none_or(|(last, _)| *last != at) {
+                refused.push((at, Some(diagnostic)));
+            }
+        }
     }
-    if differing.is_empty() {
-        Verdict::Equal(others)
-    } else {
-        others.extend(differing.into_iter().map(|(_, diagnostic)| diagnostic));
-        Verdict::Stuck(others)
+    if !refused.is_empty() {
+        return Verdict::Refused(refused);
     }
+    if !lost.is_empty() {
+        others.append(&mut lost);
+        return Verdict::Stuck(others);
+    }
+    if count > 0 {
+        others.push(Diagnostic::error(
+            "E0955",
+            format!("{count} objects are built that were not read"),
+        ));
+        return Verdict::Stuck(others);
+    }
+    Verdict::Equal(others)
 }
 
 fn load(drafts: &[Draft], options: &Options) -> Project {

@@ -4,7 +4,7 @@
 //! those two come out as the API server stores them and not as they went in.
 
 use ordain_lang_syntax::Span;
-use ordain_schemas::{Shape, Table};
+use ordain_schemas::{ListType, Shape, Table};
 use serde_json::{Map, Value as Json};
 
 use super::doc::{Doc, Item, Member};
@@ -40,6 +40,7 @@ impl<'t> Writer<'t> {
     pub(crate) fn doc(&self, node: &Node, kind: Kind<'t>) -> Doc {
         match (&node.value, self.known(kind)) {
             (Value::Null, _) => Doc::Atom("null".to_owned()),
+            (Value::Name(name), _) => Doc::Atom(name.clone()),
             (Value::Bool(value), _) => Doc::Atom(value.to_string()),
             (Value::Int(value, is_octal), _) => Doc::Atom(match is_octal {
                 true if *value > 7 => format!("0o{value:o}"),
@@ -63,9 +64,7 @@ impl<'t> Writer<'t> {
                 };
                 Doc::List(items.iter().map(|item| self.item(item, element)).collect())
             }
-            (Value::Map(entries), kind) => {
-                Doc::Record(String::new(), self.members(entries, kind, &[]))
-            }
+            (Value::Map(entries), kind) => Doc::Record(String::new(), self.members(entries, kind)),
         }
     }
 
@@ -78,19 +77,14 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// The members of a record that is made of a map. Those in `without` are left out.
-    pub(crate) fn members(
-        &self,
-        entries: &[Entry],
-        kind: Kind<'t>,
-        without: &[&str],
-    ) -> Vec<Member> {
+    /// The members of a record that is made of a map.
+    pub(crate) fn members(&self, entries: &[Entry], kind: Kind<'t>) -> Vec<Member> {
         let mut members = Vec::with_capacity(entries.len());
         let mut orphans = Vec::new();
         for entry in in_order(entries, self.is_metadata(kind)) {
             let node = &entry.node;
             let is_absent = matches!(node.value, Value::Null) && self.is_struct(kind);
-            if is_absent || without.contains(&entry.key.as_str()) {
+            if is_absent {
                 orphans.extend(node.before.iter().chain(&node.behind).cloned());
                 continue;
             }
@@ -126,7 +120,7 @@ impl<'t> Writer<'t> {
     }
 
     /// The shape behind types whose JSON form is special; data for those that hold any value.
-    fn known(&self, kind: Kind<'t>) -> Kind<'t> {
+    pub(crate) fn known(&self, kind: Kind<'t>) -> Kind<'t> {
         match kind {
             Kind::Of(Shape::Struct(id)) => match &self.table.ty(*id).special {
                 Some(special) => self.known(Kind::Of(special)),
@@ -137,7 +131,15 @@ impl<'t> Writer<'t> {
         }
     }
 
-    fn is_struct(&self, kind: Kind<'t>) -> bool {
+    /// The type of the elements of a list.
+    pub(crate) fn element(&self, kind: Kind<'t>) -> Kind<'t> {
+        match self.known(kind) {
+            Kind::Of(Shape::List(element)) => Kind::Of(element),
+            _ => Kind::Any,
+        }
+    }
+
+    pub(crate) fn is_struct(&self, kind: Kind<'t>) -> bool {
         matches!(self.known(kind), Kind::Of(Shape::Struct(_)))
     }
 
@@ -148,7 +150,22 @@ impl<'t> Writer<'t> {
         }
     }
 
-    fn field(&self, kind: Kind<'t>, name: &str) -> Kind<'t> {
+    /// The field that names the elements of the list in this field, as server-side apply does.
+    pub(crate) fn list_key(&self, kind: Kind<'t>, name: &str) -> Option<&'static str> {
+        let Kind::Of(Shape::Struct(id)) = self.known(kind) else {
+            return None;
+        };
+        let field = self.table.ty(*id).field(name)?;
+        match &field.list_type {
+            Some(ListType::Map(keys)) => keys.first().copied(),
+            Some(ListType::Set) => None,
+            _ if field.patch.merge => field.patch.merge_key,
+            _ => None,
+        }
+    }
+
+    /// The type of a field, of the entries of a map or of the elements of a list.
+    pub(crate) fn field(&self, kind: Kind<'t>, name: &str) -> Kind<'t> {
         match self.known(kind) {
             Kind::Of(Shape::Struct(id)) => match self.table.ty(*id).field(name) {
                 Some(field) => Kind::Of(&field.shape),

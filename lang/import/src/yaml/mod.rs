@@ -34,6 +34,8 @@ pub(crate) enum Value {
     /// A number that is no integer of 64 bits; always finite.
     Float(f64),
     Str(String),
+    /// The name of a field that holds the value; no file says this, factoring puts it in.
+    Name(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
@@ -100,7 +102,7 @@ impl Node {
             Value::Bool(value) => Json::Bool(*value),
             Value::Int(value, _) => Json::from(*value),
             Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
-            Value::Str(text) => Json::String(text.clone()),
+            Value::Str(text) | Value::Name(text) => Json::String(text.clone()),
             Value::List(items) => Json::Array(items.iter().map(Node::json).collect()),
             Value::Map(entries) => {
                 let pairs = entries

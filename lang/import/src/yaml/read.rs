@@ -360,7 +360,7 @@ impl<'t> Reader<'t> {
     /// A key as JSON has it: numbers and booleans become their text.
     fn key(&mut self, value: Value, span: Span) -> Res<String> {
         Ok(match value {
-            Value::Str(text) => text,
+            Value::Str(text) | Value::Name(text) => text,
             Value::Int(value, _) => value.to_string(),
             Value::Float(value) => value.to_string(),
             Value::Bool(value) => value.to_string(),
