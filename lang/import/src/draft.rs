@@ -88,7 +88,10 @@ fn base(app: &App, set: &Set, writer: &Writer<'_>) -> Base {
         .map(|at| set.written[*at].field.clone())
         .collect();
     let variables = leaves.name(|field| {
-        let wanted = text::identifier(&snake(field));
+        let wanted = match field {
+            "env" => "environment".to_owned(),
+            _ => text::identifier(&snake(field)),
+        };
         let mut name = wanted.clone();
         for nth in 2.. {
             if taken.insert(name.clone()) {
@@ -130,6 +133,19 @@ fn write_app(draft: &mut Draft, app: &App, base: &Base, set: &Set, writer: &Writ
         page.raw("\n");
     }
     page.raw(&format!("app {} {{", app.name));
+    let lines: BTreeSet<&str> = set
+        .exemptions
+        .iter()
+        .filter(|(at, _)| app.objects.contains(at))
+        .map(|(_, line)| line.as_str())
+        .collect();
+    for line in &lines {
+        page.line(2);
+        page.raw(line);
+    }
+    if !lines.is_empty() && !base.variables.is_empty() {
+        page.raw("\n");
+    }
     for variable in &base.variables {
         page.line(2);
         page.raw(&format!("{}: {} = ", variable.name, variable.ty));
@@ -141,7 +157,7 @@ fn write_app(draft: &mut Draft, app: &App, base: &Base, set: &Set, writer: &Writ
             .zip(&base.nodes)
             .map(|(at, node)| (*at, &set.written[*at], node))
     };
-    let mut has_fields = !base.variables.is_empty();
+    let mut has_fields = !base.variables.is_empty() || !lines.is_empty();
     for (at, one, node) in
         in_base().filter(|(_, one, _)| one.place == Place::Base && is_held(one, set))
     {
@@ -256,6 +272,20 @@ fn environments(bases: &[Base], set: &Set, writer: &Writer<'_>) -> Draft {
         if let Some(namespace) = set.namespaces.get(env) {
             members.push((
                 Member::new("namespace =", Doc::Atom(text::quoted(namespace))),
+                None,
+            ));
+        }
+        // Environments of one cluster and namespace would make the same objects.
+        let is_alone = |namespace| {
+            set.namespaces
+                .iter()
+                .filter(|other| *other == namespace)
+                .count()
+                == 1
+        };
+        if set.envs.len() > 1 && !set.namespaces.get(env).is_some_and(is_alone) {
+            members.push((
+                Member::new("cluster =", Doc::Atom(text::quoted(name))),
                 None,
             ));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ordain_lang_project::MANIFEST;
-use ordain_lang_syntax::{Diagnostic, FileId, Sources, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Severity, Sources, Span};
 use ordain_lang_types::KindNames;
 use ordain_schemas::{Shape, table};
 
@@ -47,6 +47,8 @@ pub(crate) struct Written {
     /// The copies with the numbers of their environments, in that order; one without environments.
     pub(crate) copies: Vec<(usize, Object)>,
     pub(crate) form: Form,
+    /// How programs name its kind, when the version of Kubernetes has it.
+    pub(crate) known: Option<String>,
     pub(crate) place: Place,
     /// The name of the field of the app that holds it.
     pub(crate) field: String,
@@ -114,6 +116,8 @@ pub(crate) struct Set {
     pub(crate) envs: Vec<String>,
     /// The namespace of each environment, when each has just one; else empty.
     pub(crate) namespaces: Vec<String>,
+    /// The lines that exempt objects from rules over the whole set, with the numbers of the objects.
+    pub(crate) exemptions: BTreeSet<(usize, String)>,
 }
 
 pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
@@ -155,6 +159,13 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
                 }
                 if !yields {
                     break;
+                }
+            }
+            Verdict::Exempt(exempt) => {
+                for (at, line, diagnostic) in exempt {
+                    if set.exemptions.insert((at, line.clone())) {
+                        diagnostics.push(exempted(diagnostic, &line));
+                    }
                 }
             }
             Verdict::Stuck(mut more) => {
@@ -259,6 +270,7 @@ fn set(objects: Vec<Object>, envs: Vec<String>, options: &Options) -> Set {
         apps,
         envs,
         namespaces,
+        exemptions: BTreeSet::new(),
     }
 }
 
@@ -283,6 +295,19 @@ fn namespaces(objects: &[Object], names: &KindNames, envs: usize) -> Vec<String>
         .map(|one| one.map(str::to_owned))
         .collect();
     all.unwrap_or_default()
+}
+
+/// What is told of an object that breaks a rule over the whole set.
+fn exempted(told: Diagnostic, line: &str) -> Diagnostic {
+    Diagnostic {
+        code: "W0954",
+        severity: Severity::Warning,
+        help: Some(format!(
+            "the app says `{line}`; remove the line when it is put right"
+        )),
+        notes: vec![format!("the rule is {}", told.code)],
+        ..told
+    }
 }
 
 /// Puts the copies of an object together: by kind and name, and by namespace where that is not enough.
@@ -325,7 +350,9 @@ fn matched(objects: Vec<Object>, names: &KindNames) -> Vec<Written> {
             },
             _ => Form::Data,
         };
+        let known = names.of(&object.api_version, &object.kind);
         written.push(Written {
+            known: known.map(|(_, name)| name),
             copies: vec![(object.env, object)],
             form,
             place: Place::Base,

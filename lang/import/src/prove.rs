@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 
 use crate::Options;
 use crate::draft::Draft;
-use crate::object::Identity;
-use crate::project::{Place, Set};
+use crate::object::{Identity, Object};
+use crate::project::{Place, Set, Written};
+use crate::write::text;
 use crate::write::value::{Changes, Writer};
 
 /// What a proof finds.
@@ -18,6 +19,8 @@ pub(crate) enum Verdict {
     Equal(Vec<Diagnostic>),
     /// These objects cannot be written as they are; with what to say when their types are given up.
     Refused(Vec<(usize, Option<Diagnostic>)>),
+    /// These objects break rules over the whole set; with the line of the app that says it is meant.
+    Exempt(Vec<(usize, String, Diagnostic)>),
     /// The project does not build, for what no object can be blamed.
     Stuck(Vec<Diagnostic>),
 }
@@ -32,19 +35,29 @@ pub(crate) fn prove(
     let project = load(drafts, options);
     let built = build(&project, &BuildOptions::default());
     let mut refused: BTreeMap<usize, Option<Diagnostic>> = BTreeMap::new();
+    let mut exempt: Vec<(usize, String, Diagnostic)> = Vec::new();
     let mut others = Vec::new();
     for diagnostic in &built.diagnostics {
         let place = diagnostic
             .labels
             .iter()
-            .find_map(|label| place(drafts, &project, label.span));
+            .find_map(|label| place(drafts, &project, label.span))
+            .or_else(|| Some((named(diagnostic, set)?, None)));
         let Some((at, origin)) = place else {
             others.push(without_places(diagnostic));
             continue;
         };
         let one = &set.written[at];
         let span = origin.unwrap_or(one.object().span);
-        let can_yield = !one.is_data() || (one.place == Place::Base && set.envs.len() > 1);
+        if let Some(line) =
+            exemption(diagnostic, one).filter(|line| !set.exemptions.contains(&(at, line.clone())))
+        {
+            let told = moved(diagnostic, span);
+            exempt.push((at, line, told));
+            continue;
+        }
+        let can_yield = !is_of_the_set(diagnostic) && !one.is_data()
+            || (one.place == Place::Base && set.envs.len() > 1);
         if diagnostic.severity != Severity::Error || !can_yield {
             others.push(moved(diagnostic, span));
             continue;
@@ -72,6 +85,9 @@ pub(crate) fn prove(
     }
     if !refused.is_empty() {
         return Verdict::Refused(refused.into_iter().collect());
+    }
+    if !exempt.is_empty() {
+        return Verdict::Exempt(exempt);
     }
     if !built.is_ok() {
         return Verdict::Stuck(others);
@@ -141,6 +157,33 @@ fn compare(built: &Build, set: &Set, writer: &Writer<'_>, mut others: Vec<Diagno
     Verdict::Equal(others)
 }
 
+/// Whether a diagnostic is about the whole set of objects, so that no other form of one object would help.
+fn is_of_the_set(diagnostic: &Diagnostic) -> bool {
+    diagnostic.code.starts_with("E06")
+}
+
+/// The line of an app that exempts an object from a rule over the whole set: what others make is declared, what is
+/// meant is allowed.
+fn exemption(diagnostic: &Diagnostic, one: &Written) -> Option<String> {
+    if !is_of_the_set(diagnostic) || matches!(diagnostic.code, "E0612" | "E0690") {
+        return None;
+    }
+    let help = diagnostic.help.as_deref().unwrap_or_default();
+    if let Some(line) = help
+        .split('`')
+        .find(|part| part.starts_with("external k8s."))
+    {
+        return Some(line.to_owned());
+    }
+    let kind = one.known.as_ref()?;
+    Some(format!(
+        "allow {} for {kind} {}, {}",
+        diagnostic.code,
+        text::quoted(&one.object().name),
+        text::quoted(&diagnostic.message)
+    ))
+}
+
 fn load(drafts: &[Draft], options: &Options) -> Project {
     if options.is_single {
         let text = drafts.first().map_or("", |draft| &draft.page.out);
@@ -177,6 +220,14 @@ fn place(drafts: &[Draft], project: &Project, span: Span) -> Option<(usize, Opti
     let before = origins.partition_point(|(offset, _)| *offset <= at);
     let origin = before.checked_sub(1).map(|before| origins[before].1);
     Some((*object, origin))
+}
+
+/// The object that a diagnostic names, when it points at nothing that was written.
+fn named(diagnostic: &Diagnostic, set: &Set) -> Option<usize> {
+    let (kind, name) = diagnostic.object.as_deref()?.split_once(' ')?;
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let is_meant = |object: &Object| object.kind == kind && object.name == name;
+    set.written.iter().position(|one| is_meant(one.object()))
 }
 
 /// A diagnostic about what was written, shown at what was read.

@@ -150,6 +150,13 @@ pub(crate) fn merge<'t>(
             let is_whole = is_whole && nodes.len() == copies.len();
             let inner = writer.field(kind, name);
             let key = writer.list_key(kind, name);
+            // The `value` of a variable is called as the variable.
+            let named = present[0].key == "value";
+            let owner = by_key[0]
+                .get("name")
+                .and_then(|entry| entry.node.str())
+                .filter(|_| named);
+            let name = owner.unwrap_or(name);
             entries.push(Entry {
                 node: merge(&nodes, inner, name, key, writer, is_whole, leaves),
                 ..present[0].clone()
