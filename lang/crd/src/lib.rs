@@ -26,7 +26,7 @@ mod yaml;
 pub use cel::{OBJECT_COST_LIMIT, RULE_COST_LIMIT};
 pub use crd::{Crd, Version};
 pub use problem::{Place, Problem};
-pub use read::parse;
+pub use read::{MAX_PROBLEMS, parse};
 pub use schema::{Additional, At, ListType, Pattern, Property, Rule, Schema, Type};
 pub use validate::{Step, Violation, check_object};
 pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_NODES};

@@ -10,6 +10,9 @@ use crate::problem::{Place, Problem};
 use crate::read_schema;
 use crate::yaml::{self, Node, Yaml};
 
+/// How many mistakes of a file are told: more are of no use to anybody.
+pub const MAX_PROBLEMS: usize = 1000;
+
 /// The kind that is looked for.
 const KIND: &str = "CustomResourceDefinition";
 /// Its API group.
@@ -28,6 +31,7 @@ pub fn parse(text: &str) -> (Vec<Crd>, Vec<Problem>) {
     for document in &documents {
         document_of(document, &mut crds, &mut problems);
     }
+    problems.truncate(MAX_PROBLEMS);
     if crds.is_empty() && problems.is_empty() {
         let first = documents
             .iter()

@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::near::nearest;
 use crate::problem::Problem;
-use crate::read::first_key;
+use crate::read::{MAX_PROBLEMS, first_key};
 use crate::schema::{Additional, At, ListType, Pattern, Property, Rule, Schema, Type};
 use crate::structural;
 use crate::yaml::{Key, Node, Yaml};
@@ -155,7 +155,11 @@ impl Reader<'_> {
                         self.forbidden(key, "use `x-kubernetes-list-type: set`");
                     }
                 }
-                "properties" => schema.properties = self.properties(key, value),
+                "properties" => {
+                    schema.properties = self.properties(key, value);
+                    let names = schema.properties.iter().map(|p| Arc::clone(&p.name));
+                    schema.by_name = names.zip(0..).collect();
+                }
                 "required" => {
                     for item in self.list(key, value).unwrap_or_default() {
                         schema.required.extend(self.text(key, item));
@@ -219,7 +223,10 @@ impl Reader<'_> {
                 }
                 name if KEYWORDS.contains(&name) => {}
                 name => {
-                    let near = nearest(name, KEYWORDS);
+                    let near = match self.problems.len() < MAX_PROBLEMS {
+                        true => nearest(name, KEYWORDS),
+                        false => None,
+                    };
                     if let Some(near) = near {
                         self.problems.push(
                             Problem::warning(

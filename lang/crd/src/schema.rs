@@ -3,6 +3,7 @@
 //! One structure for schemas and for the parts of `allOf` and its like, as Kubernetes has it
 //! (apiextensions-apiserver/pkg/apis/apiextensions/v1/types_jsonschema.go).
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use regex::Regex;
@@ -164,6 +165,8 @@ pub struct Schema {
     pub max_properties: Option<At<u64>>,
     /// `properties`, in the order of the file.
     pub properties: Vec<Property>,
+    /// Positions in `properties` by name.
+    pub(crate) by_name: HashMap<Arc<str>, usize>,
     /// `required`
     pub required: Vec<At<Arc<str>>>,
     /// `additionalProperties`
@@ -196,13 +199,13 @@ impl Schema {
     /// The field with a name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Property> {
-        self.properties.iter().find(|p| &*p.name == name)
+        self.properties.get(*self.by_name.get(name)?)
     }
 
-    /// Whether an object must have a field.
+    /// The names of the fields that an object must have.
     #[must_use]
-    pub fn requires(&self, name: &str) -> Option<&At<Arc<str>>> {
-        self.required.iter().find(|r| &*r.value == name)
+    pub fn required_names(&self) -> HashSet<&str> {
+        self.required.iter().map(|r| &*r.value).collect()
     }
 
     /// The type.

@@ -125,6 +125,7 @@ fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
     let (ListType::Map(keys), Some(items)) = (&schema.list_type, &schema.items) else {
         return;
     };
+    let required = items.required_names();
     for key in keys {
         let Some(property) = items.property(key) else {
             problems.push(
@@ -138,7 +139,7 @@ fn list_type(schema: &Schema, name: &str, problems: &mut Vec<Problem>) {
             );
             continue;
         };
-        if items.requires(key).is_none() && property.schema.default.is_none() {
+        if !required.contains(key.as_str()) && property.schema.default.is_none() {
             problems.push(
                 Problem::error(
                     "E0854",

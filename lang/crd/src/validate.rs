@@ -90,50 +90,79 @@ pub(crate) fn values(schema: &Schema, value: &Json) -> Vec<Violation> {
     check.found
 }
 
+/// How many values defaults may add to an object, so that a default in each element of a list cannot fill the memory.
+const MAX_DEFAULTED: usize = 1_000_000;
+
 /// Drops nulls where none may be, and sets defaults
 /// (apiextensions-apiserver/pkg/apiserver/schema/defaulting/algorithm.go).
 pub(crate) fn apply_defaults(schema: &Schema, value: &mut Json) {
+    Defaults {
+        room: MAX_DEFAULTED,
+    }
+    .apply(schema, value);
+}
+
+struct Defaults {
+    room: usize,
+}
+
+impl Defaults {
+    /// A copy of a default, while there is room.
+    fn copy(&mut self, default: &Json) -> Option<Json> {
+        self.room = self.room.checked_sub(size(default))?;
+        Some(default.clone())
+    }
+
+    fn apply(&mut self, schema: &Schema, value: &mut Json) {
+        match value {
+            Json::Object(fields) => {
+                for property in &schema.properties {
+                    if let Some(Json::Null) = fields.get(&*property.name)
+                        && !property.schema.nullable
+                    {
+                        fields.shift_remove(&*property.name);
+                    }
+                    if let Some(default) = &property.schema.default
+                        && !fields.contains_key(&*property.name)
+                        && let Some(made) = self.copy(&default.value)
+                    {
+                        fields.insert(property.name.to_string(), made);
+                    }
+                    if let Some(field) = fields.get_mut(&*property.name) {
+                        self.apply(&property.schema, field);
+                    }
+                }
+                if let Some(Additional::Schema(inner)) = &schema.additional {
+                    fields
+                        .values_mut()
+                        .for_each(|field| self.part(inner, field));
+                }
+            }
+            Json::Array(items) => {
+                if let Some(inner) = &schema.items {
+                    items.iter_mut().for_each(|item| self.part(inner, item));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An element, or the value of a map: what is null takes the default.
+    fn part(&mut self, schema: &Schema, value: &mut Json) {
+        if let (Json::Null, false, Some(default)) = (&*value, schema.nullable, &schema.default)
+            && let Some(made) = self.copy(&default.value)
+        {
+            *value = made;
+        }
+        self.apply(schema, value);
+    }
+}
+
+fn size(value: &Json) -> usize {
     match value {
-        Json::Object(fields) => {
-            for property in &schema.properties {
-                if let Some(Json::Null) = fields.get(&*property.name)
-                    && !property.schema.nullable
-                {
-                    fields.shift_remove(&*property.name);
-                }
-                if let Some(default) = &property.schema.default
-                    && !fields.contains_key(&*property.name)
-                {
-                    fields.insert(property.name.to_string(), default.value.clone());
-                }
-                if let Some(field) = fields.get_mut(&*property.name) {
-                    apply_defaults(&property.schema, field);
-                }
-            }
-            if let Some(Additional::Schema(inner)) = &schema.additional {
-                for field in fields.values_mut() {
-                    if let (Json::Null, false, Some(default)) =
-                        (&*field, inner.nullable, &inner.default)
-                    {
-                        *field = default.value.clone();
-                    }
-                    apply_defaults(inner, field);
-                }
-            }
-        }
-        Json::Array(items) => {
-            if let Some(inner) = &schema.items {
-                for item in items {
-                    if let (Json::Null, false, Some(default)) =
-                        (&*item, inner.nullable, &inner.default)
-                    {
-                        *item = default.value.clone();
-                    }
-                    apply_defaults(inner, item);
-                }
-            }
-        }
-        _ => {}
+        Json::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Json::Object(fields) => 1 + fields.values().map(size).sum::<usize>(),
+        _ => 1,
     }
 }
 

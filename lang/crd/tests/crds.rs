@@ -168,6 +168,61 @@ fn lists_and_other_documents() {
     assert_eq!((crds.len(), problems), (1, Vec::new()));
 }
 
+#[test]
+fn nesting_and_size_are_bounded() {
+    let start = WIDGETS
+        .find("spec:\n              description")
+        .expect("it is there");
+    let head = &WIDGETS[..start];
+    let around = |schema: &str| format!("{head}spec: {schema}\n");
+    for (open, close) in [
+        ("{type: object, properties: {a: ", "}}"),
+        ("{not: ", "}"),
+        ("{type: array, items: ", "}"),
+        ("{allOf: [", "]}"),
+        ("{type: object, additionalProperties: ", "}"),
+    ] {
+        for depth in [40, 70, 140, 5000] {
+            let text = around(&format!(
+                "{}{{type: object}}{}",
+                open.repeat(depth),
+                close.repeat(depth)
+            ));
+            let (crds, problems) = parse(&text);
+            for crd in &crds {
+                let object = json!({ "apiVersion": "example.com/v1", "kind": "Widget", "spec": {"a": {"a": []}} });
+                let _ = check_object(&crd.versions[0], &object);
+            }
+            assert!(depth < 1000 || !problems.is_empty());
+        }
+    }
+}
+
+#[test]
+fn wide_schemas_are_read_and_their_problems_limited() {
+    let start = WIDGETS
+        .find("spec:\n              description")
+        .expect("it is there");
+    let mut text = format!(
+        "{}spec:\n              type: object\n              properties:\n",
+        &WIDGETS[..start]
+    );
+    for at in 0..2_000 {
+        text.push_str(&format!(
+            "                p{at}: {{type: string, typ{at}: x}}\n"
+        ));
+    }
+    let (crds, problems) = parse(&text);
+    assert_eq!(
+        crds[0].versions[0]
+            .schema
+            .property("spec")
+            .map(|p| p.schema.properties.len()),
+        Some(2_000)
+    );
+    assert!(problems.len() <= ordain_lang_crd::MAX_PROBLEMS);
+}
+
 /// An extra suite: the definitions beside the checkout, when they are there.
 #[test]
 fn definitions_of_known_projects_import() {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ordain_lang_crd::{Additional, ListType, Schema, Type};
+use ordain_lang_crd::{Additional, ListType, Property, Schema, Type};
 use ordain_lang_syntax::Name;
 
 use crate::checker::Checker;
@@ -31,17 +31,15 @@ impl Checker<'_> {
     pub(crate) fn crd_field(
         &mut self,
         making: &Making,
-        owner: &Schema,
-        name: &str,
+        property: &Property,
+        is_required: bool,
         owner_name: &str,
         record: RecordId,
     ) -> FieldDef {
-        let property = owner
-            .property(name)
-            .expect("the caller walks the properties");
+        let name = &*property.name;
         let schema = &property.schema;
         let base = self.crd_type(making, schema, &part_name(owner_name, name));
-        let required = owner.requires(name).is_some() && schema.default.is_none();
+        let required = is_required && schema.default.is_none();
         let ty = match required && !schema.nullable {
             true => base,
             false => self.types.optional(base),
@@ -269,8 +267,10 @@ impl Checker<'_> {
                 }
             }
         }
+        let required = schema.required_names();
         for property in &schema.properties {
-            let field = self.crd_field(making, schema, &property.name, name, record);
+            let is_required = required.contains(&*property.name);
+            let field = self.crd_field(making, property, is_required, name, record);
             fields.push(field);
         }
         self.set_fields(record, fields);

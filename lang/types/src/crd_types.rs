@@ -280,14 +280,14 @@ impl Checker<'_> {
             doc: None,
         });
         let kind = crd.kind.to_string();
+        let required = schema.required_names();
         for property in &schema.properties {
             if matches!(&*property.name, "apiVersion" | "kind" | "metadata") {
                 continue;
             }
-            let mut field = self.crd_field(&making, &schema, &property.name, &kind, record);
             // What the cluster says of an object is not for who writes it.
-            field.required &= *property.name != *"status";
-            fields.push(field);
+            let is_required = required.contains(&*property.name) && *property.name != *"status";
+            fields.push(self.crd_field(&making, property, is_required, &kind, record));
         }
         self.set_fields(record, fields);
         record

@@ -34,6 +34,8 @@ impl CrdFile {
 pub struct Crds {
     files: Vec<CrdFile>,
     uses: HashMap<(FileId, Arc<str>), usize>,
+    /// Positions by API version and kind; the first of two wins.
+    by_kind: HashMap<(String, Arc<str>), (usize, usize, usize)>,
 }
 
 /// A version of a kind.
@@ -58,8 +60,15 @@ impl Crds {
 
     /// Adds a file; gives its position.
     pub fn add(&mut self, file: CrdFile) -> usize {
+        let f = self.files.len();
+        for (c, crd) in file.crds.iter().enumerate() {
+            for (v, version) in crd.versions.iter().enumerate() {
+                let key = (crd.api_version(version), Arc::clone(&crd.kind));
+                self.by_kind.entry(key).or_insert((f, c, v));
+            }
+        }
         self.files.push(file);
-        self.files.len() - 1
+        f
     }
 
     /// Notes that a module's `use crd` with this path means the file at the position, under a name.
@@ -109,9 +118,16 @@ impl Crds {
     /// The kind of an object with `apiVersion` and `kind`.
     #[must_use]
     pub fn find(&self, api_version: &str, kind: &str) -> Option<CrdKind<'_>> {
-        let (group, version) = api_version.split_once('/')?;
-        self.kinds()
-            .find(|k| *k.crd.group == *group && *k.version.name == *version && *k.crd.kind == *kind)
+        let key = (api_version.to_owned(), Arc::from(kind));
+        let at = *self.by_kind.get(&key)?;
+        let file = self.files.get(at.0)?;
+        let crd = file.crds.get(at.1)?;
+        Some(CrdKind {
+            file,
+            crd,
+            version: crd.versions.get(at.2)?,
+            at,
+        })
     }
 }
 
