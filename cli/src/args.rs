@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Explain(commands::explain::ExplainArgs),
     Repl(commands::repl::ReplArgs),
     Doc(commands::doc::DocArgs),
+    Lsp(commands::lsp::LspArgs),
     Diff(commands::diff::DiffArgs),
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),

@@ -11,6 +11,7 @@ pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;
 pub(crate) mod import;
+pub(crate) mod lsp;
 pub(crate) mod new;
 pub(crate) mod repl;
 pub(crate) mod rollback;
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Explain(own) => explain::run(own, format),
         Command::Repl(own) => repl::run(own, format),
         Command::Doc(own) => doc::run(own, format),
+        Command::Lsp(own) => lsp::run(own),
         Command::Image(own) => image::run(own, format),
     }
 }

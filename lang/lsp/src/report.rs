@@ -13,7 +13,9 @@ use crate::provided::Provided;
 use crate::workspace::Key;
 
 /// Codes about something that can be taken away.
-const UNNECESSARY: &[&str] = &["W0101", "W0102", "W0103", "W0104", "W0201"];
+const UNNECESSARY: &[&str] = &["W0101", "W0102", "W0201", "W0511", "W0690"];
+/// Codes about something that has a successor.
+const DEPRECATED: &[&str] = &["W0601", "W0851"];
 
 /// What the editor can show.
 #[derive(Clone, Copy, Default, Debug)]
@@ -145,7 +147,7 @@ fn one(
     if UNNECESSARY.contains(&diagnostic.code) {
         tags.push(DiagnosticTag::UNNECESSARY);
     }
-    if diagnostic.message.contains("deprecated") {
+    if DEPRECATED.contains(&diagnostic.code) {
         tags.push(DiagnosticTag::DEPRECATED);
     }
     let page = if shown.pages {

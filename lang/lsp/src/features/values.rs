@@ -286,9 +286,17 @@ pub(crate) fn keys(
     app: AppId,
     path: Vec<PathStep>,
 ) -> Vec<String> {
-    // While something is being written the program has a mistake there; what is above it evaluates all the same.
-    let found = effective(view.program(), env, app, &[path]).pop().flatten();
-    found.map(|found| found.keys).unwrap_or_default()
+    // While something is being written the program has a mistake there. What it is written into evaluates all the
+    // same, if need be without the environment that it is written in.
+    let program = view.program();
+    let keys = |env: Option<EnvId>| {
+        let found = effective(program, env, app, std::slice::from_ref(&path));
+        found.into_iter().flatten().next().map(|found| found.keys)
+    };
+    let below = env
+        .and_then(|env| program.envs.get(env.index()))
+        .and_then(|env| env.chain.iter().rev().nth(1).copied());
+    keys(env).or_else(|| keys(below)).unwrap_or_default()
 }
 
 /// The layer of a source in a word: `default`, `app`, `env prod`.

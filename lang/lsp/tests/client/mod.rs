@@ -163,6 +163,12 @@ impl Client {
         );
     }
 
+    pub(crate) fn open_once(&mut self, file: &str) {
+        if !self.versions.contains_key(file) {
+            self.open(file);
+        }
+    }
+
     /// Replaces a range of bytes as an editor does.
     pub(crate) fn change(&mut self, file: &str, range: std::ops::Range<usize>, new: &str) {
         let text = self.texts.get(file).cloned().expect("the file is known");

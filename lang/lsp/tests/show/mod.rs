@@ -119,6 +119,28 @@ impl<'c> Show<'c> {
                 let wanted = words.next();
                 self.complete(&mark, wanted)
             }
+            "try" | "trysig" => {
+                // Types a text at a marker, asks where it has a `|`, and takes it away again.
+                let (mark, text) = rest.split_once(' ').expect("a marker and a text");
+                let (text, wanted) = match text.split_once(" // ") {
+                    Some((text, wanted)) => (text, Some(wanted)),
+                    None => (text, None),
+                };
+                let text = text.replace("\\n", "\n");
+                let (before, after) = text.split_once('|').unwrap_or((&text, ""));
+                let (file, at) = self.client.marks[mark].clone();
+                self.client.open_once(&file);
+                self.client.change(&file, at..at, &format!("{before}{after}"));
+                let cursor = at + before.len();
+                self.client.marks.insert("cursor".to_owned(), (file.clone(), cursor));
+                let answer = match command {
+                    "try" => self.complete("cursor", wanted),
+                    _ => self.run("signature cursor"),
+                };
+                self.client.change(&file, at..at + before.len() + after.len(), "");
+                self.client.marks.insert(mark.to_owned(), (file, at));
+                answer
+            }
             "signature" => {
                 let at = self.client.at(&first());
                 let answer = self.client.request("textDocument/signatureHelp", at);

@@ -22,6 +22,18 @@ const LABELS: &[&str] = &[
     "app.kubernetes.io/part-of",
     "app.kubernetes.io/managed-by",
 ];
+/// Fields of ObjectMeta that the API server sets (k8s.io/apimachinery meta/v1 types.go).
+const MANAGED: &[&str] = &[
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 /// Resources that every node has (k8s.io/api/core/v1 ResourceName).
 const RESOURCES: &[&str] = &["cpu", "memory", "ephemeral-storage"];
 
@@ -246,13 +258,18 @@ fn one(
     (amends, only_name, is_object): (bool, bool, bool),
 ) -> Proposal {
     let view = at.view;
-    let shown = view.program().show(field.ty);
+    let shown = match field.ty == Ty::ERROR {
+        true => String::new(),
+        false => view.program().show(field.ty),
+    };
     let detail = match default_text(view, field) {
         Some(default) => format!("{shown} = {default}"),
         None => shown,
     };
     // What the cluster fills in, and what follows from the kind, comes last.
-    let is_given = is_object && matches!(field.name.as_str(), "status" | "apiVersion" | "kind");
+    let is_given = (is_object && matches!(field.name.as_str(), "status" | "apiVersion" | "kind"))
+        || (MANAGED.contains(&field.name.as_str())
+            && &*view.program().types.record(record).name == "k8s.ObjectMeta");
     let rank = match (field.required, is_given) {
         (_, true) => 8,
         (true, _) => 1,

@@ -187,7 +187,7 @@ fn beside(at: &At<'_, '_>, name: &str) -> Option<String> {
             return None;
         }
         match &field.op {
-            FieldOp::Set(value) => text(value),
+            FieldOp::Set(value) => text(value).filter(|text| !text.is_empty()),
             _ => None,
         }
     })

@@ -127,7 +127,7 @@ fn settings(at: &At<'_, '_>) -> Vec<Proposal> {
         _ => return Vec::new(),
     };
     let mut seen = std::collections::HashSet::new();
-    known.retain(|text| seen.insert(text.clone()));
+    known.retain(|text| !text.is_empty() && seen.insert(text.clone()));
     let one = |text: String| Proposal::new(text, Kind::Value, name.as_str()).ranked(1);
     known.into_iter().map(one).collect()
 }
