@@ -44,7 +44,7 @@ pub(crate) fn by_document(
             None => fallback(key),
         };
         let Some(uri) = uri else { continue };
-        let made = one(diagnostic, main, &uri, places, provided, shown);
+        let made = one(diagnostic, main, places, provided, shown);
         found
             .entry(uri.as_str().to_owned())
             .or_insert_with(|| (uri, Vec::new()))
@@ -79,7 +79,6 @@ fn fallback(key: &Key) -> Option<Uri> {
 fn one(
     diagnostic: &Diagnostic,
     main: Option<usize>,
-    uri: &Uri,
     places: &Places<'_>,
     provided: &Provided,
     shown: Shown,
@@ -117,17 +116,6 @@ fn one(
     }
     if let Some(help) = &diagnostic.help {
         message.push_str(&format!("\nhelp: {help}"));
-        if shown.related && related.is_empty() {
-            // Editors show the help as a line of its own there.
-            let location = lsp_types::Location {
-                uri: uri.clone(),
-                range,
-            };
-            related.push(DiagnosticRelatedInformation {
-                location,
-                message: help.clone(),
-            });
-        }
     }
     let about = [
         diagnostic

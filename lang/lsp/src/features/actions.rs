@@ -1,6 +1,6 @@
 //! Mending a mistake as its help says: the nearest name, a missing field, an import too many or too few.
 
-use ordain_lang_syntax::ast::ItemKind;
+use ordain_lang_syntax::ast::{ItemKind, UseTarget};
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use super::Edit;
@@ -56,7 +56,9 @@ pub(crate) fn actions(view: &View<'_>, diagnostic: &Diagnostic) -> Vec<Action> {
         action.is_preferred = true;
         found.push(action);
     } else if let Some(module) = quoted(help, "add `use ") {
-        found.push(import(view, module));
+        // `std.web` has `service`: it is `web.service` from here.
+        let is_item = help.starts_with(&format!("`{module}`"));
+        found.push(bring_in(view, module, is_item.then_some(span)));
     } else if let Some(text) = quoted(help, "write `")
         && is_replacement(diagnostic.code, text)
     {
@@ -64,10 +66,6 @@ pub(crate) fn actions(view: &View<'_>, diagnostic: &Diagnostic) -> Vec<Action> {
             format!("Write `{text}`"),
             vec![Edit::new(bare(view, span), text)],
         ));
-    } else if help.contains("has one: add `use ")
-        && let Some(module) = quoted(&help[help.find("has one").unwrap_or(0)..], "add `use ")
-    {
-        found.push(import(view, module));
     }
     found
 }
@@ -125,12 +123,43 @@ fn remove_import(view: &View<'_>, span: Span) -> Option<Action> {
     Some(action)
 }
 
-/// Adds an import behind the others.
-pub(crate) fn import(view: &View<'_>, module: &str) -> Action {
-    Action::new(
-        format!("Add `use {module}`"),
-        vec![import_edit(view, module)],
-    )
+/// Adds an import, unless it is there, and names an item through it.
+fn bring_in(view: &View<'_>, module: &str, item: Option<Span>) -> Action {
+    let known = imported_as(view, module);
+    let alias = match &known {
+        Some(alias) => alias.as_str(),
+        None => module.rsplit('.').next().unwrap_or(module),
+    };
+    let mut edits = Vec::new();
+    if known.is_none() {
+        edits.push(import_edit(view, module));
+    }
+    let mut title = format!("Add `use {module}`");
+    if let Some(item) = item {
+        let written = format!("{alias}.{}", view.slice(item));
+        title = match known {
+            Some(_) => format!("Write `{written}`"),
+            None => format!("Write `{written}` and add `use {module}`"),
+        };
+        edits.push(Edit::new(item, written));
+    }
+    Action::new(title, edits)
+}
+
+/// The name that a module has in the asked file.
+fn imported_as(view: &View<'_>, module: &str) -> Option<String> {
+    let items = &view.module(view.file)?.parsed.file.items;
+    items.iter().find_map(|item| {
+        let ItemKind::Use(used) = &item.kind else {
+            return None;
+        };
+        let UseTarget::Module(path) = &used.target else {
+            return None;
+        };
+        let parts: Vec<&str> = path.parts.iter().map(|part| part.name.as_str()).collect();
+        let last = path.parts.last()?;
+        (parts.join(".") == module).then(|| used.alias.unwrap_or(*last).name.to_string())
+    })
 }
 
 /// The edit that adds an import behind the others, or at the top.

@@ -53,7 +53,7 @@ pub(crate) fn signature(view: &View<'_>, offset: u32) -> Option<Signature> {
         }
         _ => return None,
     };
-    let active = active(view, args, &names, offset).filter(|at| (*at as usize) < params.len());
+    let active = active(args, &names, offset).filter(|at| (*at as usize) < params.len());
     Some(Signature {
         label,
         doc,
@@ -63,25 +63,30 @@ pub(crate) fn signature(view: &View<'_>, offset: u32) -> Option<Signature> {
 }
 
 /// The parameter that the argument at a place is for.
-fn active(view: &View<'_>, args: &[Arg], names: &[&str], offset: u32) -> Option<u32> {
+fn active(args: &[Arg], names: &[&str], offset: u32) -> Option<u32> {
     let mut next = 0;
+    let mut given: Vec<usize> = Vec::new();
+    // A value without a name after named ones is the next that is still open.
+    let open = |next: u32, given: &[usize]| -> u32 {
+        let mut at = next;
+        while given.contains(&(at as usize)) {
+            at += 1;
+        }
+        at
+    };
     for arg in args {
-        let from = arg
-            .name
-            .map_or(arg.value.span.start, |name| name.span.start);
         let to = arg.value.span.end;
         let at = match arg.name {
             Some(name) => names.iter().position(|known| name.name == *known)? as u32,
-            None => next,
+            None => open(next, &given),
         };
-        if offset < from {
-            return Some(at);
-        }
         if offset <= to {
             return Some(at);
         }
-        next = if arg.name.is_some() { next } else { at + 1 };
+        given.push(at as usize);
+        if arg.name.is_none() {
+            next = at + 1;
+        }
     }
-    let _ = view;
-    Some(next)
+    Some(open(next, &given))
 }

@@ -130,14 +130,18 @@ impl<'c> Show<'c> {
                 let (before, after) = text.split_once('|').unwrap_or((&text, ""));
                 let (file, at) = self.client.marks[mark].clone();
                 self.client.open_once(&file);
-                self.client.change(&file, at..at, &format!("{before}{after}"));
+                self.client
+                    .change(&file, at..at, &format!("{before}{after}"));
                 let cursor = at + before.len();
-                self.client.marks.insert("cursor".to_owned(), (file.clone(), cursor));
+                self.client
+                    .marks
+                    .insert("cursor".to_owned(), (file.clone(), cursor));
                 let answer = match command {
                     "try" => self.complete("cursor", wanted),
                     _ => self.run("signature cursor"),
                 };
-                self.client.change(&file, at..at + before.len() + after.len(), "");
+                self.client
+                    .change(&file, at..at + before.len() + after.len(), "");
                 self.client.marks.insert(mark.to_owned(), (file, at));
                 answer
             }
