@@ -207,12 +207,37 @@ const CRON_FIELDS: [(&str, u32, u32); 5] = [
     ("weekday", 0, 6),
 ];
 
+/// A number of a cron field; months and weekdays have names too.
+fn cron_number(what: &str, text: &str) -> Option<u32> {
+    let names: &[&str] = match what {
+        "month" => &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
+        "weekday" => &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+        _ => &[],
+    };
+    let named = names
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(text));
+    let first = if what == "month" { 1 } else { 0 };
+    match named {
+        Some(at) => u32::try_from(at).ok().map(|at| at + first),
+        None => text.parse().ok(),
+    }
+}
+
 fn cron(text: &str) -> Result<(), String> {
     if let Some(name) = text.strip_prefix('@') {
         let known = [
             "yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly",
         ];
-        return match known.contains(&name) || name.starts_with("every ") {
+        if let Some(every) = name.strip_prefix("every ") {
+            return match crate::literal::parse_duration(every) {
+                Ok(nanos) if nanos > 0 => Ok(()),
+                _ => Err(format!("`{every}` is no time between two runs")),
+            };
+        }
+        return match known.contains(&name) {
             true => Ok(()),
             false => Err(format!("there is no `@{name}`")),
         };
@@ -232,14 +257,17 @@ fn cron(text: &str) -> Result<(), String> {
             if matches!(range, "*" | "?") {
                 continue;
             }
+            let mut ends = Vec::with_capacity(2);
             for end in range.splitn(2, '-') {
-                let named = matches!(what, "month" | "weekday")
-                    && end.len() == 3
-                    && end.bytes().all(|b| b.is_ascii_alphabetic());
-                let good = named || end.parse::<u32>().is_ok_and(|n| min <= n && n <= max);
-                if !good {
-                    return Err(format!("the {what} `{end}` is not in {min}–{max}"));
+                match cron_number(what, end) {
+                    Some(n) if min <= n && n <= max => ends.push(n),
+                    _ => return Err(format!("the {what} `{end}` is not in {min}–{max}")),
                 }
+            }
+            if let [from, to] = ends.as_slice()
+                && from > to
+            {
+                return Err(format!("the {what} `{range}` ends before it begins"));
             }
         }
     }
@@ -380,6 +408,10 @@ mod tests {
             (Format::Url, "example.com"),
             (Format::Cron, "* * * *"),
             (Format::Cron, "60 * * * *"),
+            (Format::Cron, "30-10 * * * *"),
+            (Format::Cron, "0 0 * XYZ *"),
+            (Format::Cron, "0 0 * * FRI-MON"),
+            (Format::Cron, "@every soon"),
             (Format::Base64, "a"),
             (Format::AbsolutePath, "var"),
             (Format::TimeZone, "Europe/Brelin"),

@@ -487,6 +487,10 @@ fn curated(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
         ("SecurityContext" | "PodSecurityContext", "runAsUser" | "runAsGroup" | "fsGroup") => {
             USER_ID
         }
+        ("PodSpec", "activeDeadlineSeconds") => IntRange {
+            min: 1,
+            max: i32::MAX as i64,
+        },
         ("PreferredSchedulingTerm" | "WeightedPodAffinityTerm", "weight") => WEIGHT,
         ("KeyToPath" | "DownwardAPIVolumeFile", "mode")
         | (

@@ -35,6 +35,24 @@ fn operator(kind: T) -> Option<(BinaryOp, u8)> {
     })
 }
 
+/// The type in `Box<Int> { … }`, which reads as a comparison.
+fn generic_name(left: &Expr) -> Option<&'static str> {
+    let ExprKind::Binary {
+        op: BinaryOp::Lt,
+        left,
+        ..
+    } = &left.kind
+    else {
+        return None;
+    };
+    match &left.kind {
+        ExprKind::Name(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            Some(name.as_str())
+        }
+        _ => None,
+    }
+}
+
 impl Parser<'_> {
     /// Reads an expression.
     pub(super) fn expr(&mut self) -> Expr {
@@ -106,11 +124,17 @@ impl Parser<'_> {
             if power == COMPARE {
                 if let Some(before) = compared {
                     chained = true;
+                    let help = match generic_name(&left) {
+                        Some(name) => format!(
+                            "type arguments are found from the fields: write `{name} {{ … }}`, or `let x: {name}<…> = {{ … }}`"
+                        ),
+                        None => "write `a < b and b < c`".to_owned(),
+                    };
                     self.report(
                         Diagnostic::error("E0012", "comparisons do not chain")
                             .label(op_span, "second comparison")
                             .label(before, "first comparison")
-                            .help("write `a < b and b < c`"),
+                            .help(help),
                     );
                 }
                 compared = Some(op_span);

@@ -9,6 +9,7 @@
 mod config;
 mod constants;
 mod names;
+mod needs;
 mod network;
 mod pods;
 mod rbac;
@@ -35,6 +36,7 @@ use unions::Union;
 pub struct Rules {
     subject: Option<Which>,
     union: Option<&'static Union>,
+    needs: Option<&'static str>,
     naming: Option<Naming>,
 }
 
@@ -49,9 +51,13 @@ impl Rules {
         let rules = Rules {
             subject: subject(name),
             union: unions::of(name),
+            needs: needs::of(name),
             naming: gvk.as_ref().map(|gvk| Naming::of(&gvk.group, &gvk.kind)),
         };
-        let any = rules.subject.is_some() || rules.union.is_some() || rules.naming.is_some();
+        let any = rules.subject.is_some()
+            || rules.union.is_some()
+            || rules.needs.is_some()
+            || rules.naming.is_some();
         any.then_some(rules)
     }
 
@@ -66,6 +72,9 @@ impl Rules {
         }
         if let Some(union) = self.union {
             judge.union(union, node);
+        }
+        if let Some(field) = self.needs {
+            judge.needs(node, field);
         }
         if let Some(subject) = self.subject {
             judge.subject(subject, node);
@@ -130,6 +139,11 @@ subjects! {
     PodDisruptionBudgetSpec => disruption_budget,
     HorizontalPodAutoscalerSpec => autoscaler,
     MetricSpec => metric,
+    MetricTarget => metric_target,
+    ObjectFieldSelector => field_selector,
+    ResourceFieldSelector => resource_selector,
+    SeccompProfile => profile,
+    AppArmorProfile => profile,
     ServiceSpec => service_spec,
     ServicePort => service_port,
     IngressSpec => ingress_spec,
