@@ -13,6 +13,7 @@ use crate::crd_types::At;
 use crate::crds::CrdFile;
 use crate::extra::Extra;
 use crate::k8s::formatted;
+use crate::relate::{Fit, Misfit};
 use crate::ty::{
     FieldDef, FloatRange, Format, IntRange, LenRange, ListTy, Literal, Origin, RecordDef, RecordId,
     StringRule, Ty, TyKind,
@@ -275,6 +276,40 @@ impl Checker<'_> {
         }
         self.set_fields(record, fields);
         ty
+    }
+
+    /// How a part of Kubernetes' own kinds fits where a CRD wants its copy of it (a pod template, a label selector), and
+    /// the other way round: definitions carry such parts written out. The fields which both have must fit; what only one
+    /// has is told when it is set.
+    pub(crate) fn parts_fit(&self, from: RecordId, to: RecordId) -> Fit {
+        let (a, b) = (self.types.record(from), self.types.record(to));
+        let is_part = |def: &RecordDef| def.origin == Origin::Kubernetes(None);
+        let (own, custom) = match (a.span, b.span) {
+            (None, Some(_)) => (a, b),
+            (Some(_), None) => (b, a),
+            _ => return Fit::No(Misfit::Type),
+        };
+        let shared = custom.fields.iter().filter(|f| own.field(f.name).is_some());
+        if !is_part(a) || !is_part(b) || shared.count() * 2 <= custom.fields.len() {
+            return Fit::No(Misfit::Type);
+        }
+        if !b
+            .required
+            .iter()
+            .all(|at| a.field(b.fields[*at as usize].name).is_some())
+        {
+            return Fit::No(Misfit::Type);
+        }
+        // One of the two is of a CRD, whose types are as finite as its text, so this ends.
+        let fits = a.fields.iter().filter_map(|field| {
+            let wanted = b.fields[b.field(field.name)? as usize].ty;
+            let (from, to) = (
+                self.types.without_optional(field.ty),
+                self.types.without_optional(wanted),
+            );
+            Some(self.fit(from, to))
+        });
+        fits.max().unwrap_or(Fit::Convert).max(Fit::Convert)
     }
 
     /// The position of a field; records that keep unknown fields get one for every name that is written.

@@ -157,7 +157,7 @@ impl Checker<'_> {
             }
             (TyKind::Record(a), TyKind::Record(b)) => {
                 if self.types.record(*a).origin != crate::ty::Origin::Anonymous {
-                    return Fit::No(Misfit::Type);
+                    return self.parts_fit(*a, *b);
                 }
                 let to_def = self.types.record(*b);
                 let from_def = self.types.record(*a);

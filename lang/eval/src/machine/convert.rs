@@ -4,7 +4,7 @@
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::TyKind;
 use ordain_lang_types::literal::{check_quantity, parse_duration};
-use ordain_lang_types::ty::{RecordId, Ty};
+use ordain_lang_types::ty::{Origin, RecordId, Ty};
 
 use super::{Machine, near};
 use crate::emit::json;
@@ -233,6 +233,9 @@ impl<'p> Machine<'p> {
         let mut diagnostic =
             Diagnostic::error("E0201", format!("`{}` has no field `{name}`", def.name))
                 .label(span, "not a field");
+        if let (Origin::Kubernetes(_), Some(rule)) = (&def.origin, def.span) {
+            diagnostic = diagnostic.label(rule, "its fields are declared here");
+        }
         if let Some(near) = near::nearest(name, &known) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
