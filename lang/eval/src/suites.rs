@@ -35,15 +35,18 @@ pub struct Tested {
     pub parts: Vec<(Span, Vec<Part>)>,
     /// The values it takes snapshots of, as YAML, for the caller to compare with the recorded ones.
     pub snapshots: Vec<(Span, String)>,
-    /// How many snapshots it takes when nothing fails.
-    pub takes: usize,
+    /// Where it takes snapshots; those that could not be evaluated are not among `snapshots`.
+    pub takes: Vec<Span>,
 }
 
 impl Tested {
     /// A test that was not run.
     #[must_use]
     pub fn left_out(test: &Test) -> Self {
-        let is_snapshot = |step: &&TestStep| matches!(step, TestStep::Snapshot(..));
+        let snapshots = test.steps.iter().filter_map(|step| match step {
+            TestStep::Snapshot(_, span) => Some(*span),
+            _ => None,
+        });
         Self {
             name: test.name.to_string(),
             span: test.span,
@@ -51,7 +54,7 @@ impl Tested {
             failures: Vec::new(),
             parts: Vec::new(),
             snapshots: Vec::new(),
-            takes: test.steps.iter().filter(is_snapshot).count(),
+            takes: snapshots.collect(),
         }
     }
 

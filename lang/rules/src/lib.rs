@@ -8,11 +8,11 @@
 //! This crate evaluates nothing and reads no file; it knows Kubernetes' kinds, not the language.
 
 mod check;
-mod deprecated;
 mod exempt;
 mod facts;
 mod gather;
 mod known;
+mod lifecycle;
 mod near;
 mod pods;
 mod selector;

@@ -373,6 +373,8 @@ pub struct Policy {
     pub name: Arc<str>,
     /// Where it is.
     pub span: Span,
+    /// The environment it is for, with those that extend it; all, when there is none.
+    pub env: Option<EnvId>,
     /// Its rules.
     pub rules: Vec<Rule>,
     /// How many slots its frame has.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordain_lang_syntax::ast::{ItemKind, Stmt, StmtKind};
+use ordain_lang_syntax::ast::{Ident, ItemKind, Stmt, StmtKind};
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use crate::checker::{Checker, Scope};
@@ -10,7 +10,7 @@ use crate::graph::Node;
 use crate::hir::{ExprKind, For};
 use crate::index::Def;
 use crate::infer::Want;
-use crate::program::{Policy, Rule, Test, TestStep};
+use crate::program::{EnvId, Policy, Rule, Test, TestStep};
 use crate::ty::{Ty, TyKind};
 
 impl<'a> Checker<'a> {
@@ -23,16 +23,7 @@ impl<'a> Checker<'a> {
                 sc.whole = true;
                 match &item.kind {
                     ItemKind::Test(test) => {
-                        let env = test.env.and_then(|name| {
-                            let known = self.env_names.get(&name.name).copied();
-                            if known.is_none() && !name.name.is_empty() {
-                                self.unknown_env(name.name, name.span);
-                            }
-                            if let Some(env) = known {
-                                self.note(name.span, Def::Env(env), Ty::ERROR);
-                            }
-                            known
-                        });
+                        let env = test.env.and_then(|name| self.env_named(name));
                         let mut steps = Vec::new();
                         self.env = test.env.map(|name| name.name.to_string());
                         self.test_steps(&mut sc, &test.body, &mut steps);
@@ -47,11 +38,13 @@ impl<'a> Checker<'a> {
                         });
                     }
                     ItemKind::Policy(policy) => {
+                        let env = policy.env.and_then(|name| self.env_named(name));
                         let rules = self.rules(&mut sc, &policy.body);
                         self.leave(&mut sc, 0);
                         policies.push(Policy {
                             name: Arc::from(&*policy.name),
                             span: policy.name_span,
+                            env,
                             rules,
                             slots: sc.slots(),
                         });
@@ -61,6 +54,17 @@ impl<'a> Checker<'a> {
             }
         }
         (tests, policies)
+    }
+
+    fn env_named(&mut self, name: Ident) -> Option<EnvId> {
+        let known = self.env_names.get(&name.name).copied();
+        if known.is_none() && !name.name.is_empty() {
+            self.unknown_env(name.name, name.span);
+        }
+        if let Some(env) = known {
+            self.note(name.span, Def::Env(env), Ty::ERROR);
+        }
+        known
     }
 
     fn test_steps(&mut self, sc: &mut Scope, body: &'a [Stmt], steps: &mut Vec<TestStep>) {

@@ -36,6 +36,13 @@ impl<'p> Machine<'p> {
 
     /// Applies a policy to the known objects; what it denies becomes diagnostics.
     pub(crate) fn policy(&mut self, policy: &'p Policy) {
+        let program = self.program;
+        let chain = self
+            .env
+            .map_or(&[][..], |env| &program.envs[env.index()].chain);
+        if policy.env.is_some_and(|env| !chain.contains(&env)) {
+            return;
+        }
         // A rule that cannot be evaluated was reported; the others still are.
         let _ = self.in_frame(policy.slots, VALUE, |m, cx| {
             m.rules(policy, &policy.rules, None, cx)
@@ -110,7 +117,7 @@ impl<'p> Machine<'p> {
     ) {
         let message = said.unwrap_or_else(|| format!("the policy \"{}\" is broken", policy.name));
         let mut diagnostic = match warn {
-            true => Diagnostic::warning("E0521", message),
+            true => Diagnostic::warning("W0521", message),
             false => Diagnostic::error("E0521", message),
         };
         let known = object.and_then(|object| self.known_as(object));

@@ -7,12 +7,12 @@ mod selectors;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_schemas::KubeVersion;
 
-use crate::deprecated;
 use crate::exempt::{Exemption, Exemptions};
 use crate::facts::{Facts, Place};
+use crate::lifecycle::{self, Lifecycle};
 use index::Index;
 
 /// Findings of one environment that are shown; what goes beyond is counted, not shown.
@@ -73,10 +73,11 @@ pub fn check(set: &Set<'_>) -> Checked {
         env: set.env,
         diagnostics: Vec::new(),
         alike: HashMap::new(),
+        kinds: HashMap::new(),
         more: 0,
     };
     for (at, member) in members.iter().enumerate() {
-        rules.deprecated(set.kubernetes, *member);
+        rules.lifecycle(set.kubernetes, *member);
         for one in &member.facts.refs {
             rules.reference(&members, *member, one);
         }
@@ -111,6 +112,7 @@ pub(crate) struct Rules<'a> {
     diagnostics: Vec<Diagnostic>,
     /// Findings by code, place and message: the first of them, and how many there are.
     alike: HashMap<(&'static str, Span, String), (usize, usize)>,
+    kinds: HashMap<(Name, Name), Lifecycle>,
     more: usize,
 }
 
@@ -154,17 +156,30 @@ impl Rules<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    fn deprecated(&mut self, version: KubeVersion, member: Member<'_>) {
+    /// Looks whether the version has the kind, and will have it.
+    fn lifecycle(&mut self, version: KubeVersion, member: Member<'_>) {
         let identity = &member.facts.identity;
-        if let Some(why) = deprecated::why(version, &identity.api_version, &identity.kind) {
-            let (api_version, kind) = (&identity.api_version, &identity.kind);
-            self.report(
-                member,
-                Diagnostic::warning("W0601", format!("`{api_version}` `{kind}` is deprecated"))
-                    .label(member.facts.at, "this object")
-                    .help(why),
-            );
-        }
+        let (api_version, kind) = (identity.api_version, identity.kind);
+        // There are few kinds, and thousands of objects.
+        let found = self
+            .kinds
+            .entry((api_version, kind))
+            .or_insert_with(|| lifecycle::of(version, &api_version, &kind));
+        let (diagnostic, help) = match found {
+            Lifecycle::Stays => return,
+            Lifecycle::Deprecated(why) => {
+                let message = format!("`{api_version}` `{kind}` is deprecated");
+                (Diagnostic::warning("W0601", message), Some(why.clone()))
+            }
+            Lifecycle::Gone(instead) => {
+                let message = format!("Kubernetes {version} has no `{kind}` in `{api_version}`");
+                let help = instead.as_ref().map(|instead| format!("write {instead:?}"));
+                (Diagnostic::error("E0613", message), help)
+            }
+        };
+        let mut diagnostic = diagnostic.label(member.facts.at, "this object");
+        diagnostic.help = help;
+        self.report(member, diagnostic);
     }
 }
 

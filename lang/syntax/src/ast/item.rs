@@ -279,6 +279,8 @@ pub struct Policy {
     pub name: Box<str>,
     /// The string literal.
     pub name_span: Span,
+    /// The environment it is for, with those that extend it; all, when there is none.
+    pub env: Option<Ident>,
     /// Its statements.
     pub body: Vec<Stmt>,
 }

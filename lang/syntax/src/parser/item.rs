@@ -356,10 +356,12 @@ impl Parser<'_> {
     fn policy(&mut self) -> ItemKind {
         self.bump();
         let (name, name_span) = self.plain_string("the name of a policy");
+        let env = self.eat(T::In).then(|| self.ident("an environment"));
         let body = self.stmts();
         ItemKind::Policy(Policy {
             name,
             name_span,
+            env,
             body,
         })
     }
