@@ -26,6 +26,7 @@
 mod effective;
 mod emit;
 mod heap;
+mod identity;
 mod limits;
 mod look;
 mod machine;

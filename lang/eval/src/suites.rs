@@ -4,9 +4,10 @@ use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::Program;
 use ordain_lang_types::program::{Test, TestStep};
 
+use crate::identity::duplicates;
 use crate::limits;
 use crate::machine::Machine;
-use crate::session::{App, app_objects, duplicates, look_at_app, no_thread};
+use crate::session::{App, app_objects, look_at_app, no_thread};
 
 /// The value of a part of an assertion that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -197,8 +197,8 @@ impl Project {
                 torn.iter()
                     .any(|t| t.file == span.file && t.start <= span.start && span.start < t.end)
             };
-            !(may_miss_names && matches!(found.code, "E0101" | "E0102"))
-                && !found.span().is_some_and(is_torn)
+            let is_noise = may_miss_names && matches!(found.code, "E0101" | "E0102");
+            !is_noise && !found.span().is_some_and(is_torn)
         });
         diagnostics
     }

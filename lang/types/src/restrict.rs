@@ -292,7 +292,10 @@ fn bounds(expr: &Expr) -> Option<(Option<&Expr>, Option<&Expr>)> {
     (*is_inclusive || high.is_none()).then_some((low, high))
 }
 
-fn quantity_range(expr: &Expr) -> Option<(Option<Arc<str>>, Option<Arc<str>>)> {
+/// The bounds of a quantity as written; an open end has none.
+type Bounds = (Option<Arc<str>>, Option<Arc<str>>);
+
+fn quantity_range(expr: &Expr) -> Option<Bounds> {
     let text = |bound: Option<&Expr>| match bound.map(|b| &b.kind) {
         None => Some(None),
         Some(Ast::Unit(unit)) => {

@@ -10,11 +10,10 @@ use ordain_lang_types::TyKind;
 use ordain_lang_types::hir::{Amend, AmendKind, AmendOp, ExprId, ListKey, Step};
 use ordain_lang_types::ty::{RecordId, Ty};
 
-use super::near::{nearest, some_of};
 use super::{Change, Cx, Machine};
 use crate::heap::{Cell, Entry, Item, Thunk};
 use crate::provenance::{Copied, Prov};
-use crate::value::{ListId, MapId, RecId, Reported, Res, Text, Value};
+use crate::value::{ListId, MapId, RecId, Reported, Res, Value};
 
 /// A container that was made by the running block, so that it may be changed in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -264,10 +263,7 @@ impl<'p> Machine<'p> {
                     .iter()
                     .position(|f| f.name.as_str() == name);
                 let Some(pos) = pos else {
-                    let message = format!("`{}` has no field `{name}`", self.def(def).name);
-                    return Err(self.report(
-                        Diagnostic::error("E0201", message).label(op.span, "unknown field"),
-                    ));
+                    return Err(self.no_such_field(def, name.to_owned(), op.span));
                 };
                 return self.at_field(value, def, pos as u32, rest, op, cx);
             }
@@ -317,29 +313,6 @@ impl<'p> Machine<'p> {
         Ok(Value::Map(map))
     }
 
-    /// A deletion that deletes nothing is a misspelled key, or one that is no longer there. It changes nothing, and it is
-    /// told and no error, so that changes can be made twice.
-    fn nothing_to_delete(&mut self, map: MapId, key: Text, span: Span) {
-        let name = self.text(key).to_owned();
-        let entries = self.heap.map(map);
-        let known: Vec<String> = entries
-            .iter()
-            .map(|e| self.text(e.key).to_owned())
-            .collect();
-        let mut diagnostic =
-            Diagnostic::warning("W0511", format!("there is no key `{name}` to delete"))
-                .label(span, "deleted here");
-        diagnostic = match known.is_empty() {
-            true => diagnostic.note("the map is empty"),
-            false => diagnostic.note(format!("the map has {}", some_of(&known))),
-        };
-        diagnostic = match nearest(&name, &known) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("remove this line"),
-        };
-        let _ = self.report(diagnostic);
-    }
-
     fn at_element(
         &mut self,
         value: Value,
@@ -377,19 +350,7 @@ impl<'p> Machine<'p> {
         }
         let known = self.element_names(list, key)?;
         let name: Vec<&str> = wanted.iter().map(|(_, text)| text.as_str()).collect();
-        let name = name.join(", ");
-        let mut diagnostic = Diagnostic::error("E0513", format!("there is no element `{name}`"))
-            .label(key.span, "an amendment changes what is there");
-        if known.is_empty() {
-            diagnostic = diagnostic.note("the list is empty");
-        } else {
-            diagnostic = diagnostic.note(format!("the list has {}", some_of(&known)));
-        }
-        diagnostic = match nearest(&name, &known) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("to add an element, use `+=` or `[…] = { … }`"),
-        };
-        Err(self.report(diagnostic))
+        Err(self.nothing_to_amend(&name.join(", "), &known, key.span))
     }
 
     /// Sets the fields that name an element, where the element leaves them out.

@@ -7,6 +7,7 @@
 //!
 //! It knows nothing of files and threads; limits are in [`crate::limits`].
 
+mod absent;
 mod access;
 mod amend;
 pub(crate) use amend::Fresh;

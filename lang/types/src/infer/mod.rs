@@ -5,6 +5,7 @@
 
 mod access;
 mod amend;
+mod arithmetic;
 mod call;
 mod control;
 mod fields;
