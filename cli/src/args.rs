@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),
+    Secret(commands::secret::SecretArgs),
     Image(commands::image::ImageArgs),
 }
 

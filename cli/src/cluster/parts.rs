@@ -3,6 +3,7 @@
 use super::data_dir::DataDir;
 use super::ranges::Ranges;
 use super::{Endpoints, Options, ProjectCompiler, RuntimeArg};
+use crate::keys::{Keys, keys_report};
 use miette::{Context, IntoDiagnostic, Result};
 use ordain_orchestrator_apiserver as apiserver;
 use ordain_orchestrator_client::Informers;
@@ -54,6 +55,8 @@ impl Cluster {
             }));
         }
         let dir = DataDir::open(&options.data_dir)?;
+        let keys = Keys::new(dir.path());
+        keys.ensure_own().map_err(keys_report)?;
         let containers = containers(options.runtime)?;
         let ranges = Ranges::claim(&dir, !containers)?;
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -128,7 +131,7 @@ impl Cluster {
             client: client("ordain", &masters),
             data_dir: dir.path().to_owned(),
             source,
-            compiler: Arc::new(ProjectCompiler),
+            compiler: Arc::new(ProjectCompiler { keys }),
             cluster: "local".to_owned(),
             env: options.env.clone(),
             poll: engine::Config::POLL,

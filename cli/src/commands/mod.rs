@@ -15,6 +15,7 @@ pub(crate) mod lsp;
 pub(crate) mod new;
 pub(crate) mod repl;
 pub(crate) mod rollback;
+pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod up;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
+        Command::Secret(own) => secret::run(own, format),
         Command::Explain(own) => explain::run(own, format),
         Command::Repl(own) => repl::run(own, format),
         Command::Doc(own) => doc::run(own, format),

@@ -313,7 +313,7 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn yaml(text: &str) -> Result<Vec<(String, Node)>, DocumentError> {
+pub(crate) fn yaml(text: &str) -> Result<Vec<(String, Node)>, DocumentError> {
     // The parser's message may quote the text: only its place is passed on.
     let value: Yaml = serde_yaml::from_str(text).map_err(|error| DocumentError::Syntax {
         format: Format::Yaml.name(),

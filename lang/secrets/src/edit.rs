@@ -13,8 +13,8 @@ use crate::value::{DATA_KEY, Plain, seal};
 
 /// An opened document that is being changed.
 pub struct Editor {
-    document: Document,
-    opened: Opened,
+    pub(crate) document: Document,
+    pub(crate) opened: Opened,
     /// Paths whose value is new.
     touched: Vec<Vec<String>>,
     /// Whether only values were replaced, so that the text around them can stay.
@@ -274,7 +274,10 @@ fn slot<'a>(
     }
 }
 
-fn node_mut<'a>(root: &'a mut [(String, Node)], path: &[String]) -> Option<&'a mut Node> {
+pub(crate) fn node_mut<'a>(
+    root: &'a mut [(String, Node)],
+    path: &[String],
+) -> Option<&'a mut Node> {
     let (first, rest) = path.split_first()?;
     let mut node = root
         .iter_mut()

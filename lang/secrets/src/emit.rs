@@ -45,7 +45,7 @@ fn to_json(node: &Node) -> serde_json::Value {
     }
 }
 
-fn map(out: &mut String, map: &[(String, Node)], indent: usize) {
+pub(crate) fn map(out: &mut String, map: &[(String, Node)], indent: usize) {
     for (key, node) in map {
         let _ = write!(out, "{:indent$}{}:", "", scalar(key));
         value(out, node, indent);

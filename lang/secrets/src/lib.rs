@@ -14,7 +14,9 @@ mod error;
 mod keys;
 mod metadata;
 mod open;
+mod plain;
 mod reveal;
+mod rules;
 mod template;
 mod value;
 
@@ -25,5 +27,7 @@ pub use error::{AgeError, DocumentError, KeyError, OpenError};
 pub use keys::{Identity, Random, Recipient, identities};
 pub use open::Opened;
 pub use reveal::{RevealError, Revealed, Revealer, is_reference, references, scrub};
+pub use rules::creation_rule;
 pub use template::{MARK, Part, Reference, Template};
 pub use value::{Kind, Plain};
+pub use zeroize::Zeroizing as Wiped;

@@ -147,6 +147,55 @@ fn a_change_keeps_the_ciphertext_of_everything_else() {
 }
 
 #[test]
+fn an_editor_shows_and_takes_plain_text() {
+    let mut random = Counting(11);
+    let key = Identity::generate(&mut random);
+    let keys = std::slice::from_ref(&key);
+    let bytes = written(
+        Format::Json,
+        &[("db.user", "shop"), ("db.password", "a\nb"), ("old", "x")],
+        &key,
+        &mut random,
+    );
+    let mut editor = Document::parse(Format::Json, &bytes)
+        .expect("valid")
+        .edit(keys)
+        .expect("its key");
+    let plain = editor.to_plain_yaml();
+    assert_eq!(
+        plain.as_str(),
+        "db:\n    user: shop\n    password: \"a\\nb\"\nold: x\n"
+    );
+    let changed = plain.replace("old: x", "new: {port: 5432, tls: true}");
+    editor.take_plain_yaml(&changed).expect("taken");
+    let bytes = editor.finish(NOW, &mut random).expect("written");
+    let read = texts(Format::Json, &bytes, &key).expect("valid");
+    let wanted = [
+        ("db.user", "shop"),
+        ("db.password", "a\nb"),
+        ("new.port", "5432"),
+        ("new.tls", "true"),
+    ];
+    assert_eq!(read, wanted.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let mut editor = Document::parse(Format::Json, &bytes)
+        .expect("valid")
+        .edit(keys)
+        .expect("its key");
+    let error = editor.take_plain_yaml("canary: \"").expect_err("no YAML");
+    assert!(!error.to_string().contains("canary"));
+    editor.take_plain_yaml("").expect("everything is gone");
+    assert!(
+        texts(
+            Format::Json,
+            &editor.finish(NOW, &mut random).expect("written"),
+            &key
+        )
+        .expect("valid")
+        .is_empty()
+    );
+}
+
+#[test]
 fn keys_are_added_removed_and_rotated() {
     let mut random = Counting(4);
     let (old, new) = (

@@ -1,5 +1,8 @@
 //! The seam to the language: files of a commit in, apps with their objects out.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use ordain_reconciler_source::TreeFiles;
 use serde_json::Value;
 
@@ -41,7 +44,23 @@ pub struct Compiled {
     pub apps: Vec<App>,
     /// Rendered warnings, possibly empty.
     pub warnings: String,
+    /// The encrypted files that its objects name.
+    pub secrets: Arc<SecretFiles>,
 }
+
+/// Encrypted files by their path, as they lie in a commit.
+pub type SecretFiles = BTreeMap<String, Vec<u8>>;
+
+/// An object with its secrets: what is sent, and kept nowhere.
+pub struct Revealed {
+    /// The object.
+    pub object: Value,
+    /// Takes the secrets out of what somebody says about the object.
+    pub scrub: Scrub,
+}
+
+/// Takes values out of a message.
+pub type Scrub = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// A commit that did not compile.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,11 +70,30 @@ pub struct CompileError {
     pub text: String,
 }
 
-/// Compiles a commit. Called on a thread where it may block.
+/// Compiles a commit, and knows its secrets. Called on a thread where it may block.
 pub trait Compiler: Send + Sync + 'static {
     /// Returns every wanted app, or every error.
     ///
     /// # Errors
     /// When anything in the project is wrong: half a project is never deployed.
     fn compile(&self, files: &TreeFiles, wanted: &Wanted) -> Result<Compiled, CompileError>;
+
+    /// Returns the encrypted files that an object names.
+    fn secret_files(&self, object: &Value) -> Vec<String> {
+        let _ = object;
+        Vec::new()
+    }
+
+    /// Returns for each object that names secrets what it is with them.
+    ///
+    /// # Errors
+    /// Why some of them cannot be decrypted, in words that give nothing of them away.
+    fn reveal(
+        &self,
+        objects: &[&Value],
+        files: &SecretFiles,
+    ) -> Result<Vec<Option<Revealed>>, Vec<String>> {
+        let _ = files;
+        Ok(objects.iter().map(|_| None).collect())
+    }
 }

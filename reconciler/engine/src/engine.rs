@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Compiled, CompiledObject, Config, Error, SourceStatus,
+    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus,
     cluster::Cluster,
     control,
     live::Live,
@@ -71,6 +71,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         journal,
         tasks.clone(),
         config.health_deadline,
+        Arc::clone(&config.compiler),
     ));
     let compile = Compile::new(&config);
     let source = SourceStatus {
@@ -287,7 +288,10 @@ impl Follower {
         let mut targets: Vec<_> = compiled
             .apps
             .iter()
-            .map(|app| Target::new(app.clone(), commit.clone(), rollout.clone()))
+            .map(|app| {
+                let secrets = Arc::clone(&compiled.secrets);
+                Target::new(app.clone(), commit.clone(), secrets, rollout.clone())
+            })
             .collect();
         let present: BTreeSet<_> = targets.iter().map(|target| target.app.clone()).collect();
         for app in self.left_over(&present).await {
@@ -298,7 +302,8 @@ impl Follower {
                 namespace: String::new(),
                 objects: Vec::new(),
             };
-            targets.push(Target::new(app, commit.clone(), rollout.clone()));
+            let secrets = Arc::default();
+            targets.push(Target::new(app, commit.clone(), secrets, rollout.clone()));
         }
         rollout.expect(targets.iter().map(|target| target.app.clone()));
         for target in targets {
@@ -341,6 +346,27 @@ impl Follower {
         self.workers.insert(app, sender);
     }
 
+    /// The encrypted files that objects name, from the copy of the repository that is here.
+    async fn secret_files(&self, commit: &str, objects: &[CompiledObject]) -> SecretFiles {
+        let paths: BTreeSet<String> = (objects.iter())
+            .flat_map(|compiled| self.compile.compiler().secret_files(&compiled.object))
+            .collect();
+        let Ok(id) = commit.parse::<CommitId>() else {
+            return SecretFiles::new();
+        };
+        if paths.is_empty() {
+            return SecretFiles::new();
+        }
+        let origin = self.origin.clone();
+        blocking(move || {
+            let files = origin.repository().files(&id).ok();
+            let read = |path: String| Some((path.clone(), files.as_ref()?.read(&path).ok()?));
+            // What is missing is told when it is needed.
+            paths.into_iter().filter_map(read).collect()
+        })
+        .await
+    }
+
     /// Goes on from the journal while the repository cannot be reached: what was deployed last is kept
     /// as it was, and nothing is concluded from commits that cannot be seen.
     async fn resume(&mut self) {
@@ -371,6 +397,7 @@ impl Follower {
             if objects.is_empty() {
                 continue;
             }
+            let secrets = self.secret_files(&deploy.commit, &objects).await;
             tracing::info!(%app, commit = deploy.commit, "resumed from the journal");
             let rollout = self.shared.progress.of(&deploy.commit);
             let commit = CommitInfo {
@@ -391,6 +418,7 @@ impl Follower {
                     objects,
                 },
                 commit,
+                Arc::new(secrets),
                 rollout,
             ));
         }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     adopt,
     cluster::{Cluster, Resource},
+    gather::{Prepared, hidden},
 };
 
 /// Objects of one rank that are written at the same time.
@@ -37,10 +38,12 @@ pub(crate) struct Written {
 
 /// Applies every created, changed and replaced object, rank by rank. A rank with errors is finished,
 /// the next one is not begun.
-pub(crate) async fn apply(cluster: &Cluster, plan: &Plan, desired: &[Desired]) -> Written {
-    let by_key: HashMap<_, _> = desired
+pub(crate) async fn apply(cluster: &Cluster, plan: &Plan, prepared: &Prepared) -> Written {
+    let by_key: HashMap<_, _> = prepared
+        .desired
         .iter()
-        .map(|desired| (&desired.key, desired))
+        .enumerate()
+        .map(|(at, desired)| (&desired.key, prepared.sent(at)))
         .collect();
     let mut written = Written {
         transient: true,
@@ -56,8 +59,13 @@ pub(crate) async fn apply(cluster: &Cluster, plan: &Plan, desired: &[Desired]) -
         // Boxed, because the compiler cannot see that such a closure's futures are all `Send`.
         let row: Vec<BoxFuture<'_, _>> = row
             .iter()
-            .map(|(action, desired)| {
-                async move { (action.key.clone(), write(cluster, action, desired).await) }.boxed()
+            .map(|(action, (desired, scrub))| {
+                async move {
+                    let written = write(cluster, action, desired).await;
+                    let written = written.map_err(|refusal| hidden(refusal, *scrub));
+                    (action.key.clone(), written)
+                }
+                .boxed()
             })
             .collect();
         let mut results = stream::iter(row).buffer_unordered(WRITES_AT_ONCE);

@@ -1,6 +1,9 @@
 //! Everything a plan is made from, asked of the cluster: what is there, and what a dry run says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use ordain_reconciler_plan::{
@@ -9,7 +12,7 @@ use ordain_reconciler_plan::{
 use serde_json::Value;
 
 use crate::{
-    CompiledObject,
+    CompiledObject, Compiler, Revealed, Scrub, SecretFiles,
     cluster::{Cluster, Resource},
 };
 
@@ -32,6 +35,79 @@ pub(crate) enum Route {
 pub(crate) struct Prepared {
     pub(crate) desired: Vec<Desired>,
     pub(crate) routes: Vec<Route>,
+    /// Those that name secrets, with them, by position: what is sent instead.
+    pub(crate) revealed: BTreeMap<usize, Sent>,
+}
+
+impl Prepared {
+    /// The object at a position as it is sent.
+    pub(crate) fn sent(&self, at: usize) -> (&Desired, Option<&Scrub>) {
+        match self.revealed.get(&at) {
+            Some(sent) => (&sent.desired, Some(&sent.scrub)),
+            None => (&self.desired[at], None),
+        }
+    }
+}
+
+/// An object with its secrets. Everything that is kept or shown comes from the one without.
+pub(crate) struct Sent {
+    desired: Desired,
+    scrub: Scrub,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sent({})", self.desired.key)
+    }
+}
+
+/// Takes secrets out of what the server says about an object that was sent with them.
+pub(crate) fn hidden(refusal: Refusal, scrub: Option<&Scrub>) -> Refusal {
+    match scrub {
+        Some(scrub) => Refusal {
+            message: scrub(&refusal.message),
+            immutable: refusal.immutable.iter().map(|field| scrub(field)).collect(),
+            ..refusal
+        },
+        None => refusal,
+    }
+}
+
+/// Fills in the secrets of objects that name some. Only what is sent knows them.
+///
+/// # Errors
+/// Why they cannot be decrypted, one line each.
+pub(crate) async fn reveal(
+    compiler: &Arc<dyn Compiler>,
+    prepared: &mut Prepared,
+    files: &Arc<SecretFiles>,
+) -> Result<(), Vec<String>> {
+    let is_named = |object: &Value| !compiler.secret_files(object).is_empty();
+    let named: Vec<(usize, Value)> = (prepared.desired.iter().enumerate())
+        .filter(|(_, desired)| is_named(&desired.object))
+        .map(|(at, desired)| (at, desired.object.clone()))
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let (compiler, files) = (Arc::clone(compiler), Arc::clone(files));
+    let (named, revealed) = crate::engine::blocking(move || {
+        let objects: Vec<&Value> = named.iter().map(|(_, object)| object).collect();
+        let revealed = compiler.reveal(&objects, &files);
+        (named, revealed)
+    })
+    .await;
+    for ((at, _), revealed) in named.into_iter().zip(revealed?) {
+        let Some(Revealed { object, scrub }) = revealed else {
+            continue;
+        };
+        let desired = Desired {
+            object,
+            ..prepared.desired[at].clone()
+        };
+        prepared.revealed.insert(at, Sent { desired, scrub });
+    }
+    Ok(())
 }
 
 /// What was found.
@@ -87,6 +163,7 @@ pub(crate) async fn prepare_all(
     let mut prepared = Prepared {
         desired: Vec::new(),
         routes: Vec::new(),
+        revealed: BTreeMap::new(),
     };
     let mut broken = Vec::new();
     for compiled in objects {
@@ -165,10 +242,20 @@ pub(crate) async fn gather(
     let missing_namespaces = missing_namespaces(cluster, &prepared.desired).await?;
     // Boxed, because the compiler cannot see that such a closure's futures are all `Send`.
     let looks: Vec<BoxFuture<'_, _>> = prepared
-        .desired
+        .routes
         .iter()
-        .zip(&prepared.routes)
-        .map(|(desired, route)| observe(cluster, desired, route, &missing_namespaces).boxed())
+        .enumerate()
+        .map(|(at, route)| {
+            let (desired, scrub) = prepared.sent(at);
+            let look = observe(cluster, desired, route, &missing_namespaces);
+            look.map(move |mut observed| {
+                if let DryRun::Refused(refusal) = observed.dry_run {
+                    observed.dry_run = DryRun::Refused(hidden(refusal, scrub));
+                }
+                observed
+            })
+            .boxed()
+        })
         .collect();
     let observed = stream::iter(looks)
         .buffered(OBJECTS_AT_ONCE)

@@ -27,7 +27,9 @@ mod status;
 mod target;
 mod worker;
 
-pub use compile::{App, CompileError, Compiled, CompiledObject, Compiler, Wanted};
+pub use compile::{
+    App, CompileError, Compiled, CompiledObject, Compiler, Revealed, Scrub, SecretFiles, Wanted,
+};
 pub use config::{Config, Source};
 pub use engine::{Running, start};
 pub use error::Error;

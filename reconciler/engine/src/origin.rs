@@ -113,6 +113,11 @@ impl Compile {
         }
     }
 
+    /// Who compiles.
+    pub(crate) fn compiler(&self) -> &Arc<dyn Compiler> {
+        &self.compiler
+    }
+
     /// Compiles a commit of a repository.
     pub(crate) fn commit(&self, repository: &Repository, id: &CommitId) -> Outcome {
         if let Some(known) = self.known(id) {

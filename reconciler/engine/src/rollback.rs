@@ -147,6 +147,9 @@ fn draft(
     // A tip that does not compile is a good reason to roll back, and says nothing about other apps.
     let now = compile.commit(repository, &onto).ok();
     let mut paths = files_of(&app);
+    for object in &app.objects {
+        paths.extend(compile.compiler().secret_files(&object.object));
+    }
     if let Some(now) = now.as_deref().and_then(|now| find(&now.apps, wanted)) {
         paths.extend(files_of(now));
     }

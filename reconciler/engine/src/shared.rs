@@ -11,7 +11,7 @@ use ordain_reconciler_plan::{Breaker, Inventory};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::{AppStatus, Error, cluster::Cluster, live::Live, progress::Progress};
+use crate::{AppStatus, Compiler, Error, cluster::Cluster, live::Live, progress::Progress};
 
 /// Shared by the workers, the source loop and the control socket.
 pub(crate) struct Shared {
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     pub(crate) breaker: Breaker,
     pub(crate) health_deadline: Duration,
+    /// Knows the secrets of objects.
+    pub(crate) compiler: Arc<dyn Compiler>,
     journal: Arc<Mutex<Journal>>,
     /// Work on the journal is waited for at the end: the next start needs its lock.
     tasks: TaskTracker,
@@ -35,6 +37,7 @@ impl Shared {
         journal: Journal,
         tasks: TaskTracker,
         health_deadline: Duration,
+        compiler: Arc<dyn Compiler>,
     ) -> Self {
         Self {
             cluster,
@@ -42,6 +45,7 @@ impl Shared {
             progress: Progress::default(),
             breaker: Breaker::default(),
             health_deadline,
+            compiler,
             approved: watch::channel(journal.approvals().clone()).0,
             journal: Arc::new(Mutex::new(journal)),
             tasks,

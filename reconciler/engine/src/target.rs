@@ -1,11 +1,13 @@
 //! What an app should be: one commit's objects for it, and what is told about that commit.
 
+use std::sync::Arc;
+
 use ordain_reconciler_journal::{AppRef, Digest, Rollback};
 use ordain_reconciler_plan::Desired;
 use ordain_reconciler_source::{Commit, trailer};
 use serde_json::Value;
 
-use crate::{App, CompiledObject, progress::Rollout};
+use crate::{App, CompiledObject, SecretFiles, progress::Rollout};
 
 /// A commit in the words of the journal.
 #[derive(Debug, Clone)]
@@ -47,11 +49,18 @@ pub(crate) struct Target {
     pub(crate) commit: CommitInfo,
     /// Empty when the commit no longer has the app.
     pub(crate) objects: Vec<CompiledObject>,
+    /// The encrypted files that they name.
+    pub(crate) secrets: Arc<SecretFiles>,
     pub(crate) rollout: Rollout,
 }
 
 impl Target {
-    pub(crate) fn new(app: App, commit: CommitInfo, rollout: Rollout) -> Self {
+    pub(crate) fn new(
+        app: App,
+        commit: CommitInfo,
+        secrets: Arc<SecretFiles>,
+        rollout: Rollout,
+    ) -> Self {
         let App {
             name,
             env,
@@ -63,6 +72,7 @@ impl Target {
             namespace,
             commit,
             objects,
+            secrets,
             rollout,
         }
     }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Sync, execute,
-    gather::{Gathered, Prepared, Route, gather, prepare_all},
+    gather::{Gathered, Prepared, Route, gather, prepare_all, reveal},
     health_view::{HealthView, expires, summary},
     ledger::Ledger,
     live::Seen,
@@ -152,10 +152,14 @@ impl Worker {
         let cluster = &shared.cluster;
         let owner = target.owner();
         let prepared = prepare_all(cluster, &target.objects, &target.namespace, &owner).await;
-        let prepared = match prepared {
+        let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
+        if let Err(reasons) = reveal(&shared.compiler, &mut prepared, &target.secrets).await {
+            // A key that is missing now may be there soon, and is looked for again.
+            return Ok(Pass::failed(reasons, true));
+        }
         let inventory = shared.inventory(&self.app).await?;
         let mut gathered = match gather(cluster, &prepared, &inventory).await {
             Ok(gathered) => gathered,
@@ -192,7 +196,7 @@ impl Worker {
             }
         }
         let mut seen = unchanged(&shared, &prepared, &gathered, &plan);
-        let written = execute::apply(cluster, &plan, &prepared.desired).await;
+        let written = execute::apply(cluster, &plan, &prepared).await;
         for (key, resource, object) in &written.objects {
             shared.live.watch(resource);
             seen.insert(key.clone(), shared.live.wrote(key, object));

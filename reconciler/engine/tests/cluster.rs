@@ -49,7 +49,7 @@ impl Compiler for OneFile {
         }];
         Ok(Compiled {
             apps,
-            warnings: String::new(),
+            ..Compiled::default()
         })
     }
 }

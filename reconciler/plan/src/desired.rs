@@ -113,7 +113,11 @@ fn normalize(object: &mut Value) {
     drop_null_timestamps(object);
 }
 
-/// `stringData` is write-only: the server moves it into `data`, and a later read never shows it.
+/// Begins a text that stands for a secret until the object is sent (`lang/secrets`, `MARK`).
+pub const SECRET_MARK: &str = "ordain-secret/v1:";
+
+/// `stringData` is write-only: the server moves it into `data`, and a later read never shows it. What stands for a
+/// secret stays: it has no base64 yet.
 fn string_data(root: &mut Map<String, Value>) {
     let Some(Value::Object(texts)) = root.shift_remove("stringData") else {
         return;
@@ -121,10 +125,23 @@ fn string_data(root: &mut Map<String, Value>) {
     let Some(data) = entry_map(root, "data") else {
         return;
     };
+    let mut secrets = Map::new();
     for (key, text) in texts {
-        if let Value::String(text) = text {
-            data.insert(key, base64(text.as_bytes()).into());
+        match text {
+            Value::String(text) if text.starts_with(SECRET_MARK) => {
+                secrets.insert(key, text.into());
+            }
+            Value::String(text) => {
+                data.insert(key, base64(text.as_bytes()).into());
+            }
+            _ => {}
         }
+    }
+    if !secrets.is_empty() {
+        if data.is_empty() {
+            root.shift_remove("data");
+        }
+        root.insert("stringData".to_owned(), Value::Object(secrets));
     }
 }
 
@@ -202,6 +219,18 @@ mod tests {
         let object = check(object, false);
         assert_eq!(object.pointer("/metadata/namespace"), None);
         assert_eq!(object.pointer("/metadata/creationTimestamp"), None);
+    }
+
+    #[test]
+    fn what_stands_for_a_secret_stays_as_it_is() {
+        let reference = format!("{SECRET_MARK}{{}}");
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"},
+            "stringData": {"a": reference, "b": "foo"},
+        });
+        let object = check(object, true);
+        assert_eq!(object["data"], json!({"b": "Zm9v"}));
+        assert_eq!(object["stringData"], json!({"a": reference}));
     }
 
     #[test]

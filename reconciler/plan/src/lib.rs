@@ -23,7 +23,9 @@ mod sets;
 pub use breaker::Breaker;
 pub use canonical::{canonical, digest};
 pub use compare::{differs, fingerprint};
-pub use desired::{Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, prepare};
+pub use desired::{
+    Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, SECRET_MARK, prepare,
+};
 pub use fields::{Change, FieldChange, diff};
 pub use inventory::{Inventory, InventoryEntry};
 pub use key::{ApiVersion, ObjectKey};

@@ -59,7 +59,7 @@ impl Compiler for JsonCompiler {
         }
         Ok(Compiled {
             apps,
-            warnings: String::new(),
+            ..Compiled::default()
         })
     }
 }
