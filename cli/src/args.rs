@@ -52,6 +52,7 @@ pub(crate) enum Command {
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),
     Secret(commands::secret::SecretArgs),
+    Vendor(commands::vendor::VendorArgs),
     Image(commands::image::ImageArgs),
 }
 

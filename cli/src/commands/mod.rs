@@ -19,6 +19,7 @@ pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod up;
+pub(crate) mod vendor;
 
 use crate::Outcome;
 use crate::args::{Args, Command};
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::History(own) => history::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
         Command::Secret(own) => secret::run(own, format),
+        Command::Vendor(own) => vendor::run(own, format),
         Command::Explain(own) => explain::run(own, format),
         Command::Repl(own) => repl::run(own, format),
         Command::Doc(own) => doc::run(own, format),

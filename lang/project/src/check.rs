@@ -192,6 +192,26 @@ impl Project {
             let items = &module.parsed.file.items;
             items.iter().any(|item| is_lost(module, item))
         }) || torn.iter().any(|t| t.end == u32::MAX);
+        // What a dependency does not use is not the user's business.
+        let foreign: Vec<ordain_lang_syntax::FileId> = (self.modules.iter())
+            .filter(|module| {
+                !module.is_own && crate::deps::vendored(self.sources.path(module.file))
+            })
+            .map(|module| module.file)
+            .collect();
+        let is_foreign = |found: &Diagnostic| {
+            !found.is_error()
+                && found
+                    .span()
+                    .is_some_and(|span| foreign.contains(&span.file))
+        };
+        let is_missing = |found: &Diagnostic| {
+            let module = found.message.strip_prefix("there is no module `");
+            let first = module.and_then(|m| m.split(['.', '`']).next());
+            found.code == "E0104"
+                && first.is_some_and(|first| self.missing.iter().any(|name| name == first))
+        };
+        diagnostics.retain(|found| !is_foreign(found) && !is_missing(found));
         diagnostics.retain(|found| {
             let is_torn = |span: Span| {
                 torn.iter()

@@ -8,6 +8,7 @@
 mod build;
 mod check;
 mod crds;
+mod deps;
 mod files;
 mod load;
 mod manifest;
@@ -24,6 +25,10 @@ pub use build::{
     App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,
 };
 pub use check::{Environment, check};
+pub use deps::{
+    Conflict, Dependency, LOCK, Lock, Locked, Request, VENDOR, Version, choose, dependencies,
+    is_vendored, tree_hash,
+};
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;

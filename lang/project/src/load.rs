@@ -9,6 +9,7 @@ use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Severity, Sources, parse};
 use ordain_lang_types::Crds;
 use ordain_lang_types::SecretsInput;
 
+use crate::deps;
 use crate::files::{Files, FilesError, Memory};
 use crate::manifest::{self, Manifest};
 use crate::vaults;
@@ -48,6 +49,8 @@ pub struct Project {
     /// Its CRD files: those of `use crd`, and those that `ordain.toml` names. They are read when the
     /// project is loaded; a change of one of them may change everything.
     pub crds: Crds,
+    /// Dependencies whose modules are not there, which was told.
+    pub(crate) missing: Vec<String>,
     /// What was wrong with `ordain.toml`, with reading, and with the syntax.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
@@ -77,13 +80,16 @@ impl Project {
             Err(error) => project.diagnostics.push(unreadable(&error)),
         }
         let mut texts = Vec::new();
-        for path in sources_of(&paths) {
+        let is_own =
+            |path: &&str| project.manifest.dependencies.is_empty() || !deps::vendored(path);
+        for path in sources_of(&paths).into_iter().filter(is_own) {
             match files.read(path) {
                 Ok(bytes) => texts.push((module_path(path), path.to_owned(), bytes)),
                 Err(error) => project.diagnostics.push(unreadable(&error)),
             }
         }
         project.add(texts, true);
+        deps::load(&mut project, files, &paths);
         project.add_std();
         project.add_crds(files, &paths);
         project.report_twins();
@@ -118,6 +124,7 @@ impl Project {
             modules: Vec::new(),
             is_single,
             secrets: Vec::new(),
+            missing: Vec::new(),
             crds: Crds::new(),
             diagnostics: Vec::new(),
         }
@@ -264,7 +271,7 @@ fn unreadable(error: &FilesError) -> Diagnostic {
 }
 
 /// The project's `.ord` files, sorted; folders with an `ordain.toml` of their own are other projects.
-fn sources_of(paths: &[String]) -> Vec<&str> {
+pub(crate) fn sources_of(paths: &[String]) -> Vec<&str> {
     let nested: Vec<&str> = paths
         .iter()
         .filter_map(|path| path.strip_suffix(MANIFEST))
@@ -282,7 +289,7 @@ fn sources_of(paths: &[String]) -> Vec<&str> {
 }
 
 /// `apps/shop.ord` is the module `apps.shop`.
-fn module_path(path: &str) -> String {
+pub(crate) fn module_path(path: &str) -> String {
     path.strip_suffix(".ord").unwrap_or(path).replace('/', ".")
 }
 

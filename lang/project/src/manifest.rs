@@ -3,6 +3,7 @@
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
 use ordain_schemas::KubeVersion;
 
+use crate::deps::{Dependency, want};
 use crate::near::nearest;
 
 /// The content of `ordain.toml`.
@@ -14,6 +15,8 @@ pub struct Manifest {
     pub kubernetes: KubeVersion,
     /// Patterns of CRD files whose kinds every file of the project may write out, and where each stands.
     pub crds: Vec<(String, Span)>,
+    /// What it depends on.
+    pub dependencies: Vec<Dependency>,
 }
 
 impl Default for Manifest {
@@ -22,12 +25,13 @@ impl Default for Manifest {
             name: String::new(),
             kubernetes: KubeVersion::DEFAULT,
             crds: Vec::new(),
+            dependencies: Vec::new(),
         }
     }
 }
 
 /// What may stand in `ordain.toml`.
-const KEYS: [&str; 3] = ["name", "kubernetes", "crds"];
+const KEYS: [&str; 4] = ["name", "kubernetes", "crds", "dependencies"];
 
 /// Reads a manifest; what is wrong is reported and takes its default.
 pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Manifest {
@@ -67,6 +71,9 @@ pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) 
                 Ok(version) => manifest.kubernetes = version,
                 Err(_) => diagnostics.push(unknown_version(version, span(value.span()))),
             },
+            ("dependencies", _) => {
+                manifest.dependencies = want::read(value, &span, diagnostics);
+            }
             ("crds", _) => match value.get_ref().as_array() {
                 Some(items) => {
                     for item in items {

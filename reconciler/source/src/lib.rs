@@ -10,6 +10,7 @@ mod mirror;
 mod program;
 mod repository;
 mod restore;
+mod revision;
 mod tree;
 mod user;
 
@@ -19,5 +20,6 @@ pub use hosted::{DEFAULT_BRANCH, Hosted};
 pub use mirror::{Fetched, Mirror, Movement};
 pub use repository::{Commit, CommitId, Person, Repository};
 pub use restore::{Restore, Trailers, trailer};
+pub use revision::{Revision, fetch_revision};
 pub use tree::{FILE_BYTES_MAX, TREE_FILES_MAX, TreeEntry, TreeFiles};
 pub use user::{configured_author, init_if_outside};

@@ -217,7 +217,7 @@ impl Mirror {
 
 /// How a remote is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
+pub(crate) enum Transport {
     /// By libgit2: paths, `file://`, `git://`.
     Library,
     /// By the installed git: `http://`, `https://` and ssh. libgit2 would need OpenSSL and libssh2 for the last two, it
@@ -227,7 +227,7 @@ enum Transport {
 }
 
 impl Transport {
-    fn of(url: &str) -> Self {
+    pub(crate) fn of(url: &str) -> Self {
         // `host:path` is git's short form of ssh, but `C:\repo` is a path.
         let short = url.split_once(':').is_some_and(|(host, rest)| {
             host.len() > 1

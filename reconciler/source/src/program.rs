@@ -51,7 +51,7 @@ impl Failure {
         }
     }
 
-    fn into_error(self, action: &'static str, url: &str) -> Error {
+    pub(crate) fn into_error(self, action: &'static str, url: &str) -> Error {
         let url = url.to_owned();
         match self {
             Self::Run(source) => Error::NoGit { url, source },

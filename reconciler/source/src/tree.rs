@@ -52,6 +52,14 @@ impl TreeFiles {
             .map(|(path, _)| path.as_str())
     }
 
+    /// All symbolic links in byte order: they are neither listed nor read.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.link)
+            .map(|(path, _)| path.as_str())
+    }
+
     /// True when the path is a regular file of this commit.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
