@@ -10,7 +10,7 @@ use ordain_lang_types::Program;
 use ordain_schemas::KubeVersion;
 use serde_json::Value;
 
-use crate::check::{Environment, find, sort};
+use crate::check::{Environment, find, of_versions, sort};
 use crate::load::Project;
 use crate::whole::{self, InForce, Whole};
 
@@ -276,13 +276,15 @@ fn run_with<R: Send>(
         false => environments.iter().map(|env| env.kubernetes).collect(),
     };
     let mut programs: BTreeMap<KubeVersion, Arc<Program>> = BTreeMap::new();
+    let mut by_version = Vec::new();
     for version in versions {
         if let Entry::Vacant(place) = programs.entry(version) {
             let (program, found) = project.checked(version);
-            add(&mut diagnostics, found);
+            by_version.push((version, found));
             place.insert(program);
         }
     }
+    add(&mut diagnostics, of_versions(by_version, &environments));
     let mut apps = Vec::new();
     let mut whole = Whole::new(wanted.iter().copied());
     if !diagnostics.iter().any(Diagnostic::is_error) {

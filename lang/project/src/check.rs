@@ -253,15 +253,45 @@ pub(crate) fn check_with(
 ) -> Vec<Diagnostic> {
     let environments = project.environments();
     let mut diagnostics = project.loading_diagnostics(&environments);
-    for version in versions(project, &environments) {
-        for diagnostic in checked(version) {
-            if !diagnostics.contains(&diagnostic) {
-                diagnostics.push(diagnostic);
-            }
+    let found = versions(project, &environments)
+        .into_iter()
+        .map(|version| (version, checked(version)))
+        .collect();
+    for diagnostic in of_versions(found, &environments) {
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
         }
     }
     sort(&mut diagnostics);
     diagnostics
+}
+
+/// What was found for each version, one after the other. What is not found for all of them is said of
+/// the environments that it is found for.
+pub(crate) fn of_versions(
+    found: Vec<(KubeVersion, Vec<Diagnostic>)>,
+    environments: &[Environment],
+) -> Vec<Diagnostic> {
+    let mut all = Vec::new();
+    for (version, own) in &found {
+        let is_everywhere = |one: &Diagnostic| {
+            let mut others = found.iter().filter(|(other, _)| other != version);
+            others.all(|(_, found)| found.contains(one))
+        };
+        let names = || {
+            let envs = environments.iter().filter(|env| env.kubernetes == *version);
+            let names: Vec<&str> = envs.map(|env| &*env.name).collect();
+            names.join(", ")
+        };
+        for one in own {
+            let mut one = one.clone();
+            if one.env.is_none() && !is_everywhere(&one) {
+                one.env = Some(names());
+            }
+            all.push(one);
+        }
+    }
+    all
 }
 
 /// The Kubernetes versions that a project is checked against, the oldest first.

@@ -13,7 +13,7 @@ use super::graph::Set;
 use super::statics::{Programs, Statics};
 use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
-use crate::check::{Environment, sort};
+use crate::check::{Environment, of_versions, sort};
 use crate::load::Project;
 use crate::whole::{self, InForce, UnitFacts, Whole};
 
@@ -146,9 +146,13 @@ impl Built {
         for version in versions {
             if !seen.contains(&version) {
                 seen.push(version);
-                add(&mut diagnostics, statics.found(project, version));
             }
         }
+        let found = seen
+            .into_iter()
+            .map(|version| (version, statics.found(project, version)))
+            .collect();
+        add(&mut diagnostics, of_versions(found, &environments));
         let mut apps = Vec::new();
         let mut changed = Vec::new();
         let mut whole = Whole::new(wanted.iter().copied());
