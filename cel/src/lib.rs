@@ -17,6 +17,7 @@
 mod ast;
 mod error;
 mod eval;
+mod fields;
 mod functions;
 mod lexer;
 mod macros;
@@ -27,6 +28,7 @@ mod program;
 mod value;
 
 pub use error::{CompileError, EvalError};
+pub use fields::{Declared, Lookup};
 pub use functions::network::Url;
 pub use functions::text::base64;
 pub use functions::time::{Date, duration, timestamp};

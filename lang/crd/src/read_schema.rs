@@ -75,6 +75,7 @@ pub(crate) fn root(node: &Node, problems: &mut Vec<Problem>) -> Schema {
     let mut reader = Reader { problems };
     let schema = reader.schema(node);
     structural::check(&schema, problems);
+    crate::cel::check_fields(&schema, true, problems);
     schema
 }
 

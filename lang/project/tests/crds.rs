@@ -162,6 +162,36 @@ fn a_session_sees_changes_of_a_crd() {
     assert!(codes(things(10)).is_empty());
 }
 
+#[test]
+fn tests_reach_the_rules_of_a_definition() {
+    let project = project(
+        r#"use crd "crds/widgets.yaml" as example
+
+app widgets {
+  least: Int = 1
+  git: String? = "https://example.com"
+  objects = [example.Widget {
+    metadata.name = "one"
+    spec = { size = "small", min = least, max = 5, parts = [{ name = "a" }], source = { git = git } }
+  }]
+}
+
+env prod { cluster = "prod" }
+
+test "rules are there" in prod {
+  assert widgets.objects.of(example.Widget)[0].spec.min == 1
+  must fail "E0861" { widgets.least = 6 }
+  must fail "E0860" { widgets.git = null }
+}
+"#,
+    );
+    assert_eq!(show(&project, &check(&project)), "");
+    let options = ordain_lang_project::TestOptions::default();
+    let run = ordain_lang_project::test(&project, &Memory::new(), &options).expect("it checks");
+    assert_eq!(run.tests.len(), 1);
+    assert_eq!(show(&project, &run.tests[0].failures), "");
+}
+
 /// The programs of a page: whether they fail, and their files. A section without CRDs has those of the one before.
 fn programs(page: &str) -> Vec<(bool, Vec<(String, String)>)> {
     let mut programs = Vec::new();
