@@ -1,4 +1,4 @@
-//! What is told of changes to something that is not there.
+//! What is told of changes that cannot be: to something that is not there, or that is final.
 
 use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::ty::RecordId;
@@ -56,5 +56,14 @@ impl Machine<'_> {
     pub(super) fn no_such_field(&mut self, def: RecordId, name: String, span: Span) -> Reported {
         let message = format!("`{}` has no field `{name}`", self.def(def).name);
         self.report(Diagnostic::error("E0201", message).label(span, "unknown field"))
+    }
+
+    pub(super) fn is_final(&mut self, name: &str, span: Span, rule: Option<Span>) -> Reported {
+        let mut diagnostic =
+            Diagnostic::error("E0303", format!("`{name}` is final")).label(span, "changed here");
+        if let Some(rule) = rule {
+            diagnostic = diagnostic.label(rule, "made final here");
+        }
+        self.report(diagnostic)
     }
 }

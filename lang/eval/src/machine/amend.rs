@@ -562,15 +562,6 @@ impl<'p> Machine<'p> {
         }
     }
 
-    fn is_final(&mut self, name: &str, span: Span, rule: Option<Span>) -> Reported {
-        let mut diagnostic =
-            Diagnostic::error("E0303", format!("`{name}` is final")).label(span, "changed here");
-        if let Some(rule) = rule {
-            diagnostic = diagnostic.label(rule, "made final here");
-        }
-        self.report(diagnostic)
-    }
-
     /// Refuses two different values for one field in one environment.
     fn guard_twice(
         &mut self,
