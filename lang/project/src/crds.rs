@@ -13,6 +13,7 @@ use crate::near::nearest;
 /// A `use crd`.
 struct Use {
     module: FileId,
+    is_own: bool,
     path: String,
     span: Span,
     alias: Option<String>,
@@ -28,7 +29,13 @@ impl Project {
                 true => "",
                 false => from.rsplit_once('/').map_or("", |(folder, _)| folder),
             };
-            let candidates = [inside(folder, &each.path), inside("", &each.path)];
+            // A dependency's paths start from its own folder, and stay in it.
+            let root = match each.is_own {
+                true => String::new(),
+                false => from.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"),
+            };
+            let candidates = [inside(folder, &each.path), inside(&root, &each.path)]
+                .map(|path| path.filter(|path| path.starts_with(&root)));
             let mut found = None;
             for path in candidates.iter().flatten() {
                 match self.crd_file(files, path, &mut read) {
@@ -91,6 +98,7 @@ impl Project {
                 if let UseTarget::Crd { path, span } = &item.target {
                     uses.push(Use {
                         module: module.file,
+                        is_own: module.is_own,
                         path: path.to_string(),
                         span: *span,
                         alias: item.alias.map(|alias| alias.name.to_string()),
