@@ -98,6 +98,24 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn the_deepest_expressions_are_evaluated() {
+    let mut text = String::from("1");
+    for depth in 0..45 {
+        text = format!("[{text}].map(x{depth}, x{depth})[0]");
+    }
+    let program = Program::compile(&text, &[]).expect("it compiles");
+    assert_eq!(program.eval(&[], &mut 1_000_000), Ok(Value::Int(1)));
+    let inner = (0..45).fold("1".to_owned(), |inner, depth| {
+        format!("[1].map(x{depth}, {inner})[0]")
+    });
+    let program = Program::compile(&inner, &[]).expect("it compiles");
+    assert_eq!(program.eval(&[], &mut 1_000_000), Ok(Value::Int(1)));
+    let sum = format!("1{}", " + 1".repeat(140));
+    let program = Program::compile(&sum, &[]).expect("it compiles");
+    assert_eq!(program.eval(&[], &mut 1_000_000), Ok(Value::Int(141)));
+}
+
+#[test]
 fn variables_that_are_used_are_known() {
     let program =
         Program::compile("self.a == oldSelf.a", &["self", "oldSelf"]).expect("it compiles");
@@ -122,7 +140,28 @@ fn readings_explain_a_rule() {
     );
 }
 
+/// A text between two of its characters.
+fn part(text: &str, from: usize, to: usize) -> &str {
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    &text[at(from.min(to))..at(from.max(to))]
+}
+
 proptest::proptest! {
+    #[test]
+    fn any_splice_is_safe(a in 0usize..100, b in 0usize..100, cuts in proptest::array::uniform4(0usize..90)) {
+        let lines: Vec<&str> = include_str!("true.txt").lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+        let (a, b) = (lines[a % lines.len()], lines[b % lines.len()]);
+        let text = format!("{}{}", part(a, 0, cuts[0]), part(b, cuts[1], cuts[2]));
+        for text in [text, format!("{}{}", part(a, cuts[1], cuts[3]), part(b, cuts[0], cuts[2]))] {
+            if let Ok(program) = Program::compile(&text, &["self", "oldSelf"]) {
+                let mut budget = 10_000;
+                let values = [("self", this()), ("oldSelf", Value::Optional(None))];
+                let _ = program.eval(&values, &mut budget);
+                let _ = program.readings(&values, &mut budget);
+            }
+        }
+    }
+
     #[test]
     fn any_text_is_safe(text in "[a-z0-9\\[\\]{}()?:.,+*/%!<>=&|'\"\\\\ -]{0,60}") {
         if let Ok(program) = Program::compile(&text, &["self", "a", "b"]) {
