@@ -95,8 +95,8 @@ pub(crate) fn is_namespaced(machine: &Machine<'_>, value: Value, object: &Object
         .unwrap_or(false)
 }
 
-/// Two objects with one identity would overwrite each other at every apply.
-pub(crate) fn duplicates<'o>(
+/// Reports objects with one identity, which would overwrite each other at every apply.
+pub fn duplicates<'o>(
     objects: impl Iterator<Item = &'o Object>,
     env: Option<Name>,
     diagnostics: &mut Vec<Diagnostic>,

@@ -38,6 +38,7 @@ mod value;
 
 pub use effective::{Effective, PathStep, effective};
 pub use emit::{JsonSink, JsonText, Sink, YamlText, pour};
+pub use identity::duplicates;
 pub use look::{Node, Origin};
 pub use provenance::{How, Layer, Source};
 pub use session::{

@@ -222,10 +222,10 @@ pub fn evaluate<'p, R: Send>(
 ) -> Evaluated<R> {
     let (pieces, more) = evaluate_pieces(program, options, |_, _| true, each);
     let env = options.env.map(|env| program.envs[env.index()].name);
-    let found = pieces
-        .iter()
-        .map(|piece| (&*piece.diagnostics, &*piece.objects));
-    let diagnostics = gather(found, more.diagnostics, env);
+    let found = pieces.iter().map(|piece| &*piece.diagnostics);
+    let mut diagnostics = gather(found, more.diagnostics);
+    let objects = pieces.iter().flat_map(|piece| &piece.objects);
+    duplicates(objects, env, &mut diagnostics);
     Evaluated {
         // Where nothing could be evaluated nothing is whole.
         is_whole: (diagnostics.is_empty() || !pieces.is_empty())
@@ -236,15 +236,13 @@ pub fn evaluate<'p, R: Send>(
     }
 }
 
-/// Puts together what was found in the pieces of a build, in their order, and compares their objects' identities.
-/// `more` are mistakes of no piece.
+/// Puts together what was found in the pieces of a build, in their order. `more` are mistakes of no piece.
 pub fn gather<'o>(
-    pieces: impl Iterator<Item = (&'o [Diagnostic], &'o [Object])> + Clone,
+    pieces: impl Iterator<Item = &'o [Diagnostic]>,
     more: Vec<Diagnostic>,
-    env: Option<Name>,
 ) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for (found, _) in pieces.clone() {
+    for found in pieces {
         let before = diagnostics.len();
         for diagnostic in found {
             // What pieces share is told for the first of them.
@@ -264,11 +262,6 @@ pub fn gather<'o>(
             diagnostics.push(diagnostic);
         }
     }
-    duplicates(
-        pieces.flat_map(|(_, objects)| objects),
-        env,
-        &mut diagnostics,
-    );
     diagnostics
 }
 

@@ -26,6 +26,18 @@ pub(crate) struct UnitFacts {
 }
 
 impl UnitFacts {
+    /// Whether another one is the same to every rule. Places do not count.
+    pub(crate) fn is_like(&self, other: &UnitFacts) -> bool {
+        let scope = |one: &rules::Exemption| std::mem::discriminant(&one.scope);
+        self.objects.len() == other.objects.len()
+            && self.exemptions.len() == other.exemptions.len()
+            && (self.objects.iter().zip(&other.objects)).all(|(one, two)| one.is_like(two))
+            && (self.exemptions.iter().zip(&other.exemptions))
+                .all(|(one, two)| one.what == two.what && scope(one) == scope(two))
+            && self.of_policies.is_empty()
+            && other.of_policies.is_empty()
+    }
+
     /// Whether it remembers a place in a file.
     pub(crate) fn points_to(&self, file: FileId) -> bool {
         self.app.file == file
@@ -171,6 +183,8 @@ pub(crate) struct Whole {
     considered: BTreeSet<Span>,
     /// Those that something needed.
     used: BTreeSet<Span>,
+    /// Whether the last set broke no rule and needed all of its exemptions.
+    pub(crate) is_quiet: bool,
     /// For clusters with several environments: who makes which object.
     made: BTreeMap<(String, String), (String, Span)>,
 }
@@ -206,6 +220,7 @@ impl Whole {
             self.considered.extend(&unit.of_policies);
         }
         self.considered.extend(seen);
+        let is_plain = units.clone().all(|unit| unit.of_policies.is_empty());
         let units: Vec<rules::Unit<'_>> = units
             .map(|unit| rules::Unit {
                 app: unit.app,
@@ -225,7 +240,14 @@ impl Whole {
             .map(|(exemption, _)| exemption.span);
         self.used.extend(needed);
         self.used.extend(exempted);
+        self.is_quiet =
+            is_plain && checked.diagnostics.is_empty() && checked.used.iter().all(|used| *used);
         checked.diagnostics
+    }
+
+    /// Whether environments share a cluster: then each must be compared with the others.
+    pub(crate) fn has_shared(&self) -> bool {
+        !self.shared.is_empty()
     }
 
     /// Finds objects that an earlier environment of the same cluster makes as well: the two would

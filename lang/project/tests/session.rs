@@ -136,11 +136,20 @@ fn app(name: &str, mut c: Choose) -> String {
         "  objects = [{}]\n}}",
         c.one(&[
             "lib.map(config)",
+            "lib.map(config), pod",
             "...more.two(config)",
             "lib.map(config), 3",
-            "lib.map(conf)"
+            "lib.map(conf)",
         ]),
     );
+    let _ = writeln!(
+        text,
+        "let pod = k8s.Pod {{\n  metadata.name = \"pod-{}\"\n  spec.containers = [{{ name = \"a\", image = \"a:1\", \
+         envFrom = [{{ configMapRef.name = \"{}\" }}] }}]\n}}",
+        name.replace('_', "-"),
+        c.one(&["app-a", "outside"]),
+    );
+    text.push_str(c.one(&["", "external k8s.ConfigMap \"outside\"\n"]));
     text
 }
 
@@ -234,9 +243,9 @@ enum Edit {
 /// Mostly one piece of a text that is not the usual one.
 fn seed() -> impl Strategy<Value = u64> {
     prop_oneof![
-        3 => (11..16_u64, 0..7_u32).prop_map(|(piece, at)| piece << (4 * at)),
-        6 => (0..7_u32).prop_map(|at| 11 << (4 * at)),
-        2 => (11..13_u64, 0..7_u32, 11..13_u64, 0..7_u32)
+        3 => (11..16_u64, 0..10_u32).prop_map(|(piece, at)| piece << (4 * at)),
+        6 => (0..10_u32).prop_map(|at| 11 << (4 * at)),
+        2 => (11..13_u64, 0..10_u32, 11..13_u64, 0..10_u32)
             .prop_map(|(a, i, b, k)| (a << (4 * i)) | (b << (4 * k))),
         8 => Just(0),
         1 => any::<u64>(),

@@ -72,6 +72,34 @@ impl Facts {
         own.or(self.fallback.as_deref()).unwrap_or_default()
     }
 
+    /// Returns whether another object is the same to every rule. Places do not count.
+    #[must_use]
+    pub fn is_like(&self, other: &Facts) -> bool {
+        let refs = |one: &Ref, two: &Ref| {
+            let needs = |one: &Ref| one.needs.as_ref().map(|needs| needs.0.clone());
+            (one.to, &one.elsewhere, &one.name, one.field)
+                == (two.to, &two.elsewhere, &two.name, two.field)
+                && needs(one) == needs(two)
+        };
+        let selects = |one: &Selects| (one.by, one.selector.clone());
+        let pods = |one: &Pods, two: &Pods| one.labels == two.labels && one.ports == two.ports;
+        let ports = |one: &Port, two: &Port| {
+            let target = |port: &Port| port.target.as_ref().map(|target| target.0.clone());
+            one.name == two.name && one.number == two.number && target(one) == target(two)
+        };
+        self.identity == other.identity
+            && self.fallback == other.fallback
+            && are_like(&self.refs, &other.refs, refs)
+            && self.selects.as_ref().map(selects) == other.selects.as_ref().map(selects)
+            && match (&self.pods, &other.pods) {
+                (Some(one), Some(two)) => pods(one, two),
+                (one, two) => one.is_none() && two.is_none(),
+            }
+            && self.keys == other.keys
+            && are_like(&self.ports, &other.ports, ports)
+            && self.makes == other.makes
+    }
+
     /// Returns whether it remembers a place in a file.
     #[must_use]
     pub fn points_to(&self, file: FileId) -> bool {
@@ -93,6 +121,10 @@ impl Facts {
                 target.is_some_and(|(_, place)| is_there(place))
             })
     }
+}
+
+fn are_like<T>(one: &[T], two: &[T], is_like: impl Fn(&T, &T) -> bool) -> bool {
+    one.len() == two.len() && one.iter().zip(two).all(|(one, two)| is_like(one, two))
 }
 
 /// A kind that objects refer to, and the rule that they do so rightly.

@@ -1,10 +1,10 @@
 //! The objects of a session, kept per environment and app, and evaluated again where something changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
-use ordain_lang_syntax::{Diagnostic, FileId, Sources};
+use ordain_lang_syntax::{Diagnostic, FileId, Sources, Span};
 use ordain_lang_types::Program;
 use ordain_schemas::KubeVersion;
 
@@ -27,6 +27,9 @@ pub(super) struct Built {
     json: Store<AppText>,
     /// The programs that units are evaluated from, where that is not the whole.
     sources: Vec<Option<Arc<Programs>>>,
+    /// Environments whose objects broke no rule over the set and needed every exemption. Changes that are nothing to the
+    /// rules leave it so.
+    quiet: BTreeSet<String>,
 }
 
 /// A form that apps are wanted in.
@@ -87,6 +90,7 @@ impl Built {
     /// The whole was checked anew: everything is evaluated from it.
     pub(super) fn take_whole(&mut self) {
         self.sources.clear();
+        self.quiet.clear();
     }
 
     /// A slice was checked: these units are evaluated from it.
@@ -105,7 +109,7 @@ impl Built {
         self.yaml.renumber(&numbers);
         self.json.renumber(&numbers);
         self.units = units;
-        self.sources.clear();
+        self.take_whole();
     }
 
     /// What these units depend on changed.
@@ -153,35 +157,45 @@ impl Built {
             .map(|version| (version, statics.found(project, version)))
             .collect();
         add(&mut diagnostics, of_versions(found, &environments));
-        let mut apps = Vec::new();
-        let mut changed = Vec::new();
-        let mut whole = Whole::new(wanted.iter().copied());
+        let (mut apps, mut changed) = (Vec::new(), Vec::new());
         if !diagnostics.iter().any(Diagnostic::is_error) {
-            for env in wanted {
-                let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
-                let mut one = Batch {
+            let mut rounds = Vec::new();
+            for env in &wanted {
+                let mut batch = Batch {
                     built: self,
                     project,
                     statics,
-                    env,
-                    version,
+                    env: *env,
+                    version: env.map_or(project.manifest.kubernetes, |env| env.kubernetes),
                 };
-                let (fresh, found) = one.run::<T>(choice, &mut whole);
-                let name = key(env);
+                rounds.push(batch.run::<T>(choice));
+            }
+            let mut whole = Whole::new(wanted.iter().copied());
+            let is_quiet = !whole.has_shared()
+                && rounds.iter().all(|round| round.is_like)
+                && wanted.iter().all(|env| self.quiet.contains(key(*env)));
+            for (env, round) in wanted.iter().zip(rounds) {
+                let name = key(*env);
                 let count = self.units.all.len();
                 let current = T::store(self, choice).of(name);
                 for unit in 0..count {
                     if let Some(app) = current(unit) {
-                        if fresh.contains(&unit) {
+                        if round.fresh.contains(&unit) {
                             changed.push(apps.len());
                         }
                         apps.push(Arc::clone(app));
                     }
                 }
-                add(&mut diagnostics, found);
+                add(&mut diagnostics, round.found);
+                if !is_quiet {
+                    let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
+                    let found =
+                        self.check_set(*env, version, &round.objects, &round.exempted, &mut whole);
+                    add(&mut diagnostics, found);
+                }
             }
             let is_all = options.env.is_none() && options.cluster.is_none();
-            if is_all && !diagnostics.iter().any(Diagnostic::is_error) {
+            if is_all && !is_quiet && !diagnostics.iter().any(Diagnostic::is_error) {
                 add(&mut diagnostics, whole.needless());
             }
         }
@@ -198,6 +212,50 @@ impl Built {
     }
 }
 
+impl Built {
+    /// Applies the rules over all objects of an environment. `strays` are objects of apps that are not kept.
+    fn check_set(
+        &mut self,
+        env: Option<&Environment>,
+        version: KubeVersion,
+        strays: &BTreeMap<usize, Vec<eval::Object>>,
+        exempted: &[Span],
+        whole: &mut Whole,
+    ) -> Vec<Diagnostic> {
+        let name = key(env);
+        let known = self.known.of(name);
+        let count = self.units.all.len();
+        let objects = (0..count).flat_map(|unit| match (strays.get(&unit), known(unit)) {
+            (Some(objects), _) => &**objects,
+            (None, Some(known)) => &*known.objects,
+            (None, None) => &[],
+        });
+        let mut found = Vec::new();
+        let env_name = env.map(|env| ordain_lang_syntax::Name::new(&env.name));
+        eval::duplicates(objects, env_name, &mut found);
+        let mut is_quiet = found.is_empty() && exempted.is_empty();
+        // Half a set breaks rules that the whole one keeps.
+        let facts: Option<Vec<&UnitFacts>> =
+            (0..count).map(|unit| known(unit)?.facts.as_ref()).collect();
+        if let Some(facts) = facts {
+            let facts = facts.iter().copied();
+            let broken = whole.check(version, env, facts.clone(), exempted);
+            is_quiet &= whole.is_quiet;
+            add(&mut found, broken);
+            if let Some(env) = env {
+                add(&mut found, whole.clashes(env, facts));
+            }
+        } else {
+            is_quiet = false;
+        }
+        match is_quiet {
+            true => self.quiet.insert(name.to_owned()),
+            false => self.quiet.remove(name),
+        };
+        found
+    }
+}
+
 fn key(env: Option<&Environment>) -> &str {
     env.map_or("", |env| &env.name)
 }
@@ -211,12 +269,25 @@ struct Batch<'b> {
     version: KubeVersion,
 }
 
+/// What came out of a batch.
+struct Round {
+    /// The units that have another output than before.
+    fresh: Set,
+    /// What was found in the apps and by policies.
+    found: Vec<Diagnostic>,
+    exempted: Vec<Span>,
+    /// The objects of what is not kept, by unit.
+    objects: BTreeMap<usize, Vec<eval::Object>>,
+    /// Whether the rules over the set see nothing that is not as before.
+    is_like: bool,
+}
+
 /// What came out of a part of a batch.
 type Pieces<T> = Vec<eval::Piece<(T, UnitFacts)>>;
 
 impl Batch<'_> {
-    /// Evaluates, and returns which units have another output than before, and all that was found in the environment.
-    fn run<T: Form>(&mut self, choice: T::Choice, whole: &mut Whole) -> (Set, Vec<Diagnostic>) {
+    /// Evaluates what is outdated.
+    fn run<T: Form>(&mut self, choice: T::Choice) -> Round {
         let name = key(self.env);
         let mut slices: Vec<(Arc<Programs>, Set)> = Vec::new();
         let mut from_whole = Set::new();
@@ -265,49 +336,45 @@ impl Batch<'_> {
                 }
             }
         }
-        let none = Known::default();
         let current = self.built.known.of(name);
-        let found = (0..count).map(|unit| {
-            if let Some(piece) = pieces.get(&unit) {
-                return (&*piece.diagnostics, &*piece.objects);
-            }
-            let known = current(unit).map_or(&none, |known| &**known);
-            (&*known.diagnostics, &*known.objects)
+        let found = (0..count).map(|unit| match (pieces.get(&unit), current(unit)) {
+            (Some(piece), _) => &*piece.diagnostics,
+            (None, Some(known)) => &*known.diagnostics,
+            (None, None) => &[],
         });
-        let env_name = self.env.map(|env| ordain_lang_syntax::Name::new(&env.name));
-        let mut diagnostics = eval::gather(found, more.diagnostics, env_name);
-        let mut fresh = Set::new();
+        let mut round = Round {
+            fresh: Set::new(),
+            found: eval::gather(found, more.diagnostics),
+            is_like: more.exempted.is_empty(),
+            exempted: more.exempted,
+            objects: BTreeMap::new(),
+        };
         // Apps share constants: where one failed, others may have failed silently. Nothing of it is kept.
-        if pieces.values().all(eval::Piece::is_sound) {
-            for (unit, piece) in pieces {
-                let (result, facts) = piece.result;
+        let is_kept = pieces.values().all(eval::Piece::is_sound);
+        round.is_like &= is_kept;
+        for (unit, piece) in pieces {
+            if !is_kept {
+                round.objects.insert(unit, piece.objects);
+                continue;
+            }
+            let (result, facts) = piece.result;
+            let last = self.built.known.last(name, unit);
+            let last = last.and_then(|last| last.facts.as_ref());
+            round.is_like &= last.is_some_and(|last| last.is_like(&facts));
+            // Another form of an outdated app is outdated as well.
+            if self.built.known.of(name)(unit).is_none() {
                 let known = Known {
                     objects: piece.objects,
                     diagnostics: piece.diagnostics,
                     facts: Some(facts),
                 };
-                if self.built.known.of(name)(unit).is_none() {
-                    // Another form of an outdated app is outdated as well.
-                    self.built.known.set(name, unit, known);
-                }
-                if T::store(self.built, choice).put(name, unit, result) {
-                    fresh.insert(unit);
-                }
+                self.built.known.set(name, unit, known);
+            }
+            if T::store(self.built, choice).put(name, unit, result) {
+                round.fresh.insert(unit);
             }
         }
-        let current = self.built.known.of(name);
-        let known = (0..count).map(current);
-        // Half a set breaks rules that the whole one keeps.
-        let facts: Option<Vec<&UnitFacts>> = known.map(|known| known?.facts.as_ref()).collect();
-        if let Some(facts) = facts {
-            let facts = facts.iter().copied();
-            let found = whole.check(self.version, self.env, facts.clone(), &more.exempted);
-            add(&mut diagnostics, found);
-            if let Some(env) = self.env {
-                add(&mut diagnostics, whole.clashes(env, facts));
-            }
-        }
-        (fresh, diagnostics)
+        round
     }
 
     fn evaluate<T: Form>(

@@ -115,6 +115,12 @@ impl<T> Store<T> {
         }
     }
 
+    /// The last value of a unit, whether it holds or not.
+    pub(super) fn last(&self, env: &str, unit: usize) -> Option<&T> {
+        let slot = self.envs.get(env)?.get(unit)?.as_ref();
+        slot.map(|slot| &*slot.value)
+    }
+
     /// Takes in a value. Returns whether it differs from the one before; when it does not, that one stays.
     pub(super) fn put(&mut self, env: &str, unit: usize, value: T) -> bool
     where
