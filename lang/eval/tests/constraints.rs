@@ -84,3 +84,35 @@ app shop {
     assert_eq!(program.checked(), "");
     insta::assert_snapshot!(program.build(None).1);
 }
+
+#[test]
+fn what_an_environment_breaks_is_shown_where_it_says_it() {
+    let source = r#"
+type Shop { name: k8s.Name, memory: Quantity = 256Mi }
+fn deployment(s: Shop) -> k8s.Deployment = k8s.Deployment {
+  metadata.name = s.name
+  spec = {
+    selector.matchLabels = { app = s.name }
+    template.metadata.labels = { app = s.name }
+    template.spec.containers = [{
+      name = "main"
+      image = "a:1"
+      resources = { requests.memory = 128Mi, limits.memory = s.memory }
+    }]
+  }
+}
+app shop {
+  config: Shop = { name = "shop" }
+  objects = [deployment(config)]
+}
+env dev { cluster = "dev", shop.config.memory = 64Mi }
+env prod {
+  cluster = "prod"
+  shop.objects[k8s.Deployment "shop"].spec.template.metadata.labels["app"] = "other"
+}
+"#;
+    let program = Program::new(&[("page.ord", source)]);
+    assert_eq!(program.checked(), "");
+    let told = ["dev", "prod"].map(|env| program.build(Some(env)).1);
+    insta::assert_snapshot!(told.join("\n"));
+}

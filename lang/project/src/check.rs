@@ -217,6 +217,14 @@ impl Project {
                 torn.iter()
                     .any(|t| t.file == span.file && t.start <= span.start && span.start < t.end)
             };
+            // What a dependency leaves unused is its own business.
+            let is_foreign = |span: Span| {
+                let module = self.modules.iter().find(|module| module.file == span.file);
+                module.is_some_and(|module| !module.is_own)
+            };
+            if !found.is_error() && found.span().is_some_and(is_foreign) {
+                return false;
+            }
             let is_noise = may_miss_names && matches!(found.code, "E0101" | "E0102");
             !is_noise && !found.span().is_some_and(is_torn)
         });

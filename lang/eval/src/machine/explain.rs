@@ -3,6 +3,7 @@
 use super::{Fresh, Machine};
 use crate::provenance::{self, Copy, How, Layer, Source};
 use crate::value::{RecId, Value};
+use ordain_lang_syntax::Span;
 use ordain_lang_types::ty::Origin;
 
 /// Links of a chain that are followed; a longer one is cut.
@@ -126,6 +127,14 @@ impl<'p> Machine<'p> {
                 });
             }
         }
+    }
+
+    /// Where the value with this provenance was copied from, and who set it there last.
+    pub(super) fn came_from(&self, at: u32) -> Option<Span> {
+        let mut chain = Vec::new();
+        self.prov_chain(at, How::Set, &mut chain);
+        let copied = chain.iter().filter(|source| source.how == How::From);
+        copied.map(|source| source.span).next()
     }
 
     fn prov_chain(&self, at: u32, how: How, chain: &mut Vec<Source>) {

@@ -3,8 +3,9 @@
 //! The rules themselves are in `ordain_lang_types::kube`, which judges constants with the same code.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
-use ordain_lang_syntax::Span;
+use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_lang_types::kube::{Count, Part, Rules, Slot, View};
 
 use super::Machine;
@@ -15,9 +16,12 @@ use crate::value::{RecId, Reported, Res, Value};
 pub(super) struct Node {
     value: Value,
     span: Span,
+    /// Its provenance, by number; 0 is none.
+    at: u32,
 }
 
-struct Values<'m, 'p>(&'m Machine<'p>);
+/// The machine's values, and the provenance of those whose places a rule asked for.
+struct Values<'m, 'p>(&'m Machine<'p>, RefCell<Vec<(Span, u32)>>);
 
 impl Machine<'_> {
     /// Judges the records that the last object was made of.
@@ -28,8 +32,16 @@ impl Machine<'_> {
             let node = Node {
                 value: Value::Rec(rec),
                 span: self.heap.rec(rec).span,
+                at: 0,
             };
-            for diagnostic in rules.judge(&Values(self), node) {
+            let values = Values(self, RefCell::default());
+            let found = rules.judge(&values, node);
+            if found.is_empty() {
+                continue;
+            }
+            let places = values.1.into_inner();
+            for diagnostic in found {
+                let diagnostic = self.with_origins(diagnostic, &places);
                 self.report(diagnostic);
                 result = Err(Reported);
             }
@@ -37,6 +49,23 @@ impl Machine<'_> {
         self.judged = judged;
         self.judged.clear();
         result
+    }
+
+    /// Adds where the values at a diagnostic's places come from: what an environment says stands rarely in the object.
+    fn with_origins(&self, mut diagnostic: Diagnostic, places: &[(Span, u32)]) -> Diagnostic {
+        let labels: Vec<Span> = diagnostic.labels.iter().map(|label| label.span).collect();
+        let mut told = labels.clone();
+        for label in labels {
+            let Some((_, at)) = places.iter().find(|(span, at)| *span == label && *at != 0) else {
+                continue;
+            };
+            let Some(origin) = self.came_from(*at).filter(|span| !told.contains(span)) else {
+                continue;
+            };
+            told.push(origin);
+            diagnostic = diagnostic.label(origin, "comes from here");
+        }
+        diagnostic
     }
 
     /// Notes a record of the object at hand, when its kind has rules.
@@ -79,6 +108,7 @@ impl Values<'_, '_> {
             Slot::Is(value) => Slot::Is(Node {
                 value,
                 span: self.place(at, around),
+                at,
             }),
             Slot::Absent => Slot::Absent,
             Slot::Unknown => Slot::Unknown,
@@ -173,6 +203,7 @@ impl View for Values<'_, '_> {
     }
 
     fn span(&self, of: Node) -> Span {
+        self.1.borrow_mut().push((of.span, of.at));
         of.span
     }
 
