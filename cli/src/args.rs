@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     Fmt(commands::fmt::FmtArgs),
     Import(commands::import::ImportArgs),
+    Export(commands::export::ExportArgs),
     Explain(commands::explain::ExplainArgs),
     Repl(commands::repl::ReplArgs),
     Doc(commands::doc::DocArgs),

@@ -22,6 +22,10 @@ pub(crate) struct FmtArgs {
     /// Only list what would change; exit code 1 when something would
     #[arg(long)]
     check: bool,
+
+    /// Show what would change, and change nothing; exit code 1 when something would
+    #[arg(long, conflicts_with = "check")]
+    diff: bool,
 }
 
 pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
@@ -30,6 +34,17 @@ pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
             .into_diagnostic()
             .wrap_err("cannot read stdin")?;
         return match ordain_lang_fmt::format(&text) {
+            Ok(formatted) if args.check || args.diff => {
+                let is_same = formatted == text;
+                if args.diff {
+                    terminal::data(&difference(&text, &formatted, "stdin.ord"))?;
+                }
+                Ok(if is_same {
+                    Outcome::Done
+                } else {
+                    Outcome::Findings
+                })
+            }
             Ok(formatted) => terminal::data(&formatted).map(|()| Outcome::Done),
             Err(diagnostics) => {
                 show(&diagnostics, "stdin.ord", &text);
@@ -38,6 +53,7 @@ pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
         };
     }
     let (mut changed, mut unreadable) = (Vec::new(), false);
+    let mut differences = String::new();
     for path in files(&args.source.path)? {
         let shown = path.display().to_string();
         let bytes = fs::read(&path)
@@ -51,7 +67,9 @@ pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
         match ordain_lang_fmt::format(&text) {
             Ok(formatted) if formatted == text => {}
             Ok(formatted) => {
-                if !args.check {
+                if args.diff {
+                    differences.push_str(&difference(&text, &formatted, &shown));
+                } else if !args.check {
                     write(&path, &formatted)
                         .into_diagnostic()
                         .wrap_err_with(|| format!("cannot write {shown}"))?;
@@ -66,16 +84,25 @@ pub(crate) fn run(args: &FmtArgs, format: Format) -> Result<Outcome> {
     }
     match format {
         Format::Json => terminal::json(&serde_json::json!({ "changed": changed }))?,
+        Format::Text if args.diff => terminal::data(&differences)?,
         Format::Text => {
             terminal::data(&changed.iter().map(|p| format!("{p}\n")).collect::<String>())?
         }
     }
-    let findings = unreadable || (args.check && !changed.is_empty());
+    let findings = unreadable || ((args.check || args.diff) && !changed.is_empty());
     Ok(if findings {
         Outcome::Findings
     } else {
         Outcome::Done
     })
+}
+
+/// Returns what formatting changes, as a patch.
+fn difference(before: &str, after: &str, path: &str) -> String {
+    similar::TextDiff::from_lines(before, after)
+        .unified_diff()
+        .header(path, path)
+        .to_string()
 }
 
 /// Returns the files that a path means.

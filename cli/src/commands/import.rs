@@ -86,22 +86,13 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome> {
         ));
     }
     let inputs = inputs(args)?;
-    let kubernetes = match &args.kubernetes {
+    let version = match &args.kubernetes {
         None => ordain_schemas::KubeVersion::DEFAULT,
-        Some(version) => version.parse().map_err(|_| {
-            let known: Vec<String> = ordain_schemas::KubeVersion::ALL
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            usage(
-                format!("Kubernetes {version} is not known"),
-                format!("known are {}", crate::usage::list(&known)),
-            )
-        })?,
+        Some(version) => kubernetes(version)?,
     };
     let options = Options {
         name: name(args),
-        kubernetes,
+        kubernetes: version,
         is_single: args.output.is_none() && args.env.is_empty(),
     };
     let imported = ordain_lang_import::import(&inputs, &options);
@@ -143,6 +134,20 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome> {
         Outcome::Findings
     } else {
         Outcome::Done
+    })
+}
+
+/// Reads the version of Kubernetes that an option names.
+pub(crate) fn kubernetes(version: &str) -> Result<ordain_schemas::KubeVersion> {
+    version.parse().map_err(|_| {
+        let known: Vec<String> = ordain_schemas::KubeVersion::ALL
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        usage(
+            format!("Kubernetes {version} is not known"),
+            format!("known are {}", crate::usage::list(&known)),
+        )
     })
 }
 

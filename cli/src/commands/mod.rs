@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doc;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hook;
@@ -35,6 +36,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Check(own) => check::run(own),
         Command::Build(own) => build::run(own),
         Command::Test(own) => test::run(own, format),
+        Command::Export(own) => export::run(own),
         Command::Import(own) => import::run(own),
         Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),

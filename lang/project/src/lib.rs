@@ -10,6 +10,7 @@ mod check;
 mod crds;
 mod deps;
 mod files;
+mod json_schema;
 mod load;
 mod manifest;
 mod near;
@@ -30,6 +31,7 @@ pub use deps::{
     is_vendored, tree_hash,
 };
 pub use files::{Below, Disk, Files, FilesError, Memory};
+pub use json_schema::{NoSchema, json_schema};
 pub use load::{MANIFEST, Module, Project};
 pub use manifest::Manifest;
 pub use near::nearest;
