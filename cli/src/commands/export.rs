@@ -50,10 +50,10 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Outcome> {
         Err(_) if args.ty.starts_with("k8s.") => {
             ordain_lang_project::Project::single("none.ord", "")
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     match json_schema(project, &args.ty, kubernetes) {
-        Ok(schema) => terminal::json(&schema).map(|()| Outcome::Done),
+        Ok(schema) => terminal::data(&format!("{schema:#}\n")).map(|()| Outcome::Done),
         Err(none) if none.diagnostics.is_empty() => {
             Err(usage(format!("there is no type `{}`", args.ty), ""))
         }

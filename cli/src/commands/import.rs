@@ -39,10 +39,6 @@ pub(crate) struct ImportArgs {
     /// The version of Kubernetes whose types are meant
     #[arg(long, value_name = "VERSION")]
     kubernetes: Option<String>,
-
-    /// Print as JSON what was written and found
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
-    format: String,
 }
 
 /// Endings of files that a folder is searched for.
@@ -67,12 +63,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-pub(crate) fn run(args: &ImportArgs) -> Result<Outcome> {
-    let format = if args.format == "json" {
-        Format::Json
-    } else {
-        Format::Text
-    };
+pub(crate) fn run(args: &ImportArgs, format: Format) -> Result<Outcome> {
     if args.paths.is_empty() && args.env.is_empty() && std::io::stdin().is_terminal() {
         return Err(usage(
             "nothing to import was named",
@@ -181,6 +172,10 @@ fn show(imported: &Imported, args: &ImportArgs) {
         1 => ", 1 of them as data that nothing checks".to_owned(),
         n => format!(", {n} of them as data that nothing checks"),
     };
+    if objects == 0 {
+        terminal::say("there was no object to import");
+        return;
+    }
     let proof = if is_proven {
         "what was written builds back to equal objects"
     } else {

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Build(own) => build::run(own),
         Command::Test(own) => test::run(own, format),
         Command::Export(own) => export::run(own),
-        Command::Import(own) => import::run(own),
+        Command::Import(own) => import::run(own, format),
         Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),
         Command::Up(own) => up::run(own, format),
