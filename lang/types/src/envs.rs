@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ordain_lang_syntax::ast::{ExprKind as Ast, Record, Segment, SegmentKind};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
-use crate::checker::{Checker, Scope};
+use crate::checker::{Checker, Global, Scope};
 use crate::graph::Node;
 use crate::hir::{Amend, AmendKind, AmendOp};
 use crate::index::Def;
@@ -316,6 +316,32 @@ impl<'a> Checker<'a> {
                 false if known.is_empty() => diagnostic.note("the project has no apps"),
                 false => diagnostic.note(format!("the apps are {}", known.join(", "))),
             };
+        }
+        // What is no app may still be something: then it is the wrong place to change it.
+        let module = self
+            .envs
+            .iter()
+            .find(|env| env.decl.body.span.file == span.file);
+        let module = module.map_or(0, |env| env.module);
+        let item = self.modules.get(module).and_then(|m| m.items.get(&name));
+        let other = match item {
+            Some((Global::Type(_), _)) => {
+                Some("a type: its defaults are changed where it is declared")
+            }
+            Some((Global::Let(_), _)) => {
+                Some("a constant: let a field of an app hold what differs")
+            }
+            Some((Global::Fn(_), _)) => Some("a function: give it a parameter"),
+            _ if self.env_names.contains_key(&name) => {
+                Some("an environment: what it shares with others stands in the one they extend")
+            }
+            _ => None,
+        };
+        if let (Some(other), false) = (other, as_setting) {
+            self.report(diagnostic.help(format!(
+                "environments change the fields of apps; `{name}` is {other}"
+            )));
+            return None;
         }
         self.report(with_near(diagnostic, near));
         None

@@ -11,6 +11,30 @@ use crate::relate::Misfit;
 use crate::ty::{IntRange, Ty, TyKind};
 
 impl<'a> Checker<'a> {
+    /// Both sides of a comparison: `1m` is a minute beside a Duration.
+    pub(super) fn sides(
+        &mut self,
+        sc: &mut Scope,
+        left: &'a Expr,
+        right: &'a Expr,
+    ) -> (ExprId, ExprId) {
+        let is_either =
+            |e: &Expr| matches!(&e.kind, ExprAst::Unit(unit) if unit.class == UnitClass::Either);
+        let swapped = is_either(left);
+        let (first, second) = if swapped {
+            (right, left)
+        } else {
+            (left, right)
+        };
+        let a = self.infer(sc, first);
+        let hint = self.types.without_optional(self.hir.ty(a));
+        let b = match is_either(second) {
+            true => self.operand(sc, second, Some(hint)),
+            false => self.infer(sc, second),
+        };
+        if swapped { (b, a) } else { (a, b) }
+    }
+
     /// An operand: `30m` is minutes where the result is to be a Duration.
     fn operand(&mut self, sc: &mut Scope, e: &'a Expr, hint: Option<Ty>) -> ExprId {
         let duration = hint.filter(|ty| matches!(self.kind(*ty), TyKind::Duration));

@@ -12,7 +12,7 @@ use crate::constant::Constant;
 use crate::hir::{Arm, ExprId, ExprKind, Pattern, Slot};
 use crate::relate::{Fit, Misfit};
 use crate::restrict::int_range;
-use crate::ty::{Ty, TyKind};
+use crate::ty::{IntRange, Ty, TyKind};
 
 /// What a condition says about presence: expressions that are there when it holds, and when it does not.
 #[derive(Clone, Default, Debug)]
@@ -300,7 +300,12 @@ impl<'a> Checker<'a> {
                         );
                     }
                     return match int_range(e) {
-                        Some(range) => Pattern::Range(range.min, range.max),
+                        Some(range) => {
+                            if !guarded {
+                                rest.take_range(range);
+                            }
+                            Pattern::Range(range.min, range.max)
+                        }
                         None => {
                             self.report(
                                 Diagnostic::error("E0223", "a range of constants is meant")
@@ -365,6 +370,8 @@ struct Rest {
     values: Vec<String>,
     /// Types of a union.
     types: Vec<(Ty, String)>,
+    /// Integers.
+    ints: Vec<IntRange>,
     /// Values that only a catch-all matches.
     open: bool,
 }
@@ -375,6 +382,7 @@ impl Rest {
             null: false,
             values: Vec::new(),
             types: Vec::new(),
+            ints: Vec::new(),
             open: false,
         };
         rest.include(checker, ty);
@@ -388,6 +396,7 @@ impl Rest {
                 self.include(checker, *inner);
             }
             TyKind::Null => self.null = true,
+            TyKind::Int(range) => self.ints.push(*range),
             TyKind::Bool => self.values.extend(["true".to_owned(), "false".to_owned()]),
             TyKind::Enum(members) => self
                 .values
@@ -419,10 +428,41 @@ impl Rest {
         self.null = false;
         self.values.clear();
         self.types.clear();
+        self.ints.clear();
         self.open = false;
     }
 
+    /// Takes integers out; what is left of a range are the parts before and behind them.
+    fn take_range(&mut self, taken: IntRange) {
+        let mut left = Vec::with_capacity(self.ints.len() + 1);
+        for range in self.ints.drain(..) {
+            if taken.max < range.min || range.max < taken.min {
+                left.push(range);
+                continue;
+            }
+            if range.min < taken.min {
+                left.push(IntRange {
+                    max: taken.min - 1,
+                    ..range
+                });
+            }
+            if taken.max < range.max {
+                left.push(IntRange {
+                    min: taken.max + 1,
+                    ..range
+                });
+            }
+        }
+        self.ints = left;
+    }
+
     fn take(&mut self, constant: &Constant) {
+        if let Constant::Int(value) = constant {
+            self.take_range(IntRange {
+                min: *value,
+                max: *value,
+            });
+        }
         let shown = match constant {
             Constant::Str(text) => format!("{:?}", &**text),
             other => other.show(),
@@ -436,6 +476,9 @@ impl Rest {
         if self.types.is_empty() {
             self.open = false;
         }
+        if let TyKind::Int(range) = checker.kind(ty) {
+            self.take_range(*range);
+        }
         if let TyKind::Enum(_) | TyKind::String(_) = checker.kind(ty) {
             self.values.retain(|v| !v.starts_with('"'));
         }
@@ -445,12 +488,21 @@ impl Rest {
     }
 
     fn is_empty(&self) -> bool {
-        !self.null && !self.open && self.values.is_empty() && self.types.is_empty()
+        let nothing = self.values.is_empty() && self.types.is_empty() && self.ints.is_empty();
+        nothing && !self.null && !self.open
     }
 
     fn show(&self) -> String {
         let mut shown: Vec<String> = self.values.clone();
         shown.extend(self.types.iter().map(|(_, s)| s.clone()));
+        shown.extend(self.ints.iter().map(|range| match *range {
+            IntRange {
+                min: i64::MIN,
+                max: i64::MAX,
+            } => "other values".to_owned(),
+            IntRange { min, max } if min == max => min.to_string(),
+            range => crate::show::show_range(range),
+        }));
         if self.null {
             shown.push("null".into());
         }

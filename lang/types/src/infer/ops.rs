@@ -190,8 +190,7 @@ impl<'a> Checker<'a> {
         right: &'a Expr,
         span: Span,
     ) -> ExprId {
-        let a = self.infer(sc, left);
-        let b = self.infer(sc, right);
+        let (a, b) = self.sides(sc, left, right);
         let (good_a, good_b) = (self.ordered(a), self.ordered(b));
         if !good_a || !good_b {
             return self.error;
@@ -263,8 +262,7 @@ impl<'a> Checker<'a> {
         right: &'a Expr,
         span: Span,
     ) -> ExprId {
-        let a = self.infer(sc, left);
-        let b = self.infer(sc, right);
+        let (a, b) = self.sides(sc, left, right);
         let (ta, tb) = (self.hir.ty(a), self.hir.ty(b));
         let (pa, pb) = (
             self.types.without_optional(ta),
