@@ -207,6 +207,10 @@ impl View for Values<'_, '_> {
         of.span
     }
 
+    fn is_in_object(&self) -> bool {
+        true
+    }
+
     fn is_finished(&self) -> bool {
         true
     }

@@ -223,6 +223,10 @@ impl View for Literals<'_, '_> {
         self.0.hir.span(of)
     }
 
+    fn is_in_object(&self) -> bool {
+        !self.0.objects.is_empty()
+    }
+
     fn is_finished(&self) -> bool {
         false
     }

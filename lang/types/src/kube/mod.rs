@@ -172,7 +172,15 @@ impl<'v, V: View> Judge<'v, V> {
     }
 
     fn slot(&self, of: V::Node, name: &str) -> Slot<V::Node> {
-        self.view.get(of, name)
+        self.certain(self.view.get(of, name))
+    }
+
+    /// Outside of an object, what is absent may still be added.
+    fn certain(&self, slot: Slot<V::Node>) -> Slot<V::Node> {
+        match slot {
+            Slot::Absent if !self.view.is_in_object() => Slot::Unknown,
+            slot => slot,
+        }
     }
 
     /// A field that is set, to a known value.
@@ -186,7 +194,7 @@ impl<'v, V: View> Judge<'v, V> {
         for name in path {
             match self.view.get(node, name) {
                 Slot::Is(next) => node = next,
-                other => return other,
+                other => return self.certain(other),
             }
         }
         Slot::Is(node)
@@ -212,7 +220,7 @@ impl<'v, V: View> Judge<'v, V> {
     fn parts(&self, of: V::Node) -> (impl Iterator<Item = Part<'v, V::Node>> + use<'v, V>, bool) {
         let (view, count) = (self.view, self.view.count(of));
         let known = (0..count.len).filter_map(move |at| view.part(of, at));
-        (known, count.all)
+        (known, count.all && view.is_in_object())
     }
 
     /// The elements of a list in a field; an absent list is an empty one.

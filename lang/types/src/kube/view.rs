@@ -84,6 +84,10 @@ pub trait View {
     /// Where the value was set.
     fn span(&self, of: Self::Node) -> Span;
 
+    /// Whether the value stands in an object. A probe or a claim on its own may be completed by whoever uses it, so that
+    /// what it lacks is not known to be missing.
+    fn is_in_object(&self) -> bool;
+
     /// Whether nothing can be added any more: the value is part of a finished object.
     fn is_finished(&self) -> bool;
 }
