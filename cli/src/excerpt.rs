@@ -26,13 +26,15 @@ pub(crate) struct Excerpt {
 }
 
 impl Excerpt {
-    /// Prepares a source for its places. A place that is not shown, because it shares a very long line with an earlier one,
+    /// Prepares a source for its places; what is `hidden` shows as `*`. A place that is not shown, because it shares a very long line with an earlier one,
     /// has no range; the caller makes an excerpt of its own for it.
     pub(crate) fn new(
         name: &str,
         text: &str,
         places: &[Range<usize>],
+        hidden: &[Range<usize>],
     ) -> (Self, Vec<Option<Range<usize>>>) {
+        let text = hide(text, hidden);
         // Each of these bytes is one byte and so is its stand-in: places stay right.
         let text = text.replace(
             |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t'),
@@ -46,6 +48,22 @@ impl Excerpt {
         let name = name.to_owned();
         (Self { name, text, shifts }, places)
     }
+}
+
+/// Puts a `*` for each hidden byte, but keeps line ends.
+fn hide(text: &str, hidden: &[Range<usize>]) -> String {
+    let mut text = text.to_owned();
+    for range in hidden {
+        let Some(secret) = text.get(range.clone()) else {
+            continue;
+        };
+        let stars: String = secret
+            .bytes()
+            .map(|byte| if byte == b'\n' { '\n' } else { '*' })
+            .collect();
+        text.replace_range(range.clone(), &stars);
+    }
+    text
 }
 
 /// Cuts a place of very many lines to its first line.
@@ -169,7 +187,8 @@ mod tests {
 
     #[test]
     fn short_lines_stay() {
-        let (excerpt, places) = Excerpt::new("a", "ab\ncd\u{1}\n", std::slice::from_ref(&(3..5)));
+        let (excerpt, places) =
+            Excerpt::new("a", "ab\ncd\u{1}\n", std::slice::from_ref(&(3..5)), &[]);
         assert_eq!(excerpt.text, "ab\ncd?\n");
         assert_eq!(places, [Some(3..5)]);
     }
@@ -183,7 +202,7 @@ mod tests {
         );
         let at = text.find("here").expect("it is there");
         let far = text.find("there").expect("it is there");
-        let (excerpt, places) = Excerpt::new("a", &text, &[at..at + 4, far..far + 5, 0..5]);
+        let (excerpt, places) = Excerpt::new("a", &text, &[at..at + 4, far..far + 5, 0..5], &[]);
         assert!(excerpt.text.len() < 400);
         let shown = places[0].clone().expect("the first place is shown");
         assert_eq!(&excerpt.text[shown], "here");
@@ -196,14 +215,14 @@ mod tests {
     #[test]
     fn a_place_of_many_lines_is_marked_at_its_first() {
         let text = "let a = {\n".to_owned() + &"  x = 1\n".repeat(50) + "}\n";
-        let (_, places) = Excerpt::new("a", &text, std::slice::from_ref(&(8..text.len() - 1)));
+        let (_, places) = Excerpt::new("a", &text, std::slice::from_ref(&(8..text.len() - 1)), &[]);
         assert_eq!(places, [Some(8..9)]);
     }
 
     #[test]
     fn a_place_at_the_end_of_the_text_is_shown() {
         let text = "x".repeat(1000);
-        let (excerpt, places) = Excerpt::new("a", &text, std::slice::from_ref(&(1000..1000)));
+        let (excerpt, places) = Excerpt::new("a", &text, std::slice::from_ref(&(1000..1000)), &[]);
         let place = places[0].clone().expect("it is shown");
         assert!(place.end <= excerpt.text.len());
     }

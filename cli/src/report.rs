@@ -2,7 +2,7 @@
 
 use crate::excerpt::Excerpt;
 use miette::{LabeledSpan, MietteDiagnostic, Report};
-use ordain_lang_syntax::{Diagnostic, FileId, Label, Severity, Sources};
+use ordain_lang_syntax::{Diagnostic, FileId, Label, Severity, Sources, Span};
 use serde::Serialize;
 
 /// Renders diagnostics for a person, worst first within the order of the sources.
@@ -17,6 +17,7 @@ pub(crate) fn render(
     } else {
         miette::GraphicalTheme::unicode_nocolor()
     };
+    let secrets = clear_secrets(diagnostics);
     let mut text = String::new();
     for diagnostic in diagnostics {
         let mut handler = miette::GraphicalReportHandler::new_themed(theme.clone())
@@ -27,12 +28,21 @@ pub(crate) fn render(
         if let Some(facts) = facts(diagnostic) {
             handler = handler.with_footer(facts);
         }
-        let report = Shown::new(diagnostic, sources);
+        let report = Shown::new(diagnostic, sources, &secrets);
         // Writing to a String does not fail.
         let _ = handler.render_report(&mut text, &report);
         text.push('\n');
     }
     text
+}
+
+/// The code of a secret that stands in a source as it is.
+const CLEAR_SECRET: &str = "E0803";
+
+/// The places of secrets in the clear. A report goes to logs that more people read than the source.
+fn clear_secrets(diagnostics: &[Diagnostic]) -> Vec<Span> {
+    let found = diagnostics.iter().filter(|d| d.code == CLEAR_SECRET);
+    found.filter_map(Diagnostic::span).collect()
 }
 
 /// Returns what else is known, a line each: notes, the object, the environment.
@@ -133,13 +143,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
+    fn new(diagnostic: &Diagnostic, sources: &Sources, secrets: &[Span]) -> Self {
         let file = diagnostic.span().map(|s| s.file);
         let (here, mut elsewhere): (Vec<&Label>, Vec<&Label>) = diagnostic
             .labels
             .iter()
             .partition(|l| Some(l.span.file) == file);
-        let (source, places) = excerpt(sources, file.unwrap_or(FileId(0)), &here);
+        let (source, places) = excerpt(sources, file.unwrap_or(FileId(0)), &here, secrets);
         let mut labels = Vec::new();
         for (label, place) in here.into_iter().zip(places) {
             let Some(range) = place else {
@@ -160,7 +170,9 @@ impl Shown {
             url: None,
             labels: Some(labels),
         };
-        let related = elsewhere.into_iter().map(|label| advice(label, sources));
+        let related = elsewhere
+            .into_iter()
+            .map(|label| advice(label, sources, secrets));
         Self {
             own,
             source,
@@ -170,8 +182,8 @@ impl Shown {
 }
 
 /// A place of its own, with what it says as the heading.
-fn advice(label: &Label, sources: &Sources) -> Report {
-    let (source, places) = excerpt(sources, label.span.file, &[label]);
+fn advice(label: &Label, sources: &Sources, secrets: &[Span]) -> Report {
+    let (source, places) = excerpt(sources, label.span.file, &[label], secrets);
     let mark = |range: std::ops::Range<usize>| {
         LabeledSpan::new_primary_with_span(None, (range.start, range.len()))
     };
@@ -190,9 +202,15 @@ fn excerpt(
     sources: &Sources,
     file: FileId,
     labels: &[&Label],
+    secrets: &[Span],
 ) -> (Excerpt, Vec<Option<std::ops::Range<usize>>>) {
     let places: Vec<_> = labels.iter().map(|l| l.span.range()).collect();
-    Excerpt::new(sources.path(file), sources.text(file), &places)
+    let hidden: Vec<_> = secrets
+        .iter()
+        .filter(|span| span.file == file)
+        .map(|span| span.range())
+        .collect();
+    Excerpt::new(sources.path(file), sources.text(file), &places, &hidden)
 }
 
 fn severity(severity: Severity) -> miette::Severity {
@@ -242,7 +260,21 @@ impl miette::Diagnostic for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ordain_lang_syntax::Span;
+
+    #[test]
+    fn a_secret_in_the_clear_is_not_shown() {
+        let mut sources = Sources::new();
+        let file = sources.add("a.ord", "let a: Secret<String> = \"hunter2\"\nlet b = x\n");
+        let secret = Diagnostic::error("E0803", "a secret is written in the clear")
+            .label(Span::new(file, 24, 33), "everybody reads this");
+        let near = Diagnostic::error("E0101", "there is no `x` here")
+            .label(Span::new(file, 42, 43), "not found");
+        let shown = render(&[secret, near], &sources, 80, false);
+        assert!(
+            !shown.contains("hunter2") && shown.contains("*********"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn a_diagnostic_shows_the_value_and_the_rule_in_another_file() {

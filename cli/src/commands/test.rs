@@ -6,6 +6,7 @@ use crate::watch::{Round, WatchArg, watch};
 use crate::{Outcome, disk, envs, report, terminal};
 use miette::{IntoDiagnostic, Result, WrapErr};
 use ordain_lang_project::{Disk, Project, SnapshotState, TestOptions, TestRun, Tested};
+use ordain_lang_syntax::Sources;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Each `test` of the sources runs in its environment: its facts must hold, its snapshots must be as recorded below
 /// `snapshots/`, and what must fail must fail with its code. A fact that does not hold shows the value of every part of it.
-/// Exit code 1 when a test fails.
+/// Programs in doc comments (fenced blocks that say `ord`) must be accepted too. Exit code 1 when a test fails.
 #[derive(clap::Args)]
 pub(crate) struct TestArgs {
     /// Run only tests whose `FILE > NAME` contains this, in any case
@@ -71,6 +72,7 @@ fn once(args: &TestArgs, format: Format, project: &Project, disk: &Disk) -> Resu
             return Ok(Outcome::Findings);
         }
     };
+    let sources = add_examples(&mut run, project, args);
     if let Some(env) = &args.env {
         let all = run.tests.len();
         run.tests.retain(|test| test.env.as_ref() == Some(env));
@@ -90,10 +92,10 @@ fn once(args: &TestArgs, format: Format, project: &Project, disk: &Disk) -> Resu
             .wrap_err_with(|| format!("cannot write {}", file.display()))?;
     }
     match format {
-        Format::Json => terminal::json(&json(&run, project))?,
+        Format::Json => terminal::json(&json(&run, &sources))?,
         Format::Text => {
             super::check::show(&run.warnings, project);
-            terminal::data(&text(&run, project))?;
+            terminal::data(&text(&run, &sources))?;
             if recorded > 0 {
                 terminal::say(&format!("{} recorded", count(recorded, "snapshot")));
             }
@@ -104,6 +106,20 @@ fn once(args: &TestArgs, format: Format, project: &Project, disk: &Disk) -> Resu
     } else {
         Outcome::Findings
     })
+}
+
+/// The programs in doc comments are tests as well: they must be accepted.
+fn add_examples(run: &mut TestRun, project: &Project, args: &TestArgs) -> Sources {
+    let wanted = args.pattern.as_deref().map(str::to_lowercase);
+    let (examples, sources) = ordain_lang_project::examples(project);
+    for example in examples {
+        let name = format!("{} > {}", example.file, example.name).to_lowercase();
+        match &wanted {
+            Some(wanted) if !name.contains(wanted) => run.skipped += 1,
+            _ => run.tests.push(example),
+        }
+    }
+    sources
 }
 
 /// Writes and removes what an update asks for, and returns how many files that were.
@@ -128,7 +144,7 @@ fn record(run: &TestRun, root: &Path) -> Result<usize> {
     Ok(files)
 }
 
-fn text(run: &TestRun, project: &Project) -> String {
+fn text(run: &TestRun, sources: &Sources) -> String {
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = String::new();
     for test in &run.tests {
@@ -140,8 +156,7 @@ fn text(run: &TestRun, project: &Project) -> String {
         };
         out.push_str(&format!("{mark}  {}\n", title(test)));
         if !test.passed() {
-            let shown =
-                report::render(&test.failures, &project.sources, super::check::WIDTH, color);
+            let shown = report::render(&test.failures, sources, super::check::WIDTH, color);
             for line in shown.trim_end().lines() {
                 out.push_str(format!("      {line}").trim_end());
                 out.push('\n');
@@ -171,7 +186,7 @@ fn title(test: &Tested) -> String {
     }
 }
 
-fn json(run: &TestRun, project: &Project) -> serde_json::Value {
+fn json(run: &TestRun, sources: &Sources) -> serde_json::Value {
     let tests: Vec<serde_json::Value> = run
         .tests
         .iter()
@@ -193,7 +208,7 @@ fn json(run: &TestRun, project: &Project) -> serde_json::Value {
                 "at": test.at,
                 "env": test.env,
                 "passed": test.passed(),
-                "failures": report::json(&test.failures, &project.sources),
+                "failures": report::json(&test.failures, sources),
                 "snapshots": snapshots,
             })
         })
@@ -202,7 +217,7 @@ fn json(run: &TestRun, project: &Project) -> serde_json::Value {
         "tests": tests,
         "left_out": run.skipped,
         "orphans": run.orphans,
-        "warnings": report::json(&run.warnings, &project.sources),
+        "warnings": report::json(&run.warnings, sources),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The files of a project. Paths are relative to its root and separated by `/`.
 pub trait Files: Sync {
@@ -67,7 +67,12 @@ impl Disk {
     /// Finds the project that a file or folder belongs to: the nearest folder upwards that holds
     /// an `ordain.toml`.
     pub fn find(start: &Path) -> Option<Self> {
-        let start = std::path::absolute(start).ok()?;
+        // Only the file system knows what `..` leads to, where links are about.
+        let climbs = start.components().any(|part| part == Component::ParentDir);
+        let start = match climbs {
+            true => start.canonicalize().ok()?,
+            false => std::path::absolute(start).ok()?,
+        };
         start
             .ancestors()
             .find(|folder| folder.join(crate::MANIFEST).is_file())
@@ -104,6 +109,9 @@ impl Disk {
                     self.walk(&path, depth + 1, out)?;
                 }
             } else if kind.is_file() || entry.path().is_file() {
+                out.push(path);
+            } else if kind.is_symlink() && name.ends_with(".ord") && !entry.path().exists() {
+                // A link that leads nowhere is listed, so that reading it says so.
                 out.push(path);
             }
         }

@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod crds;
 mod deps;
+mod examples;
 mod files;
 mod json_schema;
 mod load;
@@ -30,6 +31,7 @@ pub use deps::{
     Conflict, Dependency, LOCK, Lock, Locked, Request, VENDOR, Version, choose, dependencies,
     is_vendored, tree_hash,
 };
+pub use examples::examples;
 pub use files::{Below, Disk, Files, FilesError, Memory};
 pub use json_schema::{NoSchema, json_schema};
 pub use load::{MANIFEST, Module, Project};

@@ -80,6 +80,7 @@ impl Project {
             Err(error) => project.diagnostics.push(unreadable(&error)),
         }
         let mut texts = Vec::new();
+        project.report_capitals(&paths);
         let is_own =
             |path: &&str| project.manifest.dependencies.is_empty() || !deps::vendored(path);
         for path in sources_of(&paths).into_iter().filter(is_own) {
@@ -254,6 +255,20 @@ impl Project {
         self.diagnostics.extend(twins);
     }
 
+    /// Warns of files that only nearly end in `.ord`: on some systems they look like modules.
+    fn report_capitals(&mut self, paths: &[String]) {
+        let nearly = |path: &&String| {
+            let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+            ending.eq_ignore_ascii_case("ord") && ending != "ord"
+        };
+        let found = paths.iter().filter(nearly).map(|path| {
+            Diagnostic::warning("W0901", format!("`{path}` is not read"))
+                .note("modules end in `.ord`, in small letters")
+                .help("rename the file")
+        });
+        self.diagnostics.extend(found);
+    }
+
     /// Returns whether a file could not be read as what it should be.
     pub fn has_syntax_errors(&self) -> bool {
         self.diagnostics
@@ -264,6 +279,11 @@ impl Project {
 
 fn unreadable(error: &FilesError) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("E0902", error.to_string());
+    if matches!(error, FilesError::NotFound(_)) {
+        diagnostic = diagnostic
+            .note("it is listed, so it may be a symbolic link whose target is gone")
+            .help("mend the link, or remove it");
+    }
     if let Some(source) = std::error::Error::source(error) {
         diagnostic = diagnostic.note(source.to_string());
     }

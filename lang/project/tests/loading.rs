@@ -149,3 +149,27 @@ fn bytes_that_are_no_text_are_refused_where_they_stand() {
          E0101 a.ord:2:9 there is no `x` here\n"
     );
 }
+
+#[test]
+#[cfg(unix)]
+fn links_to_nothing_and_capital_endings_are_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("ordain.toml"), "name = \"a\"\n").expect("the folder is writable");
+    std::fs::write(path("UP.ORD"), "let a = 1\n").expect("the folder is writable");
+    std::os::unix::fs::symlink("gone.ord", path("link.ord")).expect("links are possible");
+    std::os::unix::fs::symlink("gone.txt", path("other.txt")).expect("links are possible");
+    let project = Project::load(&Disk::new(folder.path()));
+    let found = check(&project);
+    let told: Vec<String> = found
+        .iter()
+        .map(|d| format!("{} {}", d.code, d.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "W0901 `UP.ORD` is not read",
+            "E0902 there is no file `link.ord`"
+        ]
+    );
+}

@@ -36,6 +36,9 @@ pub struct FieldChange {
     /// What happened to it.
     #[serde(flatten)]
     pub change: Change,
+    /// `file:line` of the source that decides it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// Fields that name an element of a list, in the order in which they are tried
@@ -73,6 +76,7 @@ fn walk(path: &mut String, old: &Value, new: &Value, changes: &mut Vec<FieldChan
             changes.push(FieldChange {
                 path: path.clone(),
                 change,
+                at: None,
             });
         }
     }
@@ -131,6 +135,7 @@ fn by_position(path: &mut String, old: &[Value], new: &[Value], changes: &mut Ve
         changes.push(FieldChange {
             path: path.clone(),
             change,
+            at: None,
         });
         return;
     }
@@ -164,6 +169,7 @@ fn added(path: &str, new: &Value) -> FieldChange {
     FieldChange {
         path: path.to_owned(),
         change: Change::Added { new: new.clone() },
+        at: None,
     }
 }
 
@@ -171,6 +177,7 @@ fn removed(path: &str, old: &Value) -> FieldChange {
     FieldChange {
         path: path.to_owned(),
         change: Change::Removed { old: old.clone() },
+        at: None,
     }
 }
 
@@ -209,7 +216,7 @@ mod tests {
     fn check(old: Value, new: Value, wanted: &[&str]) {
         let shown: Vec<_> = diff(&old, &new)
             .into_iter()
-            .map(|FieldChange { path, change }| match change {
+            .map(|FieldChange { path, change, .. }| match change {
                 Change::Added { new } => format!("+ {path} {new}"),
                 Change::Removed { old } => format!("- {path} {old}"),
                 Change::Changed { old, new } => format!("~ {path} {old} {new}"),

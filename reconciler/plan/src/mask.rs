@@ -15,7 +15,7 @@ pub(crate) fn mask(key: &ObjectKey, changes: &mut [FieldChange]) {
     if !key.is("", "Secret") {
         return;
     }
-    for FieldChange { path, change } in changes {
+    for FieldChange { path, change, .. } in changes {
         let root = path.split(['.', '[']).next().unwrap_or_default();
         let whole = matches!(root, "data" | "stringData") || path.contains(LAST_APPLIED);
         let values: &mut [&mut Value] = match change {

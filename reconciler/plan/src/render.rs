@@ -87,19 +87,20 @@ fn action_lines(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
 }
 
 pub(crate) fn change_lines(out: &mut impl fmt::Write, changes: &[FieldChange]) -> fmt::Result {
-    for FieldChange { path, change } in changes {
+    for FieldChange { path, change, at } in changes {
+        let at = at.as_ref().map_or(String::new(), |at| format!("  ({at})"));
         match change {
-            Change::Added { new } => writeln!(out, "      + {path}: {}", value(new))?,
-            Change::Removed { old } => writeln!(out, "      - {path}: {}", value(old))?,
+            Change::Added { new } => writeln!(out, "      + {path}: {}{at}", value(new))?,
+            Change::Removed { old } => writeln!(out, "      - {path}: {}{at}", value(old))?,
             Change::Changed {
                 old: Value::String(old),
                 new: Value::String(new),
             } if old.contains('\n') || new.contains('\n') => {
-                writeln!(out, "      ~ {path}:")?;
+                writeln!(out, "      ~ {path}:{at}")?;
                 text_lines(out, old, new)?;
             }
             Change::Changed { old, new } => {
-                writeln!(out, "      ~ {path}: {} -> {}", value(old), value(new))?;
+                writeln!(out, "      ~ {path}: {} -> {}{at}", value(old), value(new))?;
             }
         }
     }

@@ -13,6 +13,7 @@ mod restore;
 mod revision;
 mod tree;
 mod user;
+mod worktree;
 
 pub use error::Error;
 pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
