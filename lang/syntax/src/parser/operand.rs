@@ -518,28 +518,34 @@ impl Parser<'_> {
         let start = self.start();
         let kind = match self.peek() {
             _ if self.is_lost => PatternKind::Error,
-            T::Quote | T::Int | T::Float | T::Unit | T::Minus | T::True | T::False | T::Null => {
-                let low = self.literal();
+            T::Quote
+            | T::Int
+            | T::Float
+            | T::Unit
+            | T::Minus
+            | T::True
+            | T::False
+            | T::Null
+            | T::DotDot
+            | T::DotDotEq => {
+                let is_range = |kind: T| matches!(kind, T::DotDot | T::DotDotEq);
+                let low = (!is_range(self.peek())).then(|| self.literal());
                 let kind = self.peek();
-                if matches!(kind, T::DotDot | T::DotDotEq) {
-                    self.bump();
-                    let high = matches!(self.peek(), T::Int | T::Float | T::Unit | T::Minus)
-                        .then(|| Box::new(self.literal()));
-                    let is_inclusive = kind == T::DotDotEq;
-                    let span = self.finish(start, NodeKind::Range);
-                    let low = Some(Box::new(low));
-                    let kind = ExprKind::Range {
-                        low,
-                        high,
-                        is_inclusive,
-                    };
-                    PatternKind::Value(Expr {
-                        id: self.id(),
-                        span,
-                        kind,
-                    })
-                } else {
-                    PatternKind::Value(low)
+                match low {
+                    Some(value) if !is_range(kind) => PatternKind::Value(value),
+                    low => {
+                        self.bump();
+                        let high = matches!(self.peek(), T::Int | T::Float | T::Unit | T::Minus)
+                            .then(|| Box::new(self.literal()));
+                        let span = self.finish(start, NodeKind::Range);
+                        let kind = ExprKind::Range {
+                            low: low.map(Box::new),
+                            high,
+                            is_inclusive: kind == T::DotDotEq,
+                        };
+                        let id = self.id();
+                        PatternKind::Value(Expr { id, span, kind })
+                    }
                 }
             }
             kind if kind.is_word() && !kind.is_reserved() => {
