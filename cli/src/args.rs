@@ -104,7 +104,7 @@ pub(crate) struct DataDirArg {
     ///
     /// Commands find the running `ordain up` by it. Without the option it is `$ORDAIN_DATA_DIR`, else `/var/lib/ordain`
     /// for root and `ordain` in the user's data directory for everybody else.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
 }
 

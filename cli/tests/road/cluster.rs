@@ -297,7 +297,13 @@ impl Work {
     }
 
     pub(crate) fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.dir.path().join(name), content).expect("a file");
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+        std::fs::write(path, content).expect("a file");
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Runs git as a user without a configuration, and returns everything it printed and whether it succeeded.

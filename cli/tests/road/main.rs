@@ -7,6 +7,7 @@ mod demo;
 mod failures;
 mod kubectl;
 mod push;
+mod secrets;
 
 /// Says that a suite is left out, so that nobody takes silence for success.
 fn left_out(suite: &str, why: &str) {
