@@ -109,6 +109,17 @@ impl<'t> Lines<'t> {
         }
     }
 
+    /// Returns the line of a byte offset, from 0.
+    pub(crate) fn line_of(&self, offset: usize) -> u32 {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        u32::try_from(line.max(1) - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how many columns a range of bytes has.
+    pub(crate) fn width(&self, range: Range<usize>) -> u32 {
+        self.encoding.len(self.text.get(range).unwrap_or(""))
+    }
+
     /// Converts a range of bytes.
     pub(crate) fn range(&self, range: Range<usize>) -> lsp_types::Range {
         lsp_types::Range {

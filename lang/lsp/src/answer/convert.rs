@@ -3,8 +3,9 @@
 use lsp_types::{
     CompletionItem, CompletionItemKind, CompletionItemLabelDetails, CompletionItemTag,
     CompletionTextEdit, DocumentSymbol, Documentation, FoldingRange, FoldingRangeKind,
-    InsertTextFormat, MarkupContent, MarkupKind, Range, SemanticToken, SemanticTokenModifier,
-    SemanticTokenType, SemanticTokensEdit, SemanticTokensLegend, SymbolKind, TextEdit,
+    InsertTextFormat, MarkupContent, MarkupKind, Position, Range, SemanticToken,
+    SemanticTokenModifier, SemanticTokenType, SemanticTokensEdit, SemanticTokensLegend, SymbolKind,
+    TextEdit,
 };
 
 use crate::features::complete::{Kind, Proposal};
@@ -31,20 +32,27 @@ pub(crate) fn legend() -> SemanticTokensLegend {
 /// Colors, each relative to the one before.
 pub(super) fn tokens(colored: &[Colored], lines: &Lines<'_>) -> Vec<SemanticToken> {
     let mut made = Vec::with_capacity(colored.len());
-    let (mut line, mut column) = (0, 0);
+    let (mut line, mut column, mut before) = (0, 0, 0);
     for color in colored {
-        let range: Range = lines.range(color.start..color.end);
-        if range.start.line != line {
-            column = 0;
-        }
+        let start = match lines.line_of(color.start) {
+            // Counted on from the token before: a line may be as long as the file.
+            same if same == line => Position {
+                line,
+                character: column + lines.width(before..color.start),
+            },
+            _ => lines.position(color.start),
+        };
         made.push(SemanticToken {
-            delta_line: range.start.line.saturating_sub(line),
-            delta_start: range.start.character.saturating_sub(column),
-            length: range.end.character.saturating_sub(range.start.character),
+            delta_line: start.line - line,
+            delta_start: match start.line == line {
+                true => start.character - column,
+                false => start.character,
+            },
+            length: lines.width(color.start..color.end),
             token_type: color.kind as u32,
             token_modifiers_bitset: color.modifiers,
         });
-        (line, column) = (range.start.line, range.start.character);
+        (line, column, before) = (start.line, start.character, color.start);
     }
     made
 }

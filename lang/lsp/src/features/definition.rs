@@ -188,7 +188,7 @@ pub(crate) fn renamable(view: &View<'_>, def: Def) -> Result<Span, String> {
     let place = view.program().place(def);
     let place = place.ok_or_else(|| "this is defined in no file".to_owned())?;
     if !view.is_own(place.file) {
-        return Err("the standard library cannot be renamed".to_owned());
+        return Err("this is defined in no source of the project".to_owned());
     }
     Ok(place)
 }

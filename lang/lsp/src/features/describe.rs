@@ -12,7 +12,7 @@ use crate::view::View;
 /// A declaration longer than this, in lines, is shown by its head.
 const CODE_LINES_MAX: usize = 30;
 /// A default longer than this, in bytes, is left out.
-const DEFAULT_MAX: u32 = 80;
+const DEFAULT_MAX: usize = 80;
 
 /// What a name is.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -46,7 +46,9 @@ pub(crate) fn describe(view: &View<'_>, found: &Use) -> Option<Described> {
                 ..Described::default()
             })
         }
-        Def::Type(span) => declared_type(view, span),
+        // A kind of a CRD file is declared in no source, but as known as Kubernetes' own.
+        Def::Type(span) => declared_type(view, span)
+            .or_else(|| (view.module(span.file).is_none()).then(|| kubernetes(view, found.ty))),
         Def::Kubernetes(ty) => Some(kubernetes(view, ty)),
         Def::Fn(id) => {
             let function = program.fns.get(id.index())?;
@@ -163,12 +165,8 @@ pub(crate) fn default_text(view: &View<'_>, field: &FieldDef) -> Option<String> 
         return None;
     }
     let body = field.default?;
-    let span = program.hir.span(body.expr);
-    if span.end.saturating_sub(span.start) > DEFAULT_MAX {
-        return None;
-    }
-    let text = view.slice(span);
-    (!text.is_empty() && !text.contains('\n')).then(|| text.to_owned())
+    let text = view.slice(program.hir.span(body.expr));
+    is_plain(text).then(|| text.to_owned())
 }
 
 /// Whether values of a type are, or contain directly, a secret.
@@ -187,18 +185,21 @@ fn declared_type(view: &View<'_>, span: Span) -> Option<Described> {
     let ItemKind::Type(decl) = &item.kind else {
         return None;
     };
-    let text = view.slice(item.span);
-    let is_short = text.lines().count() <= CODE_LINES_MAX;
+    let name = decl.name.name;
     let code = match &decl.body {
-        _ if is_short => text.to_owned(),
-        TypeBody::Alias(_) => text.lines().next().unwrap_or("").to_owned(),
+        TypeBody::Alias(ty) => format!("type {name} = {}", view.slice(ty.span)),
         TypeBody::Record(record) => {
-            let lines = record
-                .fields
-                .iter()
-                .map(|field| format!("  {}\n", head(view, field)));
-            let lines: Vec<String> = lines.take(CODE_LINES_MAX).collect();
-            format!("type {} {{\n{}  …\n}}", decl.name.name, lines.concat())
+            let mut lines: Vec<String> = Vec::new();
+            for field in &record.fields {
+                let doc = field.doc.as_deref().unwrap_or("");
+                lines.extend(doc.lines().map(|line| format!("  /// {}", line.trim())));
+                lines.push(format!("  {}", head(view, field)));
+            }
+            if lines.len() > CODE_LINES_MAX {
+                lines.truncate(CODE_LINES_MAX);
+                lines.push("  …".to_owned());
+            }
+            format!("type {name} {{\n{}\n}}", lines.join("\n"))
         }
     };
     Some(Described {
@@ -208,8 +209,28 @@ fn declared_type(view: &View<'_>, span: Span) -> Option<Described> {
     })
 }
 
+/// A field as declared; without its default where that may be, or hold, a secret.
 fn head(view: &View<'_>, field: &FieldDecl) -> String {
-    format!("{}: {}", field.name.name, view.slice(field.ty.span))
+    let ty = view.slice(field.ty.span);
+    let default = field
+        .default
+        .as_ref()
+        .map(|default| view.slice(default.span));
+    let is_final = if field.is_final { "final " } else { "" };
+    let name = field.name.name;
+    match default.filter(|default| is_plain(default) && !ty.contains("Secret")) {
+        Some(default) => format!("{is_final}{name}: {ty} = {default}"),
+        None => format!("{is_final}{name}: {ty}"),
+    }
+}
+
+/// Whether a value is short, and has no parts that could be secrets of their own.
+fn is_plain(value: &str) -> bool {
+    let has_parts = value.starts_with(['{', '[']) || value.contains(" {");
+    !value.is_empty()
+        && value.len() <= DEFAULT_MAX
+        && !value.contains('\n')
+        && (!has_parts || matches!(value, "{}" | "[]"))
 }
 
 fn kubernetes(view: &View<'_>, ty: Ty) -> Described {
@@ -240,10 +261,11 @@ fn kubernetes(view: &View<'_>, ty: Ty) -> Described {
     if !required.is_empty() {
         facts.push(format!("Requires {}.", listed(&required)));
     }
-    let doc = view
-        .index()
-        .kubernetes(record)
-        .and_then(ordain_schemas_docs::ty);
+    let own = def.doc.as_deref().map(str::to_owned);
+    let doc = own.or_else(|| {
+        let name = view.index().kubernetes(record)?;
+        ordain_schemas_docs::ty(name)
+    });
     Described {
         code: format!("type {shown}"),
         doc,

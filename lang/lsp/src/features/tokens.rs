@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ordain_lang_syntax::ast::ItemKind;
 use ordain_lang_syntax::{Child, NodeKind, TokenKind, TreeToken};
 use ordain_lang_types::index::{Def, Use};
 use ordain_lang_types::ty::{Origin, TyKind};
@@ -180,8 +181,10 @@ fn word(view: &View<'_>, node: NodeKind, token: TreeToken) -> Option<(TokenType,
             NodeKind::TypeParams => (T::TypeParameter, DECLARATION),
             NodeKind::FieldDecl | NodeKind::FieldAccess => (T::Property, 0),
             NodeKind::NamedType if text == "k8s" => (T::Namespace, LIBRARY),
+            NodeKind::NamedType if !is_capital => (T::Namespace, 0),
             NodeKind::NamedType => (T::Type, LIBRARY),
             _ if text == "k8s" => (T::Namespace, LIBRARY),
+            NodeKind::Name if is_import(view, text) => (T::Namespace, 0),
             NodeKind::Use => (T::Namespace, 0),
             NodeKind::Arg => (T::Parameter, 0),
             _ if is_capital => (T::Type, 0),
@@ -197,6 +200,15 @@ fn word(view: &View<'_>, node: NodeKind, token: TreeToken) -> Option<(TokenType,
             (T::Property, 0)
         }
         _ => (T::Keyword, 0),
+    })
+}
+
+/// Whether a name is that of a file that the source uses.
+fn is_import(view: &View<'_>, name: &str) -> bool {
+    let items = view.tree().map_or(&[][..], |tree| &tree.items);
+    items.iter().any(|item| match &item.kind {
+        ItemKind::Use(used) => used.alias.is_some_and(|alias| alias.name == *name),
+        _ => false,
     })
 }
 

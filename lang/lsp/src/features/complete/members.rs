@@ -210,6 +210,7 @@ pub(super) fn element(at: &At<'_, '_>, ty: Ty, selector: &Selector) -> Option<Ty
         let found = at.view.index().use_at(at.view.file, end)?;
         return match found.def {
             Def::Kubernetes(ty) => Some(ty),
+            Def::Type(_) => Some(found.ty),
             _ => None,
         };
     }
@@ -372,6 +373,10 @@ pub(super) fn of_value(at: &At<'_, '_>, base: &Expr) -> Vec<Proposal> {
                 .is_none()
         {
             return types::kubernetes(at, true);
+        }
+        let kinds = types::of_crd(at, name.as_str(), true);
+        if !kinds.is_empty() {
+            return kinds;
         }
         if let Some(module) = names::imported(at, name.as_str())
             && at.view.index().expr(base.span).is_none()

@@ -17,7 +17,14 @@ pub(super) fn named(at: &At<'_, '_>, path: &NamePath) -> Vec<Proposal> {
     match before.as_slice() {
         [] => in_scope(at),
         ["k8s"] => kubernetes(at, false),
-        [alias] => of_import(at, alias),
+        [alias] => {
+            let kinds = of_crd(at, alias, false);
+            if kinds.is_empty() {
+                of_import(at, alias)
+            } else {
+                kinds
+            }
+        }
         _ => Vec::new(),
     }
 }
@@ -102,6 +109,36 @@ fn of_import(at: &At<'_, '_>, alias: &str) -> Vec<Proposal> {
         .into_iter()
         .flat_map(|items| types_of(items))
         .collect()
+}
+
+/// The kinds of the CRD file that a name stands for; `as_value` writes braces behind a kind.
+pub(super) fn of_crd(at: &At<'_, '_>, alias: &str, as_value: bool) -> Vec<Proposal> {
+    let items = at.view.tree().map_or(&[][..], |tree| &tree.items);
+    let path = items.iter().find_map(|item| match &item.kind {
+        ItemKind::Use(used) => match &used.target {
+            UseTarget::Crd { path, .. } if used.alias?.name == *alias => Some(path),
+            _ => None,
+        },
+        _ => None,
+    });
+    let crds = &at.view.project.crds;
+    let file = path
+        .and_then(|path| crds.used(at.view.file, path))
+        .and_then(|file| crds.files().get(file));
+    let kinds = file.into_iter().flat_map(|file| file.crds.iter());
+    let one = |crd: &ordain_lang_crd::Crd| {
+        let version = crd.preferred().or(crd.versions.first());
+        let detail = version.map(|version| crd.api_version(version));
+        let made = Proposal::new(&*crd.kind, Kind::Type, detail.unwrap_or_default()).ranked(1);
+        match as_value && !at.typed.follows.starts_with(['{', '"']) {
+            true => {
+                let body = "{\n  metadata.name = \"$1\"\n  spec = { $0 }\n}";
+                made.snippet(format!("{} {body}", crd.kind))
+            }
+            false => made,
+        }
+    };
+    kinds.map(one).collect()
 }
 
 /// Everything behind `k8s.`; `as_value` writes braces behind a kind.
