@@ -163,6 +163,30 @@ fn a_session_sees_changes_of_a_crd() {
 }
 
 #[test]
+fn a_single_file_uses_what_stands_beside_it() {
+    let (_, widgets) = files_of("crds")
+        .into_iter()
+        .find(|(name, _)| name == "widgets.yaml")
+        .expect("it is there");
+    let text = "use crd \"widgets.yaml\" as example\nexport example.Widget { metadata.name = \"a\", spec = { size = \"small\", parts = [{ name = \"a\" }] } }\n";
+    let beside = Memory::new().with("widgets.yaml", widgets);
+    let project = Project::single_beside("some/where/a.ord", text, &beside);
+    assert_eq!(
+        show(
+            &project,
+            &build(&project, &BuildOptions::default()).diagnostics
+        ),
+        ""
+    );
+    let alone = Project::single("some/where/a.ord", text);
+    let told = build(&alone, &BuildOptions::default()).diagnostics;
+    assert_eq!(
+        told.iter().map(|found| found.code).collect::<Vec<_>>(),
+        ["E0851"]
+    );
+}
+
+#[test]
 fn tests_reach_the_rules_of_a_definition() {
     let project = project(
         r#"use crd "crds/widgets.yaml" as example
