@@ -63,7 +63,13 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Outcome> {
     if !talk(&build.diagnostics, &project, format)? {
         return Ok(Outcome::Findings);
     }
-    terminal::data(&build.joined(format))?;
+    let text = build.joined(format);
+    if text.contains(ordain_lang_secrets::MARK) {
+        terminal::say(
+            "note: secrets are references here; `ordain up` exchanges them for their values when it applies",
+        );
+    }
+    terminal::data(&text)?;
     Ok(Outcome::Done)
 }
 

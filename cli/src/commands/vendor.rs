@@ -12,6 +12,7 @@ use ordain_lang_project::{
 };
 use ordain_reconciler_source::{Revision, TreeFiles, fetch_revision};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -142,9 +143,24 @@ impl Work<'_> {
         wanted: &[Dependency],
         update: &dyn Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Fetched>> {
+        let before = self.before;
+        // What is pinned stays as long as it does what is asked for.
+        let lifted = |wanted: &Dependency| {
+            let pinned = before.get(&wanted.name).filter(|locked| {
+                locked.git == wanted.git
+                    && locked.path == wanted.path
+                    && !update(&wanted.name)
+                    && wanted.version.compare(&locked.version) == Some(Ordering::Less)
+            });
+            let version = pinned.map_or(&wanted.version, |locked| &locked.version);
+            Dependency {
+                version: version.clone(),
+                ..wanted.clone()
+            }
+        };
         let mine = |wanted: &Dependency| Request {
             by: project.to_owned(),
-            wanted: wanted.clone(),
+            wanted: lifted(wanted),
         };
         let mut requests: Vec<Request> = wanted.iter().map(mine).collect();
         for _ in 0..ROUNDS_MAX {
@@ -171,7 +187,7 @@ impl Work<'_> {
                 for need in &self.fetched[&key(dependency)].needs {
                     next.push(Request {
                         by: name.to_owned(),
-                        wanted: need.clone(),
+                        wanted: lifted(need),
                     });
                     if let Some((known, _)) = chosen.get_key_value(&need.name) {
                         todo.push(known);
