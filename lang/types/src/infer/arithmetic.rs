@@ -11,7 +11,7 @@ use crate::relate::Misfit;
 use crate::ty::{IntRange, Ty, TyKind};
 
 impl<'a> Checker<'a> {
-    /// Both sides of a comparison: `1m` is a minute beside a Duration.
+    /// Both sides of an operator: `1m` is a minute beside a Duration.
     pub(super) fn sides(
         &mut self,
         sc: &mut Scope,
@@ -86,7 +86,10 @@ impl<'a> Checker<'a> {
                     self.check(sc, right, Want::new(part)),
                 )
             }
-            None => (self.operand(sc, left, hint), self.operand(sc, right, hint)),
+            None if hint.is_some_and(|ty| matches!(self.kind(ty), TyKind::Duration)) => {
+                (self.operand(sc, left, hint), self.operand(sc, right, hint))
+            }
+            None => self.sides(sc, left, right),
         };
         let made = match op {
             BinaryOp::Add => BinOp::Add,
