@@ -88,7 +88,7 @@ fn their_rules_hold() {
             "shop.objects[k8s.Deployment \"shop\"].{label} = \"x\""
         )),
         [
-            "E0703 the selector wants `app.kubernetes.io/name` to be \"shop\", the pods' label is \"x\" (2 places)"
+            "E0703 the selector wants `app.kubernetes.io/name` to be \"shop\", the pods' label is \"x\" (3 places)"
         ]
     );
 }
