@@ -28,6 +28,10 @@ pub(crate) struct ImportArgs {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
+    /// Files with CustomResourceDefinitions that are not imported themselves, for the types of custom objects
+    #[arg(long, value_name = "PATH", requires = "output")]
+    crd: Vec<PathBuf>,
+
     /// Write over files that are there and differ
     #[arg(long, requires = "output")]
     force: bool,
@@ -81,10 +85,15 @@ pub(crate) fn run(args: &ImportArgs, format: Format) -> Result<Outcome> {
         None => ordain_schemas::KubeVersion::DEFAULT,
         Some(version) => kubernetes(version)?,
     };
+    let mut crds = Vec::new();
+    for path in &args.crd {
+        crds.extend(read(path)?);
+    }
     let options = Options {
         name: name(args),
         kubernetes: version,
         is_single: args.output.is_none() && args.env.is_empty(),
+        crds,
     };
     let imported = ordain_lang_import::import(&inputs, &options);
     if let Some(folder) = &args.output {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ordain_lang_syntax::Span;
 
 use crate::Options;
+use crate::custom::{Customs, Definitions};
 use crate::factor::{self, Leaves, Variable, amendments, merge, under};
 use crate::group::App;
 use crate::project::{Form, Place, Set, Written};
@@ -127,11 +128,45 @@ fn snake(field: &str) -> String {
     }
 }
 
+/// The files whose types some objects have.
+pub(crate) fn definitions<'s>(
+    written: impl Iterator<Item = &'s Written>,
+    customs: &'s Customs,
+) -> Vec<&'s Definitions> {
+    let mut used: Vec<&Definitions> = Vec::new();
+    for one in written {
+        if let Form::Typed {
+            name, shape: None, ..
+        } = &one.form
+            && let Some(file) = customs.file(name)
+            && !used.iter().any(|other| other.alias == file.alias)
+        {
+            used.push(file);
+        }
+    }
+    used.sort_by(|one, two| one.alias.cmp(&two.alias));
+    used
+}
+
+fn use_definitions(page: &mut Page, used: &[&Definitions]) {
+    for file in used {
+        page.raw(&format!("use crd \"{}\" as {}\n", file.path, file.alias));
+    }
+    if !used.is_empty() {
+        page.raw("\n");
+    }
+}
+
 fn write_app(draft: &mut Draft, app: &App, base: &Base, set: &Set, writer: &Writer<'_>) {
     let page = &mut draft.page;
     if !page.out.is_empty() {
         page.raw("\n");
     }
+    let own = app.objects.iter().map(|at| &set.written[*at]);
+    use_definitions(
+        page,
+        &definitions(own.filter(|one| one.place == Place::Base), &set.customs),
+    );
     page.raw(&format!("app {} {{", app.name));
     let lines: BTreeSet<&str> = set
         .exemptions
@@ -249,6 +284,17 @@ fn value(node: &Node, ty: &str, writer: &Writer<'_>) -> Doc {
 /// Writes the file of the environments.
 fn environments(bases: &[Base], set: &Set, writer: &Writer<'_>) -> Draft {
     let mut draft = Draft::new(ENVIRONMENTS.to_owned());
+    let differs = |one: &&Written| {
+        let first = one.node(0, set);
+        let is_same = |at| factor::same(&first, &one.node(at, set));
+        one.place == Place::Copies
+            || one.copies.len() < set.envs.len()
+            || !(1..one.copies.len()).all(is_same)
+    };
+    use_definitions(
+        &mut draft.page,
+        &definitions(set.written.iter().filter(differs), &set.customs),
+    );
     for (env, name) in set.envs.iter().enumerate() {
         let page = &mut draft.page;
         if env > 0 {

@@ -7,6 +7,7 @@
 //!
 //! It opens no file: texts come in and texts go out.
 
+mod custom;
 mod draft;
 mod factor;
 mod group;
@@ -57,6 +58,8 @@ pub struct Options {
     pub kubernetes: KubeVersion,
     /// Whether to write one file without a project around it.
     pub is_single: bool,
+    /// Files with CustomResourceDefinitions that are not imported themselves, for the types of custom objects.
+    pub crds: Vec<Input>,
 }
 
 impl Default for Options {
@@ -65,6 +68,7 @@ impl Default for Options {
             name: "imported".to_owned(),
             kubernetes: KubeVersion::DEFAULT,
             is_single: false,
+            crds: Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use ordain_lang_syntax::{Diagnostic, FileId, Severity, Sources, Span};
 use ordain_lang_types::KindNames;
 use ordain_schemas::{Shape, table};
 
+use crate::custom::Customs;
 use crate::draft;
 use crate::factor::is_usual;
 use crate::group::{self, App};
@@ -26,7 +27,8 @@ pub(crate) enum Form {
     /// `k8s.Deployment { … }`.
     Typed {
         name: String,
-        shape: Shape,
+        /// The type of the table; none for custom kinds.
+        shape: Option<Shape>,
         is_namespaced: bool,
     },
     /// A value that nothing checks.
@@ -64,8 +66,10 @@ impl Written {
 
     pub(crate) fn kind(&self) -> Kind<'_> {
         match &self.form {
-            Form::Typed { shape, .. } => Kind::Of(shape),
-            Form::Data => Kind::Any,
+            Form::Typed {
+                shape: Some(shape), ..
+            } => Kind::Of(shape),
+            Form::Typed { shape: None, .. } | Form::Data => Kind::Any,
         }
     }
 
@@ -118,6 +122,8 @@ pub(crate) struct Set {
     pub(crate) namespaces: Vec<String>,
     /// The lines that exempt objects from rules over the whole set, with the numbers of the objects.
     pub(crate) exemptions: BTreeSet<(usize, String)>,
+    /// The custom kinds whose types are known.
+    pub(crate) customs: Customs,
 }
 
 pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
@@ -138,7 +144,13 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
     let writer = Writer {
         table: table(options.kubernetes),
     };
-    let mut set = set(objects, envs, options);
+    let mut known = Vec::new();
+    if !options.is_single {
+        let mut found = Vec::new();
+        known = read(&options.crds, &[], &mut sources, &mut found);
+        diagnostics.extend(found.into_iter().filter(Diagnostic::is_error));
+    }
+    let mut set = set(objects, &known, envs, options);
     let mut is_proven = false;
     let mut drafts = Vec::new();
     for _ in 0..MAX_ROUNDS {
@@ -192,6 +204,11 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
         .collect();
     if !options.is_single {
         files.insert(0, manifest(options));
+        let used = draft::definitions(set.written.iter(), &set.customs);
+        files.extend(used.into_iter().map(|file| File {
+            path: file.path.clone(),
+            text: file.text.clone(),
+        }));
     }
     diagnostics.sort_by_key(|d| d.span().map(|span| (span.file, span.start)));
     let summary = Summary {
@@ -250,10 +267,21 @@ fn read(
 }
 
 /// Matches copies, and decides for every object how and where it is written first.
-fn set(objects: Vec<Object>, envs: Vec<String>, options: &Options) -> Set {
+fn set(objects: Vec<Object>, known: &[Object], envs: Vec<String>, options: &Options) -> Set {
     let names = KindNames::new(options.kubernetes);
-    let namespaces = namespaces(&objects, &names, envs.len());
-    let mut written = matched(objects, &names);
+    // Names of apps and of the files' types must not meet.
+    let firsts: Vec<&Object> = objects.iter().collect();
+    let taken: BTreeSet<String> = group::apps(&firsts, &options.name)
+        .into_iter()
+        .map(|app| app.name)
+        .collect();
+    // One file alone has no other beside it.
+    let customs = match options.is_single {
+        true => Customs::default(),
+        false => Customs::new(known.iter().chain(&objects), &taken),
+    };
+    let namespaces = namespaces(&objects, &names, &customs, envs.len());
+    let mut written = matched(objects, &names, &customs);
     let firsts: Vec<&Object> = written.iter().map(Written::object).collect();
     let apps = group::apps(&firsts, &options.name);
     name_fields(&mut written, &apps);
@@ -271,16 +299,25 @@ fn set(objects: Vec<Object>, envs: Vec<String>, options: &Options) -> Set {
         envs,
         namespaces,
         exemptions: BTreeSet::new(),
+        customs,
     }
 }
 
 /// The one namespace of each environment, if every typed object that lives in one names the same.
-fn namespaces(objects: &[Object], names: &KindNames, envs: usize) -> Vec<String> {
+fn namespaces(
+    objects: &[Object],
+    names: &KindNames,
+    customs: &Customs,
+    envs: usize,
+) -> Vec<String> {
     let mut found: Vec<Option<&str>> = vec![None; envs];
     for object in objects {
-        let lives_in_one = names
-            .of(&object.api_version, &object.kind)
-            .is_some_and(|(kind, _)| kind.namespaced);
+        let lives_in_one = match names.of(&object.api_version, &object.kind) {
+            Some((kind, _)) => kind.namespaced,
+            None => customs
+                .of(&object.api_version, &object.kind)
+                .is_some_and(|custom| custom.is_namespaced),
+        };
         if !lives_in_one || envs == 0 {
             continue;
         }
@@ -311,7 +348,7 @@ fn exempted(told: Diagnostic, line: &str) -> Diagnostic {
 }
 
 /// Puts the copies of an object together: by kind and name, and by namespace where that is not enough.
-fn matched(objects: Vec<Object>, names: &KindNames) -> Vec<Written> {
+fn matched(objects: Vec<Object>, names: &KindNames, customs: &Customs) -> Vec<Written> {
     let short = |object: &Object| {
         let (group, kind, _, name) = object.identity();
         (group, kind, name)
@@ -341,16 +378,24 @@ fn matched(objects: Vec<Object>, names: &KindNames) -> Vec<Written> {
             one.copies.insert(at, (object.env, object));
             continue;
         }
-        let form = match names.of(&object.api_version, &object.kind) {
-            // Without `metadata` there is nothing that a type could be given to.
-            Some((kind, name)) if object.node.get("metadata").is_some() => Form::Typed {
-                name,
-                shape: Shape::Struct(kind.ty),
+        let known = names.of(&object.api_version, &object.kind);
+        let custom = customs.of(&object.api_version, &object.kind);
+        let has_metadata = object.node.get("metadata").is_some();
+        // Without `metadata` there is nothing that a type could be given to.
+        let form = match (&known, custom) {
+            _ if !has_metadata => Form::Data,
+            (Some((kind, name)), _) => Form::Typed {
+                name: name.clone(),
+                shape: Some(Shape::Struct(kind.ty)),
                 is_namespaced: kind.namespaced,
             },
-            _ => Form::Data,
+            (None, Some(custom)) => Form::Typed {
+                name: custom.name.clone(),
+                shape: None,
+                is_namespaced: custom.is_namespaced,
+            },
+            (None, None) => Form::Data,
         };
-        let known = names.of(&object.api_version, &object.kind);
         written.push(Written {
             known: known.map(|(_, name)| name),
             copies: vec![(object.env, object)],

@@ -7,7 +7,7 @@ use ordain_lang_syntax::{Diagnostic, Severity, Span};
 use serde_json::Value as Json;
 
 use crate::Options;
-use crate::draft::Draft;
+use crate::draft::{Draft, definitions};
 use crate::object::{Identity, Object};
 use crate::project::{Place, Set, Written};
 use crate::write::text;
@@ -32,7 +32,7 @@ pub(crate) fn prove(
     writer: &Writer<'_>,
     options: &Options,
 ) -> Verdict {
-    let project = load(drafts, options);
+    let project = load(drafts, set, options);
     let built = build(&project, &BuildOptions::default());
     let mut refused: BTreeMap<usize, Option<Diagnostic>> = BTreeMap::new();
     let mut exempt: Vec<(usize, String, Diagnostic)> = Vec::new();
@@ -184,7 +184,7 @@ fn exemption(diagnostic: &Diagnostic, one: &Written) -> Option<String> {
     ))
 }
 
-fn load(drafts: &[Draft], options: &Options) -> Project {
+fn load(drafts: &[Draft], set: &Set, options: &Options) -> Project {
     if options.is_single {
         let text = drafts.first().map_or("", |draft| &draft.page.out);
         let mut project = Project::single("imported.ord", text.as_bytes().to_vec());
@@ -200,6 +200,9 @@ fn load(drafts: &[Draft], options: &Options) -> Project {
     );
     for draft in drafts {
         files.insert(draft.path.clone(), draft.page.out.clone());
+    }
+    for file in definitions(set.written.iter(), &set.customs) {
+        files.insert(file.path.clone(), file.text.clone());
     }
     Project::load(&files)
 }
