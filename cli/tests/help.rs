@@ -22,7 +22,7 @@ fn help_reads_well() {
     insta::assert_snapshot!("ordain", help(&["--help"]));
     for command in [
         "new", "check", "build", "test", "diff", "up", "demo", "status", "history", "rollback",
-        "explain", "fmt", "repl", "doc", "secret", "vendor",
+        "explain", "fmt", "repl", "doc", "import", "export", "secret", "vendor",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }

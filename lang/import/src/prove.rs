@@ -49,8 +49,8 @@ pub(crate) fn prove(
         };
         let one = &set.written[at];
         let span = origin.unwrap_or(one.object().span);
-        if let Some(line) =
-            exemption(diagnostic, one).filter(|line| !set.exemptions.contains(&(at, line.clone())))
+        if let Some(line) = exemption(diagnostic, one, writer)
+            .filter(|line| !set.exemptions.contains(&(at, line.clone())))
         {
             let told = moved(diagnostic, span);
             exempt.push((at, line, told));
@@ -157,6 +157,9 @@ fn compare(built: &Build, set: &Set, writer: &Writer<'_>, mut others: Vec<Diagno
     Verdict::Equal(others)
 }
 
+/// How the line begins that a diagnostic offers for what others make.
+const EXTERNAL: &str = "external k8s.";
+
 /// Whether a diagnostic is about the whole set of objects, so that no other form of one object would help.
 fn is_of_the_set(diagnostic: &Diagnostic) -> bool {
     diagnostic.code.starts_with("E06")
@@ -164,18 +167,24 @@ fn is_of_the_set(diagnostic: &Diagnostic) -> bool {
 
 /// The line of an app that exempts an object from a rule over the whole set: what others make is declared, what is
 /// meant is allowed.
-fn exemption(diagnostic: &Diagnostic, one: &Written) -> Option<String> {
+fn exemption(diagnostic: &Diagnostic, one: &Written, writer: &Writer<'_>) -> Option<String> {
     if !is_of_the_set(diagnostic) || matches!(diagnostic.code, "E0612" | "E0690") {
         return None;
     }
     let help = diagnostic.help.as_deref().unwrap_or_default();
-    if let Some(line) = help
-        .split('`')
-        .find(|part| part.starts_with("external k8s."))
-    {
+    let line = help.split('`').find(|part| part.starts_with(EXTERNAL));
+    let is_known = |line: &&str| {
+        let kind = line[EXTERNAL.len()..].split(' ').next().unwrap_or_default();
+        let kind = kind.rsplit('.').next().unwrap_or_default();
+        writer.table.kinds().iter().any(|known| known.kind == kind)
+    };
+    if let Some(line) = line.filter(is_known) {
         return Some(line.to_owned());
     }
-    let kind = one.known.as_ref()?;
+    // A kind that the version does not have has no name: then all objects of the app are meant.
+    let Some(kind) = &one.known else {
+        return Some(format!("allow {}, \"it was imported so\"", diagnostic.code));
+    };
     Some(format!(
         "allow {} for {kind} {}, {}",
         diagnostic.code,
