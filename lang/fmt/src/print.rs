@@ -39,9 +39,11 @@ pub(crate) fn print(pieces: &[Piece]) -> String {
         match before {
             None => {}
             Some(before) if lines == 0 || space::in_string(before, piece) => {
-                if space::stands(before, piece) {
-                    out.push(' ');
-                }
+                out.push_str(if space::stands(before, piece) {
+                    " "
+                } else {
+                    ""
+                });
             }
             Some(before) => {
                 let hugs = is_open(before.kind) || is_close(piece.kind);
