@@ -377,7 +377,14 @@ pub(crate) fn path_at(file: &File, offset: u32) -> Vec<Node<'_>> {
 
 /// Calls `visit` for every node of a file, outer ones first.
 pub(crate) fn walk<'a>(file: &'a File, visit: &mut dyn FnMut(Node<'a>)) {
-    let mut todo: Vec<Node<'a>> = file.items.iter().rev().map(Node::Item).collect();
+    for item in &file.items {
+        walk_from(Node::Item(item), visit);
+    }
+}
+
+/// Calls `visit` for a node and every node inside it, outer ones first.
+pub(crate) fn walk_from<'a>(node: Node<'a>, visit: &mut dyn FnMut(Node<'a>)) {
+    let mut todo = vec![node];
     while let Some(node) = todo.pop() {
         visit(node);
         let from = todo.len();

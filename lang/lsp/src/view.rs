@@ -13,7 +13,7 @@ use ordain_lang_types::index::{Def, Use};
 use ordain_lang_types::{Index, Program, check_recording};
 use ordain_schemas::KubeVersion;
 
-use crate::nodes::{Node, walk};
+use crate::nodes::{Node, path_at, walk, walk_from};
 
 /// With more files that declare environments than this, values per environment are not shown.
 const ENV_FILES_MAX: usize = 64;
@@ -45,14 +45,21 @@ pub(crate) struct Analysis {
 impl Analysis {
     /// Checks as much of a project as a file needs.
     pub(crate) fn new(project: &Project, file: FileId, reach: Reach) -> Analysis {
-        let modules = reached(project, file, reach);
+        let modules = reached(project, file, reach, None);
         check(project, &modules, None)
     }
 
     /// Checks what a file needs, with another text in its place: what it would be with a name typed in.
-    pub(crate) fn with_text(project: &Project, file: FileId, text: String) -> Analysis {
-        let modules = reached(project, file, Reach::File);
+    ///
+    /// Of an environment for a thousand apps only the line at `offset` is asked about, so only its app is checked.
+    pub(crate) fn with_text(
+        project: &Project,
+        file: FileId,
+        text: String,
+        offset: u32,
+    ) -> Analysis {
         let parsed = parse(file, &text);
+        let modules = reached(project, file, Reach::File, Some((&parsed.file, offset)));
         check(project, &modules, Some((file, parsed, text)))
     }
 }
@@ -102,7 +109,7 @@ fn version(project: &Project) -> KubeVersion {
 }
 
 /// Positions of the modules that are looked at, in the project's order.
-fn reached(project: &Project, file: FileId, reach: Reach) -> Vec<usize> {
+fn reached(project: &Project, file: FileId, reach: Reach, at: Option<(&File, u32)>) -> Vec<usize> {
     if reach == Reach::Whole {
         return (0..project.modules.len()).collect();
     }
@@ -138,7 +145,7 @@ fn reached(project: &Project, file: FileId, reach: Reach) -> Vec<usize> {
         })
     };
     if speaks_of_apps(&project.modules[start]) {
-        todo.extend(apps_and_envs(project, start));
+        todo.extend(apps_and_envs(project, start, at));
     }
     while let Some(at) = todo.pop() {
         if !found.insert(at) {
@@ -177,7 +184,7 @@ fn declares(module: &Module, is_wanted: impl Fn(&ItemKind) -> bool) -> bool {
 }
 
 /// The modules whose apps and environments a module names.
-fn apps_and_envs(project: &Project, module: usize) -> Vec<usize> {
+fn apps_and_envs(project: &Project, module: usize, at: Option<(&File, u32)>) -> Vec<usize> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (at, module) in project.modules.iter().enumerate() {
         for item in &module.parsed.file.items {
@@ -210,7 +217,7 @@ fn apps_and_envs(project: &Project, module: usize) -> Vec<usize> {
             }
         }
     }
-    walk(file, &mut |node| {
+    let mut note = |node: Node<'_>| {
         let name = match node {
             Node::Segment(segment) => match &segment.kind {
                 SegmentKind::Name(name) => Some(*name),
@@ -225,7 +232,26 @@ fn apps_and_envs(project: &Project, module: usize) -> Vec<usize> {
         if let Some(at) = name.and_then(|name| names.get(name.as_str())) {
             found.insert(*at);
         }
-    });
+    };
+    match at {
+        Some((tree, offset)) => {
+            let path = path_at(tree, offset);
+            // The line of an environment; of anything else, all of it.
+            let part = match path.as_slice() {
+                [Node::Item(item), Node::Record(_), line, ..]
+                    if matches!(item.kind, ItemKind::Env(_)) =>
+                {
+                    Some(*line)
+                }
+                [item, ..] => Some(*item),
+                [] => None,
+            };
+            if let Some(part) = part {
+                walk_from(part, &mut note);
+            }
+        }
+        None => walk(file, &mut note),
+    }
     found.into_iter().collect()
 }
 

@@ -93,7 +93,7 @@ pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answe
     let places = Places::new(project, &key, &provided, encoding);
     let offset = places.offset(file, at.position) as usize;
     let typed = complete::typed(file, project.sources.text(file), offset);
-    let analysis = Analysis::with_text(project, file, typed.text.clone());
+    let analysis = Analysis::with_text(project, file, typed.text.clone(), typed.offset);
     let view = View {
         project,
         analysis: &analysis,
@@ -141,7 +141,7 @@ pub(super) fn signature(
     let places = Places::new(project, &key, &provided, encoding);
     let offset = places.offset(file, at.position) as usize;
     let typed = complete::typed(file, project.sources.text(file), offset);
-    let analysis = Analysis::with_text(project, file, typed.text.clone());
+    let analysis = Analysis::with_text(project, file, typed.text.clone(), typed.offset);
     let view = View {
         project,
         analysis: &analysis,

@@ -237,7 +237,13 @@ pub(crate) fn complete(view: &View<'_>, typed: &Typed, known: &Known) -> Vec<Pro
     let mut seen = std::collections::HashSet::new();
     found.retain(|proposal| seen.insert((proposal.label.clone(), proposal.insert.clone())));
     found.sort_by(|a, b| (a.rank, &a.label).cmp(&(b.rank, &b.label)));
-    found.truncate(ITEMS_MAX);
+    if found.len() > ITEMS_MAX {
+        // The editor would filter them itself, but gets no more than these.
+        found.retain(|proposal| {
+            crate::features::symbols::rank(&typed.prefix, &proposal.label).is_some()
+        });
+        found.truncate(ITEMS_MAX);
+    }
     found
 }
 
