@@ -222,7 +222,7 @@ fn edits(number: usize) -> Result<(), String> {
             return Err(format!("{found} findings instead of one"));
         }
         session.set_text(&project::path(at), text(""));
-        session.check();
+        build(&mut session)?;
         let port = format!("    metricsPort = {}\n", 9100 + edit);
         session.set_text(&project::path(at), text(&port));
         let start = Instant::now();

@@ -39,6 +39,6 @@ pub use manifest::Manifest;
 pub use near::nearest;
 pub use origin::{Explained, FieldRef, How, Origin, deciding_lines, explain};
 pub use scratch::{Answer, Scratch};
-pub use session::{Session, SessionBuild};
+pub use session::{Effort, Session, SessionBuild};
 pub use suites::{SNAPSHOTS, Snapshot, SnapshotState, TestOptions, TestRun, Tested, test};
 pub use template::{NameError, new_project};

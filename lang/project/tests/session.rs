@@ -371,3 +371,40 @@ fn the_first_texts_build() {
     assert_eq!(shown(&errors), Vec::<String>::new());
     assert_eq!(built.apps.len(), 6);
 }
+
+/// An edit costs what it reaches: this is what the law above must not be bought with.
+#[test]
+fn an_edit_of_an_app_checks_a_slice_and_evaluates_that_app() {
+    let disk = Shared::default();
+    for path in PATHS.iter().take(7) {
+        disk.set(path, Some(text(path, 0)));
+    }
+    let mut session = Session::new(disk.clone());
+    let all = BuildOptions::default();
+    assert_eq!(session.build(&all).apps.len(), 6);
+    let first = session.effort();
+    assert_eq!((first.wholes, first.slices, first.evaluated), (1, 0, 6));
+    let edited = text("apps/b.ord", 0).replace("name = \"app-b\"", "name = \"other\"");
+    session.set_text("apps/b.ord", Some(edited.clone()));
+    assert_eq!(session.affected(&["apps/b.ord".to_owned()]), ["app_b"]);
+    let built = session.build(&all);
+    let changed: Vec<&str> = built
+        .changed
+        .iter()
+        .map(|at| &*built.apps[*at].name)
+        .collect();
+    assert_eq!(changed, ["app_b", "app_b"]);
+    let second = session.effort();
+    assert_eq!((second.wholes, second.slices, second.evaluated), (1, 1, 8));
+    // A comment changes nothing, and a look evaluates nothing.
+    session.set_text("apps/b.ord", Some(format!("// b\n{edited}")));
+    session.check();
+    assert_eq!(session.effort().evaluated, 8);
+    assert_eq!(session.effort().slices, 2);
+    // What all use is everybody's.
+    let lib = text("lib.ord", 0).replace("= 2", "= 3");
+    session.set_text("lib.ord", Some(lib));
+    assert_eq!(session.affected(&["lib.ord".to_owned()]).len(), 3);
+    session.build(&all);
+    assert_eq!(session.effort().evaluated, 14);
+}

@@ -30,6 +30,8 @@ pub(super) struct Built {
     /// Environments whose objects broke no rule over the set and needed every exemption. Changes that are nothing to the
     /// rules leave it so.
     quiet: BTreeSet<String>,
+    /// How many apps were evaluated so far.
+    pub(super) evaluated: usize,
 }
 
 /// A form that apps are wanted in.
@@ -90,6 +92,10 @@ impl Built {
     /// The whole was checked anew: everything is evaluated from it.
     pub(super) fn take_whole(&mut self) {
         self.sources.clear();
+    }
+
+    /// Something changed that is everybody's: an environment, or the files of the project.
+    pub(super) fn take_settings(&mut self) {
         self.quiet.clear();
     }
 
@@ -110,6 +116,7 @@ impl Built {
         self.json.renumber(&numbers);
         self.units = units;
         self.take_whole();
+        self.take_settings();
     }
 
     /// What these units depend on changed.
@@ -328,6 +335,7 @@ impl Batch<'_> {
                 continue;
             };
             let (found, denied) = self.evaluate::<T>(program, &units, choice);
+            self.built.evaluated += found.len();
             more.diagnostics.extend(denied.diagnostics);
             more.exempted.extend(denied.exempted);
             for piece in found {

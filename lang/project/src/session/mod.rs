@@ -36,6 +36,7 @@ pub struct Session {
     dirty: BTreeSet<String>,
     open: Option<Open>,
     built: Built,
+    effort: Effort,
 }
 
 /// What is known of the texts as they were at the last look.
@@ -49,6 +50,17 @@ struct Open {
     edited: Set,
     /// Whether only a check of the whole can tell what these changes mean.
     needs_whole: bool,
+}
+
+/// What a session did so far; for telling whether an edit cost what it should.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Effort {
+    /// How often the whole project was checked.
+    pub wholes: usize,
+    /// How often a slice was enough.
+    pub slices: usize,
+    /// How many apps were evaluated, each environment counted.
+    pub evaluated: usize,
 }
 
 /// The state of a session's objects.
@@ -97,6 +109,15 @@ impl Session {
             dirty: BTreeSet::new(),
             open: None,
             built: Built::default(),
+            effort: Effort::default(),
+        }
+    }
+
+    /// Returns what was done so far.
+    pub fn effort(&self) -> Effort {
+        Effort {
+            evaluated: self.built.evaluated,
+            ..self.effort
         }
     }
 
@@ -211,6 +232,7 @@ impl Session {
         let (files, built) = (&self.files, &mut self.built);
         self.open.get_or_insert_with(|| {
             built.outdate(0..built.units.all.len());
+            built.take_settings();
             Open::new(files.load())
         })
     }
@@ -219,7 +241,7 @@ impl Session {
     fn checked(&mut self) -> (&Project, &mut Statics, &mut Built) {
         self.load();
         let open = self.open.as_mut().expect("it was just loaded");
-        let built = &mut self.built;
+        let (built, effort) = (&mut self.built, &mut self.effort);
         let edited = std::mem::take(&mut open.edited);
         let needs_whole = std::mem::take(&mut open.needs_whole);
         if let Some(statics) = &mut open.statics
@@ -231,6 +253,7 @@ impl Session {
             };
             match slice {
                 Some(slice) => {
+                    effort.slices += 1;
                     let units = units_of(statics, &built.units, &edited);
                     built.take_slice(&units, &slice.programs);
                 }
@@ -238,6 +261,7 @@ impl Session {
             }
         }
         let statics = open.statics.get_or_insert_with(|| {
+            effort.wholes += 1;
             let statics = Statics::of(&open.project);
             let units = Units::of(&open.project, &statics.graph.outlines);
             if units.all == built.units.all {
@@ -324,6 +348,9 @@ impl Open {
         if old.uses != new.uses {
             // Other modules of the library may be needed.
             return false;
+        }
+        if old.is_whole() || new.is_whole() {
+            built.take_settings();
         }
         let has_same_names = old.has_same_names(&new);
         self.edited.insert(at);

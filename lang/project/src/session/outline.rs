@@ -71,7 +71,11 @@ impl Outline {
                         let parts: Vec<&str> = path.parts.iter().map(|p| p.name.as_str()).collect();
                         parts.join(".")
                     }
-                    UseTarget::Crd { path, .. } => format!("crd {path}"),
+                    // Messages name its kinds by the name it is used under.
+                    UseTarget::Crd { path, .. } => {
+                        let alias = used.alias.map_or("", |alias| alias.name.as_str());
+                        format!("crd {path} as {alias}")
+                    }
                     UseTarget::Secrets { path, .. } => format!("secrets {path}"),
                 }),
                 ItemKind::Env(env) => {
