@@ -58,7 +58,8 @@ impl<'p> Places<'p> {
             Some(module) => module.is_own,
             None => path != "?",
         };
-        if !is_own {
+        // What comes with the program; a dependency stands in the project's folder.
+        if !is_own && crate::provided::text(path).is_some() {
             return self.provided.module(path);
         }
         match self.key {
