@@ -133,14 +133,14 @@ fn find<'a>(
     wanted: &Dependency,
     files: &dyn Files,
     paths: &[String],
-) -> Result<Package<'a>, Diagnostic> {
+) -> Result<Package<'a>, Box<Diagnostic>> {
     let name = &wanted.name;
     let Some(locked) = lock.get(name) else {
         let message = format!("the dependency `{name}` is not pinned by `{LOCK}`");
-        return Err(Diagnostic::error("E0811", message).help(REMEDY));
+        return Err(Box::new(Diagnostic::error("E0811", message).help(REMEDY)));
     };
     if !is_pinned(locked, wanted) {
-        return Err(not_pinned(wanted, locked));
+        return Err(Box::new(not_pinned(wanted, locked)));
     }
     let folder = format!("{VENDOR}/{name}/");
     let mut contents: Vec<(String, Vec<u8>)> = Vec::new();
@@ -160,7 +160,7 @@ fn find<'a>(
     }
     if contents.is_empty() {
         let message = format!("the dependency `{name}` is not in `{VENDOR}/`");
-        return Err(Diagnostic::error("E0811", message).help(REMEDY));
+        return Err(Box::new(Diagnostic::error("E0811", message).help(REMEDY)));
     }
     let found = tree_hash(
         contents
@@ -178,7 +178,7 @@ fn find<'a>(
         if let Some((path, _)) = extra {
             diagnostic = diagnostic.note(format!("`{path}` does not belong there"));
         }
-        return Err(diagnostic);
+        return Err(Box::new(diagnostic));
     }
     let manifest = contents.iter().find(|(path, _)| path == MANIFEST);
     let needs = manifest.map_or_else(Vec::new, |(_, text)| {
@@ -215,9 +215,7 @@ fn add(project: &mut Project, files: &dyn Files, package: &Package<'_>) {
         .map(|need| need.name.as_str())
         .collect();
     for module in &mut project.modules[first..] {
-        let mut items = std::mem::take(&mut module.parsed.file.items)
-            .into_iter()
-            .collect::<Vec<_>>();
+        let mut items = std::mem::take(&mut module.parsed.file.items);
         items.retain(|item| {
             // What it deploys itself is not ours: types, functions, constants and policies are.
             !matches!(
@@ -271,7 +269,7 @@ fn add(project: &mut Project, files: &dyn Files, package: &Package<'_>) {
                 _ => {}
             }
         }
-        module.parsed.file.items = items.into();
+        module.parsed.file.items = items;
     }
     if let Ok(bytes) = files.read(&format!("{folder}{MANIFEST}")) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
