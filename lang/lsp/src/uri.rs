@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn paths_survive_the_way_there_and_back() {
-        for text in ["/home/a b/ß#1.ord", "/x/%20.ord", "/plain.ord"] {
+        for text in ["/srv/a b/ß#1.ord", "/x/%20.ord", "/plain.ord"] {
             let uri = of(Path::new(text));
             assert_eq!(path(uri.as_str()), Some(PathBuf::from(text)), "{uri:?}");
         }
