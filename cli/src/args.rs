@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Fmt(commands::fmt::FmtArgs),
     Import(commands::import::ImportArgs),
     Export(commands::export::ExportArgs),
+    Vendor(commands::vendor::VendorArgs),
+    Secret(commands::secret::SecretArgs),
     Explain(commands::explain::ExplainArgs),
     Repl(commands::repl::ReplArgs),
     Doc(commands::doc::DocArgs),
@@ -52,8 +54,6 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),
-    Secret(commands::secret::SecretArgs),
-    Vendor(commands::vendor::VendorArgs),
     Image(commands::image::ImageArgs),
 }
 
