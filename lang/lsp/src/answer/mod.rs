@@ -248,10 +248,22 @@ pub(crate) fn request(server: &mut Server, request: Request) -> Result<Value, Fa
             }
             Ok(Value::Null)
         }
-        "ordain/providedText" => answer!(requests::provided_text),
+        "ordain/providedText" => answer!(provided_text),
         method => Err((
             lsp_server::ErrorCode::MethodNotFound,
             format!("`{method}` is not known"),
         )),
     }
+}
+
+/// The text of a document that comes with the program, for editors that show it themselves.
+#[derive(serde::Deserialize)]
+struct ProvidedParams {
+    uri: String,
+}
+
+fn provided_text(_: &mut Server, params: ProvidedParams) -> Result<Option<String>, Failure> {
+    let prefix = format!("{}:///", uri::VIRTUAL);
+    let name = params.uri.strip_prefix(&prefix);
+    Ok(name.and_then(crate::provided::text).map(str::to_owned))
 }

@@ -204,10 +204,16 @@ pub(super) fn definition(
 ) -> Answer<Option<GotoDefinitionResponse>> {
     let at = params.text_document_position_params;
     let (key, _) = server.workspace.place(&at.text_document.uri);
-    let found = with_view(server, &at, Reach::Envs, |view, places, offset| {
-        links(define::definition(view, offset), places, &key)
-    })?;
-    Ok(found.flatten())
+    let mut ask = |reach| {
+        with_view(server, &at, reach, |view, places, offset| {
+            links(define::definition(view, offset), places, &key)
+        })
+    };
+    // Only elements that brackets choose need the environments.
+    match ask(Reach::File)?.flatten() {
+        Some(found) => Ok(Some(found)),
+        None => Ok(ask(Reach::Envs)?.flatten()),
+    }
 }
 
 pub(super) fn type_definition(
@@ -583,16 +589,4 @@ pub(super) fn inlay_hints(
         };
         inlay::hints(view, &part).into_iter().map(hint).collect()
     })
-}
-
-/// The text of a document that comes with the program, for editors that show it themselves.
-#[derive(serde::Deserialize)]
-pub(super) struct ProvidedParams {
-    uri: String,
-}
-
-pub(super) fn provided_text(_: &mut Server, params: ProvidedParams) -> Answer<Option<String>> {
-    let prefix = format!("{}:///", uri::VIRTUAL);
-    let name = params.uri.strip_prefix(&prefix);
-    Ok(name.and_then(crate::provided::text).map(str::to_owned))
 }
