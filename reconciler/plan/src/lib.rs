@@ -23,9 +23,7 @@ mod sets;
 pub use breaker::Breaker;
 pub use canonical::{canonical, digest};
 pub use compare::{differs, fingerprint};
-pub use desired::{
-    Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, SECRET_MARK, prepare,
-};
+pub use desired::{Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, SECRET_MARK, prepare};
 pub use fields::{Change, FieldChange, diff};
 pub use inventory::{Inventory, InventoryEntry};
 pub use key::{ApiVersion, ObjectKey};
