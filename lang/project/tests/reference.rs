@@ -50,7 +50,7 @@ fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
-fn last(sections: &mut Vec<Section>) -> Option<&mut Section> {
+fn last(sections: &mut [Section]) -> Option<&mut Section> {
     assert!(!sections.is_empty(), "a block stands before any heading");
     sections.last_mut()
 }
