@@ -116,7 +116,7 @@ module.exports = grammar({
         ),
         optional(seq("as", field("alias", $.identifier))),
       ),
-    _module: ($) => seq(choice($._field_name, $.string), repeat(seq(".", choice($._field_name, $.string)))),
+    _module: ($) => seq(choice($._field_name, $.string, alias(choice("crd", "secrets"), $.identifier)), repeat(seq(".", choice($._field_name, $.string)))),
 
     type_declaration: ($) =>
       seq(

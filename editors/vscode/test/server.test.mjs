@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const { createProtocolConnection, StreamMessageReader, StreamMessageWriter } = createRequire(import.meta.url)(
-  "vscode-languageserver-protocol/node.js",
+  "vscode-languageserver-protocol/node",
 );
 
 function find() {
