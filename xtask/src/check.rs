@@ -21,6 +21,7 @@ pub(crate) fn run(clippy: bool) -> ExitCode {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--keep-going",
                 "--quiet",
                 "--",
                 "-D",

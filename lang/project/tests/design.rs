@@ -13,7 +13,7 @@ fn folder() -> std::path::PathBuf {
 
 #[test]
 fn the_programs_build_as_they_stand() {
-    let project = Project::load(&Disk::new(&folder()));
+    let project = Project::load(&Disk::new(folder()));
     let told: Vec<String> = check(&project)
         .iter()
         .map(|d| format!("{} {}", d.code, d.message))
@@ -30,7 +30,7 @@ fn the_programs_build_as_they_stand() {
 /// The test of the page: a fact, a snapshot that is taken here for the first time, and a change that must fail.
 #[test]
 fn their_tests_pass() {
-    let disk = Disk::new(&folder());
+    let disk = Disk::new(folder());
     let options = TestOptions {
         update: true,
         ..TestOptions::default()
