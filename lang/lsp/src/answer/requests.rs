@@ -24,6 +24,7 @@ use crate::features::{
     hover as hovering, inlay, references as refer, selection as select, signature as signing,
     symbols, tokens,
 };
+use crate::objects::Known;
 use crate::places::Places;
 use crate::uri;
 use crate::view::{Analysis, Reach, View};
@@ -76,17 +77,20 @@ fn source(open: &mut crate::workspace::Open, path: &str) -> Option<FileId> {
     is_source.then_some(file)
 }
 
-pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answer<CompletionList> {
-    let at = params.text_document_position;
-    let (encoding, snippets) = (server.workspace.encoding, server.client.snippets);
+/// Calls `ask` with what is typed at a place and a view of the text as if it were complete.
+fn with_typed<T>(
+    server: &mut Server,
+    at: &TextDocumentPositionParams,
+    ask: impl FnOnce(&View<'_>, &complete::Typed, &Known, &Places<'_>) -> T,
+) -> Answer<Option<T>> {
+    let encoding = server.workspace.encoding;
     let provided = server.provided.clone();
-    let mut list = CompletionList::default();
     let Some((open, path)) = server.open_of(&at.text_document.uri) else {
-        return Ok(list);
+        return Ok(None);
     };
     let key = open.key.clone();
     let Some(file) = source(open, &path) else {
-        return Ok(list);
+        return Ok(None);
     };
     let known = std::mem::take(&mut open.known);
     let project = open.session.project();
@@ -99,16 +103,27 @@ pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answe
         analysis: &analysis,
         file,
     };
-    let range = places.range(typed.replaced);
-    let found = complete::complete(&view, &typed, &known);
-    // Kubernetes' parts, and functions elsewhere, are proposed only for what was typed so far.
-    list.is_incomplete = typed.prefix.len() < 3;
-    list.items = found
-        .into_iter()
-        .map(|proposal| convert::completion(proposal, range, snippets, &places))
-        .collect();
+    let answer = ask(&view, &typed, &known, &places);
     open.known = known;
-    Ok(list)
+    Ok(Some(answer))
+}
+
+pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answer<CompletionList> {
+    let at = params.text_document_position;
+    let snippets = server.client.snippets;
+    let found = with_typed(server, &at, |view, typed, known, places| {
+        let range = places.range(typed.replaced);
+        let found = complete::complete(view, typed, known);
+        CompletionList {
+            // Kubernetes' parts, and functions elsewhere, are proposed only for what was typed so far.
+            is_incomplete: typed.prefix.len() < 3,
+            items: found
+                .into_iter()
+                .map(|proposal| convert::completion(proposal, range, snippets, places))
+                .collect(),
+        }
+    })?;
+    Ok(found.unwrap_or_default())
 }
 
 pub(super) fn hover(server: &mut Server, params: HoverParams) -> Answer<Option<Hover>> {
@@ -128,26 +143,10 @@ pub(super) fn signature(
     params: SignatureHelpParams,
 ) -> Answer<Option<SignatureHelp>> {
     let at = params.text_document_position_params;
-    let encoding = server.workspace.encoding;
-    let provided = server.provided.clone();
-    let Some((open, path)) = server.open_of(&at.text_document.uri) else {
-        return Ok(None);
-    };
-    let key = open.key.clone();
-    let Some(file) = source(open, &path) else {
-        return Ok(None);
-    };
-    let project = open.session.project();
-    let places = Places::new(project, &key, &provided, encoding);
-    let offset = places.offset(file, at.position) as usize;
-    let typed = complete::typed(file, project.sources.text(file), offset);
-    let analysis = Analysis::with_text(project, file, typed.text.clone(), typed.offset);
-    let view = View {
-        project,
-        analysis: &analysis,
-        file,
-    };
-    let Some(found) = signing::signature(&view, typed.offset) else {
+    let found = with_typed(server, &at, |view, typed, _, _| {
+        signing::signature(view, typed.offset)
+    })?;
+    let Some(found) = found.flatten() else {
         return Ok(None);
     };
     let label = |param: String| ParameterInformation {
