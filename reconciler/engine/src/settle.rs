@@ -6,8 +6,9 @@ use ordain_reconciler_plan::{Inventory, health::Status};
 use crate::{
     AppStatus, Error, Sync, execute,
     health_view::{ObjectHealth, summary},
+    pass::Applied,
     target::Target,
-    worker::{Applied, Worker, pause},
+    worker::{Worker, pause},
 };
 
 /// Tries of something that may go away by itself before a push is told that it failed.
