@@ -236,10 +236,14 @@ fn place(drafts: &[Draft], project: &Project, span: Span) -> Option<(usize, Opti
 
 /// The object that a diagnostic names, when it points at nothing that was written.
 fn named(diagnostic: &Diagnostic, set: &Set) -> Option<usize> {
-    let (kind, name) = diagnostic.object.as_deref()?.split_once(' ')?;
-    let name = name.rsplit('/').next().unwrap_or(name);
-    let is_meant = |object: &Object| object.kind == kind && object.name == name;
-    set.written.iter().position(|one| is_meant(one.object()))
+    let title = diagnostic.object.as_deref()?;
+    // Damaged kinds and names may have blanks and strokes in them, so the title is not taken apart.
+    let is_meant = |object: &Object| {
+        let name = title.strip_prefix(&*object.kind)?.strip_prefix(' ')?;
+        let namespace = name.strip_suffix(&*object.name)?;
+        (namespace.is_empty() || namespace.ends_with('/')).then_some(())
+    };
+    (set.written.iter()).position(|one| is_meant(one.object()).is_some())
 }
 
 /// A diagnostic about what was written, shown at what was read.

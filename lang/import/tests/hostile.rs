@@ -38,6 +38,21 @@ fn deep_nesting_is_refused() {
     assert!(!imported.diagnostics.is_empty());
 }
 
+/// A kind with a blank in it is told of like any other that the version does not have.
+#[test]
+fn kinds_with_blanks_are_imported() {
+    for (kind, name) in [("C onfigMap", "a"), ("A b c", "d e/f"), ("Config/Map x", "x")] {
+        let imported = import_text(&format!(
+            "apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n"
+        ));
+        assert!(
+            imported.summary.is_proven,
+            "{kind}: {:?}",
+            imported.diagnostics
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
