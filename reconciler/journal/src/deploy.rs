@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppRef, Counts, Digest, Event, Outcome, Record, Rollback};
+use crate::{AppRef, Counts, Digest, Event, Outcome, Record, Rollback, holds::Holds};
 
 /// Where a deploy stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,7 @@ pub(crate) struct Index {
     apps: BTreeMap<AppRef, AppLog>,
     tips: BTreeMap<(String, String), String>,
     approvals: BTreeSet<String>,
+    pub(crate) holds: Holds,
 }
 
 impl Index {
@@ -194,7 +195,11 @@ impl Index {
             Event::Approval { plan, .. } => {
                 self.approvals.insert(plan.clone());
             }
-            Event::Rejected { .. } | Event::Drift { .. } => {}
+            Event::Suspend { .. }
+            | Event::Resume { .. }
+            | Event::Quarantine { .. }
+            | Event::Lifted { .. } => self.holds.add(record),
+            Event::Rejected { .. } | Event::Drift { .. } | Event::Waiting { .. } => {}
         }
     }
 }

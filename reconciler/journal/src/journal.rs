@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    AppRef, Deploy, Digest, Error, Event, Record, Warning, blobs::Blobs, deploy::Index, key::Key,
-    log::Log,
+    AppRef, Deploy, Digest, Error, Event, Quarantined, Record, Suspension, Warning, blobs::Blobs,
+    deploy::Index, key::Key, log::Log,
 };
 
 /// An open journal. Dropping it lets another process open it.
@@ -132,6 +132,40 @@ impl Journal {
     #[must_use]
     pub fn approvals(&self) -> &std::collections::BTreeSet<String> {
         self.index.approvals()
+    }
+
+    /// What keeps an app from being written to at `now_ms`: its own suspension, or that of all apps.
+    #[must_use]
+    pub fn suspension(&self, app: &AppRef, now_ms: i64) -> Option<&Suspension> {
+        self.index.holds.suspension(app, now_ms)
+    }
+
+    /// Every suspension that is in force at `now_ms`; the one without an app is that of all apps.
+    pub fn suspensions(&self, now_ms: i64) -> impl Iterator<Item = (Option<&AppRef>, &Suspension)> {
+        self.index.holds.suspensions(now_ms)
+    }
+
+    /// The commit that is held back from an app.
+    #[must_use]
+    pub fn quarantine(&self, app: &AppRef) -> Option<&Quarantined> {
+        self.index.holds.quarantine(app)
+    }
+
+    /// Every commit that is held back from an app.
+    pub fn quarantines(&self) -> impl Iterator<Item = (&AppRef, &Quarantined)> {
+        self.index.holds.quarantines()
+    }
+
+    /// Signs bytes with the journal's key, for commits which it writes.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message)
+    }
+
+    /// The public half of the journal's ed25519 key.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; 32] {
+        self.key.public()
     }
 
     /// The last tip of a branch that was recorded.

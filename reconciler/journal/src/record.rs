@@ -139,6 +139,70 @@ pub enum Event {
         /// One line per object: what differed, and which manager wrote it.
         objects: Vec<String>,
     },
+    /// Nothing is written for an app, or for any, until somebody resumes it or the time is over.
+    Suspend {
+        /// Which app; none means all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppRef>,
+        /// Who.
+        by: String,
+        /// Why, possibly empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// When it ends by itself, in milliseconds since 1970-01-01 UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<i64>,
+    },
+    /// A suspension was lifted.
+    Resume {
+        /// Which app's; none means that of all apps.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppRef>,
+        /// Who.
+        by: String,
+    },
+    /// A commit is not deployed for this app any more, and earlier objects take its place.
+    Quarantine {
+        /// Which app.
+        #[serde(flatten)]
+        app: AppRef,
+        /// The commit.
+        commit: String,
+        /// What its objects are, as they were compiled: a later commit with the same ones is held too.
+        objects: Digest,
+        /// The commit whose objects come back.
+        to: String,
+        /// Those objects, when the journal has them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restores: Option<Digest>,
+        /// The rollback commit, when one could be written. It may not be on the branch yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollback: Option<String>,
+        /// Why, one line each.
+        reasons: Vec<String>,
+        /// Who asked for it.
+        by: String,
+    },
+    /// A quarantine ended, because of a newer commit.
+    Lifted {
+        /// Which app.
+        #[serde(flatten)]
+        app: AppRef,
+        /// The commit that was held.
+        commit: String,
+        /// The newer commit.
+        by: String,
+    },
+    /// A commit waits for a sync window.
+    Waiting {
+        /// Which app.
+        #[serde(flatten)]
+        app: AppRef,
+        /// The commit.
+        commit: String,
+        /// For what.
+        reason: String,
+    },
     /// Somebody allowed a blocked plan.
     Approval {
         /// The plan's hash.
