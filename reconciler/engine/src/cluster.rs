@@ -2,18 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use http::Request;
 use kube::{
     api::{
         DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions, ValidationDirective,
     },
-    core::Request,
+    core::Request as Build,
 };
 use ordain_reconciler_plan::{ApiVersion, Desired, MANAGER, ObjectKey, Refusal};
 use serde_json::{Value, json};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::RwLock;
 
-/// Requests under way at the same time. Watches are not counted.
-const REQUESTS_MAX: usize = 32;
+use crate::wire::{Wire, lasting, transient};
 
 /// How one kind is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,24 +58,21 @@ impl Resource {
 /// A cluster that is reached through its API alone.
 #[derive(Clone)]
 pub(crate) struct Cluster {
-    client: kube::Client,
+    wire: Wire,
     /// What each group and version serves; asked once, and again when a kind is missing.
     kinds: Arc<RwLock<HashMap<ApiVersion, Vec<Resource>>>>,
-    gate: Arc<Semaphore>,
 }
 
 impl Cluster {
     pub(crate) fn new(client: kube::Client) -> Self {
-        let gate = Arc::new(Semaphore::new(REQUESTS_MAX));
         Self {
-            client,
+            wire: Wire::new(client),
             kinds: Arc::default(),
-            gate,
         }
     }
 
     pub(crate) fn client(&self) -> &kube::Client {
-        &self.client
+        self.wire.client()
     }
 
     /// How a kind is reached; `None` when the cluster does not serve it.
@@ -95,27 +92,25 @@ impl Cluster {
         {
             return Ok(Some(found));
         }
-        let _permit = self.permit().await;
-        let listed = if version.group.is_empty() {
-            self.client.list_core_api_resources(&version.version).await
+        let root = if version.group.is_empty() {
+            "/api"
         } else {
-            self.client
-                .list_api_group_resources(&version.to_string())
-                .await
+            "/apis"
         };
-        let listed = match listed {
-            Ok(listed) => listed.resources,
-            Err(error) if is_not_found(&error) => Vec::new(),
-            Err(error) => return Err(refusal(&error)),
-        };
+        let listed = self.wire.find(plain(format!("{root}/{version}"))?).await?;
+        let listed = listed.as_ref().and_then(|list| list.get("resources"));
         let resources: Vec<_> = listed
+            .and_then(Value::as_array)
             .into_iter()
-            .filter(|resource| !resource.name.contains('/'))
-            .map(|resource| Resource {
-                version: version.clone(),
-                kind: resource.kind,
-                plural: resource.name,
-                namespaced: resource.namespaced,
+            .flatten()
+            .filter_map(|resource| {
+                let text = |key| resource.get(key).and_then(Value::as_str).map(str::to_owned);
+                Some(Resource {
+                    version: version.clone(),
+                    kind: text("kind")?,
+                    plural: text("name").filter(|name| !name.contains('/'))?,
+                    namespaced: resource.get("namespaced")?.as_bool()?,
+                })
             })
             .collect();
         let found = find(&resources);
@@ -134,14 +129,15 @@ impl Cluster {
         group: &str,
         kind: &str,
     ) -> Result<Option<Resource>, Refusal> {
-        let groups = self
-            .client
-            .list_api_groups()
-            .await
-            .map_err(|error| refusal(&error))?;
-        let found = groups.groups.into_iter().find(|found| found.name == group);
-        for version in found.into_iter().flat_map(|group| group.versions) {
-            let version = ApiVersion::parse(&version.group_version);
+        let groups = self.wire.send(plain("/apis".to_owned())?).await?;
+        let groups = groups.get("groups").and_then(Value::as_array);
+        let found = groups
+            .into_iter()
+            .flatten()
+            .find(|found| found["name"] == group);
+        let versions = found.and_then(|group| group.get("versions")?.as_array());
+        for version in versions.into_iter().flatten() {
+            let version = ApiVersion::parse(version["groupVersion"].as_str().unwrap_or_default());
             if let Some(resource) = self.resource(&version, kind).await? {
                 return Ok(Some(resource));
             }
@@ -154,15 +150,10 @@ impl Cluster {
         resource: &Resource,
         key: &ObjectKey,
     ) -> Result<Option<Value>, Refusal> {
-        let request = Request::new(resource.path(key.namespace.as_deref()))
+        let request = Build::new(resource.path(key.namespace.as_deref()))
             .get(&key.name, &GetParams::default())
             .map_err(|error| invalid(&error))?;
-        let _permit = self.permit().await;
-        match self.client.request::<Value>(request).await {
-            Ok(object) => Ok(Some(object)),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(refusal(&error)),
-        }
+        self.wire.find(request).await
     }
 
     /// Server-side apply with our field manager. Fields that we declare are ours: it always forces.
@@ -178,14 +169,10 @@ impl Cluster {
             field_manager: Some(MANAGER.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
         };
-        let request = Request::new(resource.path(desired.key.namespace.as_deref()))
+        let request = Build::new(resource.path(desired.key.namespace.as_deref()))
             .patch(&desired.key.name, &params, &Patch::Apply(&desired.object))
             .map_err(|error| invalid(&error))?;
-        let _permit = self.permit().await;
-        self.client
-            .request::<Value>(request)
-            .await
-            .map_err(|error| refusal(&error))
+        self.wire.send(request).await
     }
 
     /// Sends a JSON patch that tests what it changes; when the test fails, another try may help.
@@ -194,22 +181,29 @@ impl Cluster {
         resource: &Resource,
         key: &ObjectKey,
         patch: &Value,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Value, Refusal> {
         let path = resource.path(key.namespace.as_deref());
-        let request = http::Request::patch(format!("{path}/{}", key.name))
+        let request = Request::patch(format!("{path}/{}", key.name))
             .header("content-type", "application/json-patch+json")
             .body(patch.to_string().into_bytes())
-            .map_err(|error| Refusal {
-                message: error.to_string(),
-                immutable: Vec::new(),
-                transient: false,
-            })?;
-        let _permit = self.permit().await;
-        let sent = self.client.request::<Value>(request).await;
-        sent.map(drop).map_err(|error| Refusal {
-            transient: true,
-            ..refusal(&error)
-        })
+            .map_err(|error| lasting(error.to_string()))?;
+        let sent = self.wire.send(request).await;
+        sent.map_err(|refusal| transient(refusal.message))
+    }
+
+    /// Creates an object as it is; used for what is no part of a set.
+    pub(crate) async fn create(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        object: &Value,
+    ) -> Result<Value, Refusal> {
+        let path = resource.path(namespace);
+        let request = Request::post(format!("{path}?fieldManager={MANAGER}"))
+            .header("content-type", "application/json")
+            .body(object.to_string().into_bytes())
+            .map_err(|error| lasting(error.to_string()))?;
+        self.wire.send(request).await
     }
 
     /// Deletes the object with this uid; another one by the same name is left alone.
@@ -228,15 +222,20 @@ impl Cluster {
             }),
             ..DeleteParams::background()
         };
-        let request = Request::new(resource.path(key.namespace.as_deref()))
+        let request = Build::new(resource.path(key.namespace.as_deref()))
             .delete(&key.name, &params)
             .map_err(|error| invalid(&error))?;
-        let _permit = self.permit().await;
-        match self.client.request::<Value>(request).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(refusal(&error)),
-        }
+        self.wire.find(request).await.map(drop)
+    }
+
+    /// The uid of the namespace `kube-system`: it names the cluster, as long as that is not made anew.
+    pub(crate) async fn uid(&self) -> Result<Option<String>, Refusal> {
+        let (resource, key) = namespace("kube-system");
+        let object = self.get(&resource, &key).await?;
+        let uid = object
+            .as_ref()
+            .and_then(|object| object.pointer("/metadata/uid")?.as_str());
+        Ok(uid.map(str::to_owned))
     }
 
     /// True when the namespace exists and is not being deleted.
@@ -262,16 +261,28 @@ impl Cluster {
 
     /// The pods of a selector.
     pub(crate) async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Value>, Refusal> {
-        let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
-            .list(&ListParams::default().labels(labels))
-            .map_err(|error| invalid(&error))?;
-        let _permit = self.permit().await;
-        let list: Value = self
-            .client
-            .request(request)
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        self.list(path, &ListParams::default().labels(labels)).await
+    }
+
+    /// The warnings about an object, as its events tell them.
+    pub(crate) async fn warnings(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+    ) -> Result<Vec<Value>, Refusal> {
+        let fields = format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning");
+        let path = format!("/api/v1/namespaces/{namespace}/events");
+        self.list(path, &ListParams::default().fields(&fields))
             .await
-            .map_err(|error| refusal(&error))?;
-        match list {
+    }
+
+    async fn list(&self, path: String, params: &ListParams) -> Result<Vec<Value>, Refusal> {
+        let request = Build::new(path)
+            .list(params)
+            .map_err(|error| invalid(&error))?;
+        match self.wire.send(request).await? {
             Value::Object(mut list) => match list.remove("items") {
                 Some(Value::Array(items)) => Ok(items),
                 _ => Ok(Vec::new()),
@@ -279,11 +290,11 @@ impl Cluster {
             _ => Ok(Vec::new()),
         }
     }
+}
 
-    async fn permit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // The semaphore is never closed; without a permit the request would go on all the same.
-        self.gate.acquire().await.ok()
-    }
+fn plain(path: String) -> Result<Request<Vec<u8>>, Refusal> {
+    let request = Request::get(path).body(Vec::new());
+    request.map_err(|error| lasting(error.to_string()))
 }
 
 fn namespace(name: &str) -> (Resource, ObjectKey) {
@@ -309,45 +320,8 @@ fn namespace(name: &str) -> (Resource, ObjectKey) {
     )
 }
 
-fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
 fn invalid(error: &kube::core::request::Error) -> Refusal {
-    Refusal {
-        message: error.to_string(),
-        immutable: Vec::new(),
-        transient: false,
-    }
-}
-
-/// Reads what the server said. Only a field error that speaks of immutability counts as one: any other
-/// 422 may be a typo, and must not make anybody delete a live object.
-pub(crate) fn refusal(error: &kube::Error) -> Refusal {
-    let kube::Error::Api(status) = error else {
-        let message = crate::error::chain(error);
-        return Refusal {
-            message,
-            immutable: Vec::new(),
-            transient: true,
-        };
-    };
-    let causes = status
-        .details
-        .as_ref()
-        .map(|details| details.causes.as_slice())
-        .unwrap_or_default();
-    let immutable = causes
-        .iter()
-        .filter(|cause| cause.message.contains("immutable"))
-        .map(|cause| cause.field.clone())
-        .collect();
-    let transient = matches!(status.code, 409 | 429 | 500..);
-    Refusal {
-        message: status.message.clone(),
-        immutable,
-        transient,
-    }
+    lasting(error.to_string())
 }
 
 /// A label selector in the form of a query (`a=b,c in (d,e)`), from `spec.selector` of a workload.

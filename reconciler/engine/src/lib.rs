@@ -27,6 +27,7 @@ mod settle;
 mod shared;
 mod status;
 mod target;
+mod wire;
 mod worker;
 
 pub use compile::{

@@ -101,10 +101,10 @@ impl Worker {
     }
 }
 
-/// Doubles from [`PAUSE_MIN`] to [`PAUSE_MAX`].
+/// Doubles from [`PAUSE_MIN`] to [`PAUSE_MAX`], and a bit longer at random.
 pub(crate) fn pause(failures: u32) -> Duration {
     let factor = 1_u32
         .checked_shl(failures.saturating_sub(1))
         .unwrap_or(u32::MAX);
-    PAUSE_MIN.saturating_mul(factor).min(PAUSE_MAX)
+    crate::wire::jittered(PAUSE_MIN.saturating_mul(factor).min(PAUSE_MAX))
 }
