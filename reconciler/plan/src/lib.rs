@@ -19,6 +19,7 @@ mod plan;
 mod prune;
 mod render;
 mod sets;
+mod windows;
 
 pub use breaker::Breaker;
 pub use canonical::{canonical, digest};
@@ -33,3 +34,4 @@ pub use ownership::{Taken, taken};
 pub use plan::{Action, DryRun, Input, Observed, Plan, Refusal, Verb, plan, plan_hash};
 pub use prune::{Candidate, Keep};
 pub use sets::{ObjectDiff, SetDiff, SetObject, diff_sets};
+pub use windows::{Cron, CronError, Effect, Verdict, WINDOW_MINUTES_MAX, Window, window_open};
