@@ -3,19 +3,38 @@
 use crate::commands::check::WIDTH;
 use crate::keys::Keys;
 use crate::report;
-use ordain_lang_project::{BuildOptions, Files, FilesError, Project, build};
+use ordain_lang_project::{App as LangApp, BuildOptions, Files, FilesError, MANIFEST, Session};
 use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
     App, CompileError, Compiled, CompiledObject, Compiler, Revealed, SecretFiles, Wanted,
 };
 use ordain_reconciler_source::{Error, TreeFiles};
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Apps of a project that is kept open while nothing happens. A larger one is let go of: it takes seconds of one core
+/// to open it again, and hundreds of megabytes to keep it.
+const KEPT_APPS_MAX: usize = 2_000;
 
 /// Compiles a commit's tree straight from git, without a checkout.
+///
+/// What is known of the last commit is kept, so that of the next one only that is compiled which its changed files
+/// can reach. What it says of a commit is what a compilation from scratch says.
 pub(crate) struct ProjectCompiler {
     /// What opens secrets files. Looked up each time: a key may come later.
-    pub(crate) keys: Keys,
+    keys: Keys,
+    /// The project as of the last commit that was looked at.
+    open: Mutex<Option<Open>>,
+}
+
+impl ProjectCompiler {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            open: Mutex::default(),
+        }
+    }
 }
 
 /// A commit's tree as a project's files.
@@ -37,56 +56,180 @@ impl Files for Tree<'_> {
     }
 }
 
+/// The tree that is looked at now, and which of its files anybody asked for.
+#[derive(Clone)]
+struct Current(Arc<Mutex<Looked>>);
+
+struct Looked {
+    tree: Arc<TreeFiles>,
+    asked: HashSet<String>,
+}
+
+impl Current {
+    fn lock(&self) -> MutexGuard<'_, Looked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at another tree from now on; returns the files that the project may see a difference in.
+    fn turn_to(&self, tree: &Arc<TreeFiles>) -> Vec<String> {
+        let mut looked = self.lock();
+        let before = std::mem::replace(&mut looked.tree, Arc::clone(tree));
+        let mut changed = tree.differing(&before);
+        // A file that is no module is part of the project when somebody asked for it.
+        changed.retain(|path| {
+            path.ends_with(MODULE_SUFFIX)
+                || path.rsplit('/').next() == Some(MANIFEST)
+                || looked.asked.contains(path)
+        });
+        changed
+    }
+}
+
+/// What modules are called.
+const MODULE_SUFFIX: &str = ".ord";
+
+impl Files for Current {
+    fn list(&self) -> Result<Vec<String>, FilesError> {
+        Tree(&self.lock().tree).list()
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        let tree = {
+            let mut looked = self.lock();
+            if !looked.asked.contains(path) {
+                looked.asked.insert(path.to_owned());
+            }
+            Arc::clone(&looked.tree)
+        };
+        Tree(&tree).read(path)
+    }
+}
+
+/// An open project.
+struct Open {
+    session: Session,
+    current: Current,
+    /// The apps of the last commit that compiled, as the language and as the engine have them.
+    apps: HashMap<(String, String), (Arc<LangApp>, Arc<App>)>,
+}
+
+impl Open {
+    fn new(tree: &Arc<TreeFiles>) -> Self {
+        let looked = Looked {
+            tree: Arc::clone(tree),
+            asked: HashSet::new(),
+        };
+        let current = Current(Arc::new(Mutex::new(looked)));
+        Self {
+            session: Session::new(current.clone()),
+            current,
+            apps: HashMap::new(),
+        }
+    }
+
+    /// The engine's form of an app; the same allocation as long as nothing of it changes.
+    fn convert(&mut self, app: &Arc<LangApp>, tree: &TreeFiles, secrets_changed: bool) -> Arc<App> {
+        let key = (app.env.clone(), app.name.clone());
+        if let Some((from, to)) = self.apps.get(&key)
+            && Arc::ptr_eq(from, app)
+            && (to.secrets.is_empty() || !secrets_changed)
+        {
+            return Arc::clone(to);
+        }
+        let mut secrets = SecretFiles::new();
+        for path in app
+            .objects
+            .iter()
+            .flat_map(|object| named_files(&object.json))
+        {
+            // The build read it a moment ago; what is missing is told when it is needed.
+            if !secrets.contains_key(&path)
+                && let Ok(bytes) = tree.read(&path)
+            {
+                secrets.insert(path, bytes);
+            }
+        }
+        let objects = app.objects.iter().map(|object| CompiledObject {
+            object: object.json.clone(),
+            at: Some(object.at.clone()),
+        });
+        let converted = Arc::new(App::new(
+            app.name.clone(),
+            app.env.clone(),
+            app.namespace.clone(),
+            objects.collect(),
+            secrets,
+        ));
+        self.apps
+            .insert(key, (Arc::clone(app), Arc::clone(&converted)));
+        converted
+    }
+}
+
+/// The encrypted files that an object names.
+fn named_files(object: &Value) -> Vec<String> {
+    let mut files: Vec<String> = references(object).into_iter().map(|r| r.file).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
 impl Compiler for ProjectCompiler {
-    fn compile(&self, files: &TreeFiles, wanted: &Wanted) -> Result<Compiled, CompileError> {
-        let project = Project::load(&Tree(files));
+    fn compile(&self, files: &Arc<TreeFiles>, wanted: &Wanted) -> Result<Compiled, CompileError> {
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = None;
+        // Taken out while it is worked on: after a panic inside, the next commit begins from scratch.
+        let mut open = match guard.take() {
+            Some(mut open) => {
+                let paths = open.current.turn_to(files);
+                open.session.refresh(&paths);
+                changed = Some(paths);
+                open
+            }
+            None => Open::new(files),
+        };
         let options = BuildOptions {
             env: wanted.env.clone(),
             cluster: wanted.cluster.clone(),
         };
-        let built = build(&project, &options);
+        let built = open.session.build(&options);
+        let project = open.session.project();
         let text = report::render(&built.diagnostics, &project.sources, WIDTH, false);
         if !built.is_ok() {
-            return Err(CompileError {
-                text: format!("{text}{}\n", report::summary(&built.diagnostics)),
-            });
+            let text = format!("{text}{}\n", report::summary(&built.diagnostics));
+            let affected = changed.map_or_else(Vec::new, |paths| open.session.affected(&paths));
+            *guard = Some(open);
+            return Err(CompileError { text, affected });
         }
-        let mut secrets = SecretFiles::new();
-        for object in built.apps.iter().flat_map(|app| &app.objects) {
-            for path in self.secret_files(&object.json) {
-                // The build read it a moment ago; what is missing is told when it is needed.
-                if !secrets.contains_key(&path)
-                    && let Ok(bytes) = files.read(&path)
-                {
-                    secrets.insert(path, bytes);
-                }
-            }
+        let is_module = |path: &String| path.ends_with(MODULE_SUFFIX);
+        let secrets_changed = changed.is_none_or(|paths| !paths.iter().all(is_module));
+        let apps: Vec<_> = (built.apps.iter())
+            .map(|app| open.convert(app, files, secrets_changed))
+            .collect();
+        if open.apps.len() > apps.len() {
+            let names: HashSet<_> = apps.iter().map(|app| (&app.env, &app.name)).collect();
+            open.apps
+                .retain(|(env, name), _| names.contains(&(env, name)));
         }
-        let apps = built.apps.into_iter().map(|app| App {
-            name: app.name,
-            env: app.env,
-            namespace: app.namespace,
-            objects: app
-                .objects
-                .into_iter()
-                .map(|o| CompiledObject {
-                    object: o.json,
-                    at: Some(o.at),
-                })
-                .collect(),
-        });
+        *guard = Some(open);
         Ok(Compiled {
-            apps: apps.collect(),
+            apps,
             warnings: text,
-            secrets: Arc::new(secrets),
         })
     }
 
+    fn rest(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open
+            .as_ref()
+            .is_some_and(|open| open.apps.len() > KEPT_APPS_MAX)
+        {
+            *open = None;
+        }
+    }
+
     fn secret_files(&self, object: &Value) -> Vec<String> {
-        let mut files: Vec<String> = references(object).into_iter().map(|r| r.file).collect();
-        files.sort();
-        files.dedup();
-        files
+        named_files(object)
     }
 
     fn reveal(

@@ -131,7 +131,7 @@ impl Cluster {
             client: client("ordain", &masters),
             data_dir: dir.path().to_owned(),
             source,
-            compiler: Arc::new(ProjectCompiler { keys }),
+            compiler: Arc::new(ProjectCompiler::new(keys)),
             cluster: "local".to_owned(),
             env: options.env.clone(),
             poll: engine::Config::POLL,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ordain_reconciler_journal::{AppRef, Digest};
+use ordain_reconciler_plan::canonical;
 use ordain_reconciler_source::TreeFiles;
 use serde_json::Value;
 
@@ -24,7 +26,7 @@ pub struct CompiledObject {
     pub at: Option<String>,
 }
 
-/// One app in one environment.
+/// One app in one environment. Made by [`App::new`], which takes the digest of what it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct App {
     /// Its name.
@@ -35,17 +37,64 @@ pub struct App {
     pub namespace: String,
     /// Its objects, in source order.
     pub objects: Vec<CompiledObject>,
+    /// The encrypted files that its objects name.
+    pub secrets: Arc<SecretFiles>,
+    digest: Digest,
+}
+
+impl App {
+    /// Takes an app as it was compiled.
+    #[must_use]
+    pub fn new(
+        name: String,
+        env: String,
+        namespace: String,
+        objects: Vec<CompiledObject>,
+        secrets: SecretFiles,
+    ) -> Self {
+        let mut text = namespace.clone();
+        for compiled in &objects {
+            text.push('\n');
+            text.push_str(&canonical(&compiled.object));
+        }
+        for (path, bytes) in &secrets {
+            text.push_str(&format!("\n{path} {}", Digest::of(bytes)));
+        }
+        let digest = Digest::of(text.as_bytes());
+        Self {
+            name,
+            env,
+            namespace,
+            objects,
+            secrets: Arc::new(secrets),
+            digest,
+        }
+    }
+
+    /// Its name in the journal.
+    #[must_use]
+    pub fn reference(&self) -> AppRef {
+        AppRef {
+            env: self.env.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// The digest of everything that reaches the cluster: equal digests need no second look. Where objects
+    /// stand in the sources is no part of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
 }
 
 /// A commit that compiled.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
-    /// Its apps.
-    pub apps: Vec<App>,
+    /// Its apps. What is as in an earlier commit may be the same allocation.
+    pub apps: Vec<Arc<App>>,
     /// Rendered warnings, possibly empty.
     pub warnings: String,
-    /// The encrypted files that its objects name.
-    pub secrets: Arc<SecretFiles>,
 }
 
 /// Encrypted files by their path, as they lie in a commit.
@@ -68,6 +117,19 @@ pub type Scrub = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub struct CompileError {
     /// The rendered errors, as the user should read them.
     pub text: String,
+    /// The apps that what changed since the last good commit can reach, as far as that is known.
+    pub affected: Vec<String>,
+}
+
+impl CompileError {
+    /// Errors without a word on whom they concern.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            affected: Vec::new(),
+        }
+    }
 }
 
 /// Compiles a commit, and knows its secrets. Called on a thread where it may block.
@@ -76,7 +138,10 @@ pub trait Compiler: Send + Sync + 'static {
     ///
     /// # Errors
     /// When anything in the project is wrong: half a project is never deployed.
-    fn compile(&self, files: &TreeFiles, wanted: &Wanted) -> Result<Compiled, CompileError>;
+    fn compile(&self, files: &Arc<TreeFiles>, wanted: &Wanted) -> Result<Compiled, CompileError>;
+
+    /// Nothing was compiled for a while: lets go of what would be too much to keep. It can all be had again.
+    fn rest(&self) {}
 
     /// Returns the encrypted files that an object names.
     fn secret_files(&self, object: &Value) -> Vec<String> {

@@ -6,18 +6,22 @@ use std::{
     time::Duration,
 };
 
-use ordain_reconciler_journal::{AppRef, Event, Journal};
+use ordain_reconciler_journal::{AppRef, Digest, Event, Journal};
 use ordain_reconciler_source::CommitId;
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus,
+    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync,
     cluster::Cluster,
     control,
     live::Live,
     origin::{Compile, Origin},
+    progress::Rollout,
     requests::Requests,
     shared::Shared,
     target::{CommitInfo, Target},
@@ -113,12 +117,49 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     Ok(Running { repository, tasks })
 }
 
+/// How long after the last news of the branch the compiler lets go of what it need not keep.
+const REST_AFTER: Duration = Duration::from_secs(60);
+
+/// Apps that are named when a commit does not compile; more are counted.
+const AFFECTED_NAMED_MAX: usize = 10;
+
+/// Says that a commit had no effect, and which apps it would have reached.
+fn nothing_changed(affected: &[String]) -> String {
+    let mut text = "nothing was changed in the cluster".to_owned();
+    if affected.is_empty() {
+        return text;
+    }
+    let named = &affected[..affected.len().min(AFFECTED_NAMED_MAX)];
+    text.push_str("; these apps stay as their last good commit has them: ");
+    text.push_str(&named.join(", "));
+    if affected.len() > named.len() {
+        text.push_str(&format!(" and {} more", affected.len() - named.len()));
+    }
+    text
+}
+
 /// Runs something that waits for the disk or a remote, on a thread where it may.
 pub(crate) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(act).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// A worker, and what it was given last.
+struct Handed {
+    digest: Digest,
+    targets: watch::Sender<Arc<Target>>,
+}
+
+/// What a commit means for an app.
+enum Verdict {
+    /// It has other objects than before, or has to begin again.
+    Changed,
+    /// Its objects are the same, and it is still on its way to them.
+    UnderWay,
+    /// Nothing at all.
+    Same,
 }
 
 /// Follows the branch.
@@ -129,7 +170,7 @@ struct Follower {
     source: Arc<Mutex<SourceStatus>>,
     poke: Arc<Notify>,
     poll: Duration,
-    workers: BTreeMap<AppRef, watch::Sender<Arc<Target>>>,
+    workers: BTreeMap<AppRef, Handed>,
     /// The tip that was handled last, compiled or not.
     at: Option<CommitId>,
     /// Why the tip is not deployed, or empty.
@@ -140,6 +181,8 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self) -> std::convert::Infallible {
+        let mut last_news = Instant::now();
+        let mut is_resting = false;
         loop {
             // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
             let waiting = self.shared.progress.waiting();
@@ -153,6 +196,7 @@ impl Follower {
                         if self.at.as_ref() != Some(&tip) {
                             self.take(&tip).await;
                             self.at = Some(tip);
+                            (last_news, is_resting) = (Instant::now(), false);
                         }
                     }
                 }
@@ -164,6 +208,11 @@ impl Follower {
                         self.resume().await;
                     }
                 }
+            }
+            if !is_resting && last_news.elapsed() >= REST_AFTER {
+                let compile = self.compile.clone();
+                blocking(move || compile.rest()).await;
+                is_resting = true;
             }
             tokio::select! {
                 () = tokio::time::sleep(self.poll) => {}
@@ -217,7 +266,7 @@ impl Follower {
                 tracing::warn!(commit = tip.short(), "a commit does not compile");
                 self.judge(tip, format!("commit {} does not compile", tip.short()));
                 rollout.line(&error.text);
-                rollout.line("nothing was changed in the cluster");
+                rollout.line(&nothing_changed(&error.affected));
                 rollout.end(false);
                 if !known {
                     let (commit, errors) = (tip.to_string(), error.text);
@@ -269,6 +318,7 @@ impl Follower {
         }
     }
 
+    /// Hands each app over whose objects are others than before, and tells of the rest that nothing changes.
     async fn deploy(&mut self, commit: &CommitInfo, compiled: &Compiled) {
         let rollout = self.shared.progress.of(&commit.id);
         if !compiled.warnings.is_empty() {
@@ -285,30 +335,83 @@ impl Follower {
             }
             return;
         }
-        let mut targets: Vec<_> = compiled
-            .apps
-            .iter()
-            .map(|app| {
-                let secrets = Arc::clone(&compiled.secrets);
-                Target::new(app.clone(), commit.clone(), secrets, rollout.clone())
-            })
-            .collect();
-        let present: BTreeSet<_> = targets.iter().map(|target| target.app.clone()).collect();
-        for app in self.left_over(&present).await {
-            let AppRef { env, name } = app;
-            let app = App {
+        let present: BTreeSet<_> = compiled.apps.iter().map(|app| app.reference()).collect();
+        let mut apps = compiled.apps.clone();
+        for AppRef { env, name } in self.left_over(&present).await {
+            // An app without objects, whose deletions are subject to every rule of pruning.
+            let (namespace, secrets) = (String::new(), SecretFiles::new());
+            apps.push(Arc::new(App::new(
                 name,
                 env,
-                namespace: String::new(),
-                objects: Vec::new(),
-            };
-            let secrets = Arc::default();
-            targets.push(Target::new(app, commit.clone(), secrets, rollout.clone()));
+                namespace,
+                Vec::new(),
+                secrets,
+            )));
         }
-        rollout.expect(targets.iter().map(|target| target.app.clone()));
+        let (mut expected, mut targets, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for app in &apps {
+            let reference = app.reference();
+            match self.verdict_on(&reference, app, commit, &rollout) {
+                Verdict::Changed => {
+                    expected.push(reference);
+                    targets.push(Target::new(
+                        Arc::clone(app),
+                        commit.clone(),
+                        rollout.clone(),
+                    ));
+                }
+                Verdict::UnderWay => {
+                    expected.push(reference.clone());
+                    kept.push(reference);
+                }
+                Verdict::Same => kept.push(reference),
+            }
+        }
+        if targets.is_empty() {
+            rollout.line("no object of any app changes");
+        }
+        rollout.expect(expected);
+        let at: Arc<str> = commit.id.as_str().into();
+        for app in &kept {
+            if let Some(worker) = self.workers.get(app) {
+                worker.targets.borrow().moved_on(&at);
+            }
+        }
+        self.shared.moved_on(&kept, &at);
         for target in targets {
             self.hand_over(target);
         }
+    }
+
+    /// What a commit means for an app.
+    fn verdict_on(
+        &self,
+        reference: &AppRef,
+        app: &App,
+        commit: &CommitInfo,
+        rollout: &Rollout,
+    ) -> Verdict {
+        let Some(worker) = self.workers.get(reference) else {
+            return Verdict::Changed;
+        };
+        if worker.digest != app.digest() {
+            return Verdict::Changed;
+        }
+        let standing = worker.targets.borrow().rollout.clone();
+        if standing.inherit(reference, rollout) {
+            // Starting over would only take longer; a storm of commits would keep it from ever being done.
+            return Verdict::UnderWay;
+        }
+        let is_blocked = || {
+            let statuses = self.shared.statuses();
+            let status = statuses.get(reference);
+            status.is_some_and(|status| status.sync == Sync::Blocked)
+        };
+        // What failed is tried again at once, and told to whoever pushes; what waits for an approval gets it.
+        if standing.has_failed(reference) || (commit.approves.is_some() && is_blocked()) {
+            return Verdict::Changed;
+        }
+        Verdict::Same
     }
 
     /// Apps that were deployed and are no longer declared.
@@ -333,17 +436,18 @@ impl Follower {
     }
 
     fn hand_over(&mut self, target: Target) {
-        let app = target.app.clone();
+        let (app, digest) = (target.app.clone(), target.digest());
         let target = Arc::new(target);
-        if let Some(worker) = self.workers.get(&app) {
-            worker.send_replace(target);
+        if let Some(worker) = self.workers.get_mut(&app) {
+            worker.digest = digest;
+            worker.targets.send_replace(target);
             return;
         }
-        let (sender, receiver) = watch::channel(target);
+        let (targets, receiver) = watch::channel(target);
         let worker = Worker::new(Arc::clone(&self.shared), app.clone());
         self.tasks
             .spawn(worker.run(receiver, self.shutdown.clone()));
-        self.workers.insert(app, sender);
+        self.workers.insert(app, Handed { digest, targets });
     }
 
     /// The encrypted files that objects name, from the copy of the repository that is here.
@@ -410,17 +514,8 @@ impl Follower {
             let AppRef { env, name } = app;
             // Every object of a stored set carries its namespace.
             let namespace = String::new();
-            self.hand_over(Target::new(
-                App {
-                    name,
-                    env,
-                    namespace,
-                    objects,
-                },
-                commit,
-                Arc::new(secrets),
-                rollout,
-            ));
+            let app = App::new(name, env, namespace, objects, secrets);
+            self.hand_over(Target::new(Arc::new(app), commit, rollout));
         }
     }
 }

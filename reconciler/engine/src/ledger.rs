@@ -202,7 +202,7 @@ impl Ledger {
             Some(_) => {}
             None => {
                 let objects = target
-                    .objects
+                    .objects()
                     .iter()
                     .map(|compiled| compiled.object.clone());
                 let set = canonical(&Value::Array(objects.collect())).into_bytes();

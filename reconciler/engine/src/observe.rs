@@ -58,7 +58,7 @@ impl Worker {
                 ));
                 Sync::Blocked
             };
-            if target.objects.is_empty() && applied.candidates.is_empty() {
+            if target.objects().is_empty() && applied.candidates.is_empty() {
                 // Nothing is declared and nothing is left: the app is gone.
                 self.shared.statuses().remove(&self.app);
             } else {

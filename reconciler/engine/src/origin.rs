@@ -123,10 +123,10 @@ impl Compile {
         if let Some(known) = self.known(id) {
             return known;
         }
-        let files = repository.files(id).map_err(|error| CompileError {
-            text: format!("error: {}", crate::error::chain(&error)),
+        let files = repository.files(id).map_err(|error| {
+            CompileError::new(format!("error: {}", crate::error::chain(&error)))
         })?;
-        let outcome = self.files(&files);
+        let outcome = self.files(&Arc::new(files));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == Self::KEPT {
             drop(last.remove(0));
@@ -142,8 +142,15 @@ impl Compile {
             .map(|(_, outcome)| outcome.clone())
     }
 
-    fn files(&self, files: &TreeFiles) -> Outcome {
+    fn files(&self, files: &Arc<TreeFiles>) -> Outcome {
         self.compiler.compile(files, &self.wanted).map(Arc::new)
+    }
+
+    /// Lets go of what was compiled, as nobody asked for a while.
+    pub(crate) fn rest(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clear();
+        self.compiler.rest();
     }
 
     /// The environments that are deployed, in words.

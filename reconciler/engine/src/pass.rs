@@ -50,12 +50,12 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let cluster = &shared.cluster;
         let owner = target.owner();
-        let prepared = prepare_all(cluster, &target.objects, &target.namespace, &owner).await;
+        let prepared = prepare_all(cluster, target.objects(), &target.namespace, &owner).await;
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
-        if let Err(reasons) = reveal(&shared.compiler, &mut prepared, &target.secrets).await {
+        if let Err(reasons) = reveal(&shared.compiler, &mut prepared, target.secrets()).await {
             // A key that is missing now may be there soon, and is looked for again.
             return Ok(Pass::failed(reasons, true));
         }

@@ -67,6 +67,8 @@ struct Lines {
     complete: bool,
     /// Set when the commit ended before it had apps.
     ended: Option<bool>,
+    /// Rollouts of later commits that wait for apps which are still on their way to this one.
+    heirs: Vec<(AppRef, Rollout)>,
 }
 
 /// The rollout of one commit.
@@ -118,17 +120,41 @@ impl Rollout {
         });
     }
 
+    /// Lets the rollout of a later commit, for which this app is as it was, hear how it goes on here.
+    /// Returns false when the app said its word already.
+    pub(crate) fn inherit(&self, app: &AppRef, heir: &Rollout) -> bool {
+        let mut lines = self.lock();
+        let pending = lines
+            .parts
+            .get(app)
+            .is_none_or(|part| *part == Part::Pending);
+        if pending {
+            lines.heirs.push((app.clone(), heir.clone()));
+        }
+        pending
+    }
+
     /// Says that an app is done. The first word counts: later drift is no part of the rollout.
     /// Returns true when it was that first word.
     pub(crate) fn finish(&self, app: &AppRef, ok: bool) -> bool {
         let mut first = false;
+        let mut heirs = Vec::new();
         self.change(|lines| {
             let part = lines.parts.entry(app.clone()).or_insert(Part::Pending);
             if *part == Part::Pending {
                 *part = Part::Done { ok };
                 first = true;
+                heirs = lines
+                    .heirs
+                    .extract_if(.., |(waits_for, _)| waits_for == app)
+                    .collect();
             }
         });
+        for (app, heir) in heirs {
+            let how = if ok { "done" } else { "failed" };
+            heir.line(&format!("{app}: {how}, as an earlier commit has it"));
+            heir.finish(&app, ok);
+        }
         first
     }
 
@@ -144,6 +170,11 @@ impl Rollout {
             .parts
             .get(app)
             .is_none_or(|part| *part == Part::Pending)
+    }
+
+    /// True when the app's word was that it failed.
+    pub(crate) fn has_failed(&self, app: &AppRef) -> bool {
+        self.lock().parts.get(app) == Some(&Part::Done { ok: false })
     }
 
     fn is_waiting(&self) -> bool {
@@ -206,6 +237,21 @@ mod tests {
         assert!(rollout.is_pending(&app("b")));
         rollout.finish(&app("b"), false);
         assert_eq!(progress.of("c").next(2).await, (Vec::new(), Some(false)));
+    }
+
+    #[tokio::test]
+    async fn a_later_commit_hears_of_an_app_that_an_earlier_one_changed() {
+        let app = AppRef {
+            env: "dev".to_owned(),
+            name: "a".to_owned(),
+        };
+        let (first, second) = (Rollout::default(), Rollout::default());
+        first.expect([app.clone()]);
+        assert!(first.inherit(&app, &second));
+        second.expect([app.clone()]);
+        first.finish(&app, true);
+        assert_eq!(second.next(1).await, (Vec::new(), Some(true)));
+        assert!(!first.inherit(&app, &second), "it is over");
     }
 
     #[test]

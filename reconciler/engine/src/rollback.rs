@@ -4,7 +4,10 @@
 //! restored; when that does not give exactly the objects of the earlier commit, or changes another
 //! app, the whole tree is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ordain_reconciler_journal::{AppRef, Deploy, State};
 use ordain_reconciler_plan::plan_hash;
@@ -27,7 +30,7 @@ const LAST_HEALTHY: &str = "last-healthy";
 struct Draft {
     restore: Restore,
     /// The app at the commit it goes back to.
-    app: App,
+    app: Arc<App>,
     /// Set when other apps change too.
     whole: bool,
 }
@@ -169,9 +172,9 @@ fn draft(
         .is_some_and(|result| {
             let same = find(&result.apps, wanted).is_some_and(|found| same_objects(found, &app));
             let others = now.as_deref().is_none_or(|now| {
-                let unchanged = |other: &App| {
+                let unchanged = |other: &Arc<App>| {
                     (other.env == wanted.env && other.name == wanted.name)
-                        || find(&result.apps, &reference(other))
+                        || find(&result.apps, &other.reference())
                             .is_some_and(|now| same_objects(now, other))
                 };
                 now.apps.len() == result.apps.len() && now.apps.iter().all(unchanged)
@@ -199,14 +202,7 @@ fn draft(
     })
 }
 
-fn reference(app: &App) -> AppRef {
-    AppRef {
-        env: app.env.clone(),
-        name: app.name.clone(),
-    }
-}
-
-fn find<'a>(apps: &'a [App], wanted: &AppRef) -> Option<&'a App> {
+fn find<'a>(apps: &'a [Arc<App>], wanted: &AppRef) -> Option<&'a Arc<App>> {
     apps.iter()
         .find(|app| app.env == wanted.env && app.name == wanted.name)
 }

@@ -189,7 +189,7 @@ impl Worker {
             name: self.app.name.clone(),
             env: self.app.env.clone(),
             namespace: target.namespace.clone(),
-            commit: target.commit.id.clone(),
+            commit: target.at().as_ref().to_owned(),
             sync,
             health: health.to_string(),
             message: message.to_owned(),

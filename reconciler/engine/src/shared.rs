@@ -101,6 +101,16 @@ impl Shared {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says of apps that a commit which changes nothing of them is where they are.
+    pub(crate) fn moved_on(&self, apps: &[AppRef], commit: &str) {
+        let mut statuses = self.statuses();
+        for app in apps {
+            if let Some(status) = statuses.get_mut(app) {
+                commit.clone_into(&mut status.commit);
+            }
+        }
+    }
+
     pub(crate) fn approve(&self, plan: &str) {
         self.approved
             .send_if_modified(|approved| approved.insert(plan.to_owned()));

@@ -1,6 +1,6 @@
 //! What an app should be: one commit's objects for it, and what is told about that commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ordain_reconciler_journal::{AppRef, Digest, Rollback};
 use ordain_reconciler_plan::Desired;
@@ -42,39 +42,57 @@ impl CommitInfo {
 }
 
 /// What one app should be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) app: AppRef,
     pub(crate) namespace: String,
     pub(crate) commit: CommitInfo,
-    /// Empty when the commit no longer has the app.
-    pub(crate) objects: Vec<CompiledObject>,
-    /// The encrypted files that they name.
-    pub(crate) secrets: Arc<SecretFiles>,
+    /// Without objects when the commit no longer has the app.
+    compiled: Arc<App>,
     pub(crate) rollout: Rollout,
+    /// The newest commit for which the app is the same as for `commit`.
+    at: Mutex<Arc<str>>,
 }
 
 impl Target {
-    pub(crate) fn new(
-        app: App,
-        commit: CommitInfo,
-        secrets: Arc<SecretFiles>,
-        rollout: Rollout,
-    ) -> Self {
-        let App {
-            name,
-            env,
-            namespace,
-            objects,
-        } = app;
+    pub(crate) fn new(compiled: Arc<App>, commit: CommitInfo, rollout: Rollout) -> Self {
+        let app = compiled.reference();
+        let namespace = compiled.namespace.clone();
+        let at = Mutex::new(commit.id.as_str().into());
         Self {
-            app: AppRef { env, name },
+            app,
             namespace,
             commit,
-            objects,
-            secrets,
+            compiled,
             rollout,
+            at,
         }
+    }
+
+    /// The newest commit for which this is what the app should be.
+    pub(crate) fn at(&self) -> Arc<str> {
+        Arc::clone(&self.at.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes note of a newer commit that has the same objects.
+    pub(crate) fn moved_on(&self, commit: &Arc<str>) {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        *at = Arc::clone(commit);
+    }
+
+    /// Its objects; none when the commit no longer has the app.
+    pub(crate) fn objects(&self) -> &[CompiledObject] {
+        &self.compiled.objects
+    }
+
+    /// The encrypted files that they name.
+    pub(crate) fn secrets(&self) -> &Arc<SecretFiles> {
+        &self.compiled.secrets
+    }
+
+    /// The digest of what the app should be.
+    pub(crate) fn digest(&self) -> Digest {
+        self.compiled.digest()
     }
 
     /// The owner's mark of its objects.

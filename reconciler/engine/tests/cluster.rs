@@ -12,8 +12,8 @@ use kube::{
 use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Server, User};
 use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running, Source,
-    Status, Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running,
+    SecretFiles, Source, Status, Wanted,
     control::{self, Request, Response},
     start,
 };
@@ -29,10 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct OneFile;
 
 impl Compiler for OneFile {
-    fn compile(&self, files: &TreeFiles, _: &Wanted) -> Result<Compiled, CompileError> {
-        let error = |error: &dyn std::fmt::Display| CompileError {
-            text: error.to_string(),
-        };
+    fn compile(&self, files: &Arc<TreeFiles>, _: &Wanted) -> Result<Compiled, CompileError> {
+        let error = |error: &dyn std::fmt::Display| CompileError::new(error.to_string());
         let bytes = files.read("objects.json").map_err(|cause| error(&cause))?;
         let objects: Vec<Value> = serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
         let at = Some("objects.json:1".to_owned());
@@ -41,12 +39,14 @@ impl Compiler for OneFile {
             at: at.clone(),
         });
         let (name, env, namespace) = ("shop".to_owned(), "dev".to_owned(), "shop".to_owned());
-        let apps = vec![App {
+        let objects = objects.collect();
+        let apps = vec![Arc::new(App::new(
             name,
             env,
             namespace,
-            objects: objects.collect(),
-        }];
+            objects,
+            SecretFiles::default(),
+        ))];
         Ok(Compiled {
             apps,
             ..Compiled::default()

@@ -1,6 +1,6 @@
 //! A commit's tree as files, without a checkout. Links are refused, sizes bounded.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::{CommitId, Error, Repository};
 
@@ -58,6 +58,33 @@ impl TreeFiles {
             .iter()
             .filter(|(_, entry)| entry.link)
             .map(|(path, _)| path.as_str())
+    }
+
+    /// The paths of files which one of the two commits has otherwise than the other, or not at all, in byte
+    /// order. Nothing is read: git's names of contents tell.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        let (mut ours, mut theirs) = (
+            self.entries.iter().peekable(),
+            other.entries.iter().peekable(),
+        );
+        let mut paths = Vec::new();
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (None, None) => return paths,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+            };
+            let (a, b) = match order {
+                Ordering::Less => (ours.next(), None),
+                Ordering::Greater => (None, theirs.next()),
+                Ordering::Equal => (ours.next(), theirs.next()),
+            };
+            if a.map(|(_, entry)| entry) != b.map(|(_, entry)| entry) {
+                paths.extend(a.or(b).map(|(path, _)| path.clone()));
+            }
+        }
     }
 
     /// True when the path is a regular file of this commit.

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running, Source,
-    Status, Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running,
+    SecretFiles, Source, Status, Wanted,
     control::{self, Request, Response},
     start,
 };
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct JsonCompiler;
 
 impl Compiler for JsonCompiler {
-    fn compile(&self, files: &TreeFiles, _: &Wanted) -> Result<Compiled, CompileError> {
+    fn compile(&self, files: &Arc<TreeFiles>, _: &Wanted) -> Result<Compiled, CompileError> {
         let prefix = files
             .read("prefix")
             .ok()
@@ -31,9 +31,8 @@ impl Compiler for JsonCompiler {
         let prefix = prefix.unwrap_or_default();
         let mut apps = Vec::new();
         for path in files.list().filter(|path| path.starts_with("apps/")) {
-            let error = |error: &dyn std::fmt::Display| CompileError {
-                text: format!("{path}: {error}"),
-            };
+            let error =
+                |error: &dyn std::fmt::Display| CompileError::new(format!("{path}: {error}"));
             let bytes = files.read(path).map_err(|cause| error(&cause))?;
             let objects: Vec<Value> =
                 serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
@@ -45,17 +44,17 @@ impl Compiler for JsonCompiler {
             });
             let at = Some(format!("{path}:1"));
             let name = path.trim_start_matches("apps/").trim_end_matches(".json");
-            apps.push(App {
-                name: name.to_owned(),
-                env: "dev".to_owned(),
-                namespace: "shop".to_owned(),
-                objects: objects
-                    .map(|object| CompiledObject {
-                        object,
-                        at: at.clone(),
-                    })
-                    .collect(),
+            let objects = objects.map(|object| CompiledObject {
+                object,
+                at: at.clone(),
             });
+            apps.push(Arc::new(App::new(
+                name.to_owned(),
+                "dev".to_owned(),
+                "shop".to_owned(),
+                objects.collect(),
+                SecretFiles::default(),
+            )));
         }
         Ok(Compiled {
             apps,
