@@ -181,6 +181,68 @@ pub enum Error {
         /// In the remote's words.
         reason: String,
     },
+    /// A tag or a commit takes no commits of ours.
+    #[error(
+        "{followed} of `{url}` is followed, and a commit can be pushed to a branch only; follow a branch to roll back"
+    )]
+    NotABranch {
+        /// What is followed.
+        followed: String,
+        /// The remote.
+        url: String,
+    },
+    /// A submodule could not be brought in.
+    #[error("cannot bring in the submodule `{path}` of commit {commit}")]
+    Submodule {
+        /// Its folder.
+        path: String,
+        /// The commit that names it, shortened.
+        commit: String,
+        /// Why it failed.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A submodule whose address cannot be followed.
+    #[error("`.gitmodules` gives no address for it that can be used: {reason}")]
+    ModuleAddress {
+        /// In words.
+        reason: String,
+    },
+    /// The file lies in Git LFS, and the commit has only its address.
+    #[error(
+        "`{path}` is a Git LFS pointer, and files in LFS are not fetched; keep sources and data of a project in git itself (`git lfs untrack`)"
+    )]
+    Lfs {
+        /// The path.
+        path: String,
+    },
+    /// A signature could not be looked at.
+    #[error("cannot check the signature of commit {commit} with the program `{program}`")]
+    Verify {
+        /// The commit, shortened.
+        commit: String,
+        /// What was run.
+        program: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A signer's keys could not be read.
+    #[error("cannot read the keys of those who may sign from `{path}`{}", .said.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What the program said.
+        said: Option<String>,
+    },
+    /// A commit that nobody who may has signed.
+    #[error("commit {commit} is not trusted: {reason}")]
+    Untrusted {
+        /// The commit, shortened.
+        commit: String,
+        /// What is wrong with its signature.
+        reason: String,
+    },
     /// Somebody else moved the branch in the meantime.
     #[error("branch `{branch}` moved to {found} while a commit on top of {expected} was written")]
     Moved {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::{CommitId, Error, Repository, error::Branches, program};
+use crate::{
+    CommitId, Error, FILE_BYTES_MAX, Follow, Remote, Repository, Revision, error::Branches,
+    fetch_revision, modules::Modules, program, remote::Transport,
+};
 
 /// How a branch moved between two looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,18 +39,25 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct Mirror {
     repository: Repository,
-    url: String,
-    branch: String,
+    remote: Remote,
 }
 
 impl Mirror {
-    /// Opens (or creates) the copy of `url` in `path`. Nothing is fetched yet.
+    /// Opens (or creates) the copy of a branch of `url` in `path`. Nothing is fetched yet.
     ///
     /// `url` is a path, `file://`, `http://`, `https://` or ssh; the last three need git to be installed.
     ///
     /// # Errors
     /// When the copy cannot be created.
     pub fn open(path: &Path, url: &str, branch: &str) -> Result<Self, Error> {
+        Self::of(path, Remote::branch(url, branch))
+    }
+
+    /// Opens (or creates) the copy of a remote in `path`. Nothing is fetched yet.
+    ///
+    /// # Errors
+    /// When the copy cannot be created, or its settings cannot be written.
+    pub fn of(path: &Path, remote: Remote) -> Result<Self, Error> {
         let create = |source| Error::Create {
             path: path.to_owned(),
             source,
@@ -59,12 +69,23 @@ impl Mirror {
         } else {
             git2::Repository::init_bare(path).map_err(create)?
         };
-        let repository = Repository::wrap(inner);
-        Ok(Self {
-            repository,
-            url: url.to_owned(),
-            branch: branch.to_owned(),
-        })
+        let mut config = inner.config().map_err(create)?;
+        // A commit that was deployed is wanted as long as the journal names it, also when nothing leads to it.
+        for key in ["gc.auto", "maintenance.auto"] {
+            config.set_str(key, "0").map_err(create)?;
+        }
+        if Transport::of(&remote.url) == Transport::Program {
+            // Files that are never read are never fetched, where the server can leave them out. Git would
+            // otherwise make this a repository of a form that the library does not open.
+            config
+                .set_str("remote.origin.url", &remote.url)
+                .and_then(|()| config.set_bool("remote.origin.promisor", true))
+                .and_then(|()| config.set_str("remote.origin.partialclonefilter", &filter()))
+                .map_err(create)?;
+        }
+        let modules = Modules::beside(path, &remote);
+        let repository = Repository::wrap(inner).with_modules(modules);
+        Ok(Self { repository, remote })
     }
 
     /// Our copy.
@@ -73,21 +94,27 @@ impl Mirror {
         &self.repository
     }
 
-    /// The branch that is followed.
+    /// The branch that is followed, or the name of the tag or commit.
     #[must_use]
     pub fn branch(&self) -> &str {
-        &self.branch
+        self.remote.follow.name()
+    }
+
+    /// What is followed.
+    #[must_use]
+    pub fn follow(&self) -> &Follow {
+        &self.remote.follow
     }
 
     /// Where it comes from.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.remote.url
     }
 
-    /// The reference of ours that follows the foreign branch.
+    /// The reference of ours that follows the foreign one.
     fn tracking(&self) -> String {
-        format!("refs/remotes/origin/{}", self.branch)
+        self.remote.follow.tracking()
     }
 
     /// The last tip that was fetched.
@@ -105,10 +132,9 @@ impl Mirror {
     pub fn fetch(&self) -> Result<Fetched, Error> {
         let before = self.last()?;
         self.download()?;
-        let tip = self.last()?.ok_or_else(|| Error::NoBranch {
-            branch: self.branch.clone(),
-            url: self.url.clone(),
-            known: Branches::unknown(),
+        let tip = self.last()?.ok_or_else(|| Error::UnknownRevision {
+            revision: self.remote.follow.to_string(),
+            repository: self.remote.url.clone(),
         })?;
         let movement = match before {
             None => Movement::First,
@@ -120,42 +146,79 @@ impl Mirror {
     }
 
     fn download(&self) -> Result<(), Error> {
-        if Transport::of(&self.url) == Transport::Program {
-            let refspec = format!("+refs/heads/{}:{}", self.branch, self.tracking());
-            let run = program::run(
+        let Remote {
+            url,
+            follow,
+            access,
+            depth,
+        } = &self.remote;
+        let refspec = format!("+{}:{}", follow.wanted(), self.tracking());
+        let first = depth.filter(|_| matches!(self.last(), Ok(None)));
+        if let Follow::Commit(commit) = follow
+            && self.repository.commit(commit).is_ok()
+        {
+            // A commit does not change.
+            return self.repository.keep(&self.tracking(), commit);
+        }
+        if Transport::of(url) == Transport::Program {
+            let filter = format!("--filter={}", filter());
+            let mut args = vec!["fetch", "--quiet", "--no-tags", filter.as_str()];
+            let depth = first.map(|depth| format!("--depth={depth}"));
+            args.extend(depth.as_deref());
+            args.extend(["origin", refspec.as_str()]);
+            program::run(self.repository.path(), access, &args)
+                .map_err(|failure| failure.fetching(url, follow))?;
+            return match first {
+                // The library looks for the edge of a shallow history when it opens it.
+                Some(_) => self.repository.reopen(),
+                None => Ok(()),
+            };
+        }
+        if let Follow::Commit(commit) = follow {
+            // The library asks for references alone, so everything that may lead to the commit is fetched.
+            fetch_revision(
                 self.repository.path(),
-                &["fetch", "--quiet", "--no-tags", "--", &self.url, &refspec],
-            );
-            return run.map_err(|failure| failure.fetching(&self.url, &self.branch));
+                url,
+                Revision::Commit(commit.as_str()),
+            )?;
+            return self.repository.keep(&self.tracking(), commit);
         }
         let guard = self.repository.lock();
         let failed = |source| Error::Fetch {
-            url: self.url.clone(),
+            url: url.clone(),
             source,
         };
-        let mut remote = guard.remote_anonymous(&self.url).map_err(failed)?;
-        let wanted = format!("refs/heads/{}", self.branch);
+        let mut remote = guard.remote_anonymous(url).map_err(failed)?;
+        let wanted = follow.wanted();
         {
             let connection = remote
                 .connect_auth(git2::Direction::Fetch, None, None)
                 .map_err(failed)?;
             let heads = connection.list().map_err(failed)?;
             if !heads.iter().any(|head| head.name() == wanted) {
+                if let Follow::Tag(_) = follow {
+                    return Err(Error::UnknownRevision {
+                        revision: follow.to_string(),
+                        repository: url.clone(),
+                    });
+                }
                 let names = heads
                     .iter()
                     .filter_map(|head| head.name().strip_prefix("refs/heads/"));
                 let known = Branches(Some(names.map(str::to_owned).collect()));
-                let branch = self.branch.clone();
+                let branch = follow.name().to_owned();
                 return Err(Error::NoBranch {
                     branch,
-                    url: self.url.clone(),
+                    url: url.clone(),
                     known,
                 });
             }
         }
-        let refspec = format!("+{wanted}:{}", self.tracking());
         let mut options = git2::FetchOptions::new();
         options.download_tags(git2::AutotagOption::None);
+        if let Some(depth) = first {
+            options.depth(i32::try_from(depth).unwrap_or(i32::MAX));
+        }
         remote
             .fetch(&[refspec], Some(&mut options), None)
             .map_err(failed)
@@ -166,28 +229,38 @@ impl Mirror {
     /// # Errors
     /// When the remote moved on, refused, or did not answer.
     pub fn push(&self, commit: &CommitId) -> Result<(), Error> {
+        let Remote {
+            url,
+            follow,
+            access,
+            ..
+        } = &self.remote;
+        let Follow::Branch(branch) = follow else {
+            return Err(Error::NotABranch {
+                followed: follow.to_string(),
+                url: url.clone(),
+            });
+        };
         let guard = self.repository.lock();
         let failed = |source| Error::Push {
-            branch: self.branch.clone(),
-            url: self.url.clone(),
+            branch: branch.clone(),
+            url: url.clone(),
             source,
         };
         // Push needs a reference to push from.
-        let outgoing = format!("refs/ordain/outgoing/{}", self.branch);
+        let outgoing = format!("refs/ordain/outgoing/{branch}");
         guard
             .reference(&outgoing, commit.oid(), true, "outgoing")
             .map_err(failed)?;
-        let refspec = format!("{outgoing}:refs/heads/{}", self.branch);
-        if Transport::of(&self.url) == Transport::Program {
+        let refspec = format!("{outgoing}:refs/heads/{branch}");
+        if Transport::of(url) == Transport::Program {
             drop(guard);
-            let run = program::run(
-                self.repository.path(),
-                &["push", "--quiet", "--", &self.url, &refspec],
-            );
-            return run.map_err(|failure| failure.pushing(&self.url, &self.branch));
+            let args = ["push", "--quiet", "--", url.as_str(), &refspec];
+            let run = program::run(self.repository.path(), access, &args);
+            return run.map_err(|failure| failure.pushing(url, branch));
         }
         let mut refusal = None;
-        let mut remote = guard.remote_anonymous(&self.url).map_err(failed)?;
+        let mut remote = guard.remote_anonymous(url).map_err(failed)?;
         {
             let mut callbacks = git2::RemoteCallbacks::new();
             callbacks.push_update_reference(|_, status| {
@@ -196,7 +269,7 @@ impl Mirror {
             });
             let mut options = git2::PushOptions::new();
             options.remote_callbacks(callbacks);
-            let refspec = format!("{outgoing}:refs/heads/{}", self.branch);
+            let refspec = format!("{outgoing}:refs/heads/{branch}");
             remote
                 .push(&[refspec], Some(&mut options))
                 .map_err(failed)?;
@@ -204,10 +277,10 @@ impl Mirror {
         match refusal {
             None => Ok(()),
             Some(reason) => {
-                let branch = self.branch.clone();
+                let (branch, url) = (branch.clone(), url.clone());
                 Err(Error::Refused {
                     branch,
-                    url: self.url.clone(),
+                    url,
                     reason,
                 })
             }
@@ -215,53 +288,7 @@ impl Mirror {
     }
 }
 
-/// How a remote is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// By libgit2: paths, `file://`, `git://`.
-    Library,
-    /// By the installed git: `http://`, `https://` and ssh. libgit2 would need OpenSSL and libssh2 for the last two, it
-    /// reads nothing from some HTTP/1.0 servers (seen with a CGI one that the installed git reads), and the
-    /// installed git knows the user's keys, agents, credential helpers and proxies besides.
-    Program,
-}
-
-impl Transport {
-    pub(crate) fn of(url: &str) -> Self {
-        // `host:path` is git's short form of ssh, but `C:\repo` is a path.
-        let short = url.split_once(':').is_some_and(|(host, rest)| {
-            host.len() > 1
-                && !host.contains('/')
-                && !rest.starts_with("//")
-                && !Path::new(url).exists()
-        });
-        let remote = ["http://", "https://", "ssh://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
-        if short || remote {
-            Self::Program
-        } else {
-            Self::Library
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Transport;
-
-    #[test]
-    fn the_installed_git_is_asked_only_where_the_library_cannot() {
-        for (url, by) in [
-            ("/srv/shop.git", Transport::Library),
-            ("file:///srv/shop.git", Transport::Library),
-            ("http://git.example.com/shop.git", Transport::Program),
-            ("https://git.example.com/shop.git", Transport::Program),
-            ("git@git.example.com:shop.git", Transport::Program),
-            ("ssh://git@git.example.com/shop.git", Transport::Program),
-            (r"C:\repos\shop", Transport::Library),
-        ] {
-            assert_eq!(Transport::of(url), by, "{url}");
-        }
-    }
+/// What a server may leave out (git-rev-list(1), `--filter`): exactly what [`crate::TreeFiles`] would refuse to read.
+fn filter() -> String {
+    format!("blob:limit={}", FILE_BYTES_MAX + 1)
 }

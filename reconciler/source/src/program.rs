@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, error::Branches};
+use crate::{Access, Error, Follow, error::Branches};
 
 /// How long git may take before it is stopped; a first fetch of a large repository is slow.
 const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -29,14 +29,26 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn fetching(self, url: &str, branch: &str) -> Error {
-        match self {
-            Self::Said(said) if said.contains("couldn't find remote ref") => Error::NoBranch {
-                branch: branch.to_owned(),
-                url: url.to_owned(),
-                known: Branches::unknown(),
-            },
-            failure => failure.into_error("fetch", url),
+    pub(crate) fn fetching(self, url: &str, follow: &Follow) -> Error {
+        match (self, follow) {
+            (Self::Said(said), Follow::Branch(branch))
+                if said.contains("couldn't find remote ref") =>
+            {
+                Error::NoBranch {
+                    branch: branch.clone(),
+                    url: url.to_owned(),
+                    known: Branches::unknown(),
+                }
+            }
+            (Self::Said(said), follow)
+                if said.contains("couldn't find remote ref") || said.contains("not our ref") =>
+            {
+                Error::UnknownRevision {
+                    revision: follow.to_string(),
+                    repository: url.to_owned(),
+                }
+            }
+            (failure, _) => failure.into_error("fetch", url),
         }
     }
 
@@ -61,12 +73,18 @@ impl Failure {
 }
 
 /// Runs git in a repository. Without a terminal, a missing password or host key is an error, not a question.
-pub(crate) fn run(repository: &Path, args: &[&str]) -> Result<(), Failure> {
+pub(crate) fn run(repository: &Path, access: &Access, args: &[&str]) -> Result<(), Failure> {
     let mut command = Command::new("git");
     // A connection over which nothing comes is given up, so that it does not hold up a shutdown.
     command.args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30"]);
-    if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-        let ssh = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15";
+    for setting in access.settings() {
+        command.args(["-c", &setting]);
+    }
+    if let Some(file) = &access.ca_file {
+        // The setting of the same meaning gives way to this variable, which may be set for us.
+        command.env("GIT_SSL_CAINFO", file);
+    }
+    if let Some(ssh) = access.ssh_command() {
         command.env("GIT_SSH_COMMAND", ssh);
     }
     let mut child = command
@@ -75,6 +93,8 @@ pub(crate) fn run(repository: &Path, args: &[&str]) -> Result<(), Failure> {
         .args(args)
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
+        // Whoever writes a `.gitmodules` must not choose a program for us to run (`ext::`).
+        .env("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -128,8 +148,9 @@ mod tests {
         git2::Repository::init_bare(&copy).expect("created");
         let fetch = |url: &str| {
             let refspec = "+refs/heads/main:refs/remotes/origin/main";
-            let failure = run(&copy, &["fetch", "--", url, refspec]).expect_err("nothing to fetch");
-            failure.fetching(url, "main")
+            let failure = run(&copy, &Access::default(), &["fetch", "--", url, refspec])
+                .expect_err("nothing to fetch");
+            failure.fetching(url, &Follow::Branch("main".to_owned()))
         };
         let error = fetch(&origin.display().to_string());
         assert!(matches!(error, Error::NoBranch { .. }), "{error}");

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Error, Quarantine, TreeFiles};
+use crate::{Error, Quarantine, TreeFiles, modules::Modules};
 
 /// A commit's full name: 40 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,8 @@ impl Commit {
 pub struct Repository {
     inner: Arc<Mutex<git2::Repository>>,
     path: PathBuf,
+    /// Where its submodules are kept, when they are brought in.
+    modules: Option<Arc<Modules>>,
 }
 
 impl fmt::Debug for Repository {
@@ -165,7 +167,40 @@ impl Repository {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             path,
+            modules: None,
         }
+    }
+
+    /// Brings in submodules from now on.
+    pub(crate) fn with_modules(mut self, modules: Modules) -> Self {
+        self.modules = Some(Arc::new(modules));
+        self
+    }
+
+    /// Opens the repository anew for all who share it.
+    pub(crate) fn reopen(&self) -> Result<(), Error> {
+        let fresh = git2::Repository::open(&self.path).map_err(|source| Error::Open {
+            path: self.name(),
+            source,
+        })?;
+        *self.lock() = fresh;
+        Ok(())
+    }
+
+    pub(crate) fn modules(&self) -> Option<&Modules> {
+        self.modules.as_deref()
+    }
+
+    /// Lets a reference of ours point at a commit, wherever it pointed before.
+    pub(crate) fn keep(&self, reference: &str, commit: &CommitId) -> Result<(), Error> {
+        let written = self
+            .lock()
+            .reference(reference, commit.oid(), true, "followed")
+            .map(drop);
+        written.map_err(|source| Error::Write {
+            what: format!("reference `{reference}`"),
+            source,
+        })
     }
 
     /// A git call that panicked would leave no broken state behind: libgit2 keeps its own locks.
@@ -196,7 +231,8 @@ impl Repository {
     /// # Errors
     /// When the directory cannot be used as an object store.
     pub fn with_quarantine(&self, quarantine: &Quarantine) -> Result<Self, Error> {
-        let fresh = Self::open(&self.path)?;
+        let mut fresh = Self::open(&self.path)?;
+        fresh.modules.clone_from(&self.modules);
         let path = quarantine.0.display().to_string();
         let added = {
             let guard = fresh.lock();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{CommitId, Error, Repository, mirror::Transport, program};
+use crate::{Access, CommitId, Error, Repository, program, remote::Transport};
 
 /// Which state is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub fn fetch_revision(
     folder: &Path,
     url: &str,
     revision: Revision<'_>,
+) -> Result<(Repository, CommitId), Error> {
+    fetch_revision_as(folder, url, revision, &Access::default())
+}
+
+/// Fetches one state of `url` as [`fetch_revision`] does, with given credentials.
+pub(crate) fn fetch_revision_as(
+    folder: &Path,
+    url: &str,
+    revision: Revision<'_>,
+    access: &Access,
 ) -> Result<(Repository, CommitId), Error> {
     let create = |source| Error::Create {
         path: folder.to_owned(),
@@ -51,7 +61,7 @@ pub fn fetch_revision(
     if Transport::of(url) == Transport::Program {
         let mut args = vec!["fetch", "--quiet", "--no-tags", "--", url];
         args.extend(refspecs.iter().map(String::as_str));
-        program::run(repository.path(), &args)
+        program::run(repository.path(), access, &args)
             .map_err(|failure| failure.into_error("fetch", url))?;
     } else {
         let guard = repository.lock();

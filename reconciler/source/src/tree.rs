@@ -1,8 +1,8 @@
-//! A commit's tree as files, without a checkout. Links are refused, sizes bounded.
+//! A commit's tree as files, without a checkout. Links are refused, sizes bounded, submodules brought in.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use crate::{CommitId, Error, Repository};
+use crate::{CommitId, Error, Repository, modules};
 
 /// Files in one commit; a tree with more is refused before it is held in memory.
 pub const TREE_FILES_MAX: usize = 500_000;
@@ -13,29 +13,100 @@ pub const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Mode of a symbolic link in a git tree (git's `cache.h`, `S_IFLNK`).
 const MODE_LINK: i32 = 0o120_000;
 
+/// How a file begins that lies in Git LFS (git-lfs `docs/spec.md`).
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// One file of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeEntry {
     id: git2::Oid,
     link: bool,
+    /// Which of the repositories has it: 0 for the commit's own.
+    within: usize,
 }
 
 /// The files of one commit. Reading needs the repository, listing does not.
 #[derive(Debug)]
 pub struct TreeFiles {
-    repository: Repository,
+    /// The commit's own, then those of its submodules.
+    repositories: Vec<Repository>,
     commit: CommitId,
     entries: BTreeMap<String, TreeEntry>,
 }
 
 impl TreeFiles {
     pub(crate) fn open(repository: Repository, id: &CommitId) -> Result<Self, Error> {
-        let entries = list(&repository, id)?;
-        Ok(Self {
-            repository,
+        let mut files = Self {
+            repositories: Vec::new(),
             commit: id.clone(),
-            entries,
-        })
+            entries: BTreeMap::new(),
+        };
+        files.add(repository, id, "", 0)?;
+        Ok(files)
+    }
+
+    /// Adds the files of a commit below `folder`, and those of its submodules.
+    fn add(
+        &mut self,
+        repository: Repository,
+        id: &CommitId,
+        folder: &str,
+        depth: usize,
+    ) -> Result<(), Error> {
+        let within = self.repositories.len();
+        let links = list(&repository, id, folder, within, &mut self.entries)?;
+        self.repositories.push(repository.clone());
+        let Some(modules) = repository.modules() else {
+            return Ok(());
+        };
+        if links.is_empty() {
+            return Ok(());
+        }
+        let text = match self.entries.get(&format!("{folder}.gitmodules")) {
+            Some(entry) => self.content(entry, ".gitmodules")?,
+            None => Vec::new(),
+        };
+        let addresses = modules::addresses(&String::from_utf8_lossy(&text));
+        for (path, commit) in links {
+            let failed = |source| Error::Submodule {
+                path: format!("{folder}{path}"),
+                commit: id.short().to_owned(),
+                source: Box::new(source),
+            };
+            if depth == modules::DEPTH_MAX || self.repositories.len() > modules::COUNT_MAX {
+                let reason = format!(
+                    "submodules lie more than {} deep, or there are more than {}",
+                    modules::DEPTH_MAX,
+                    modules::COUNT_MAX
+                );
+                return Err(failed(Error::ModuleAddress { reason }));
+            }
+            // Git itself leaves a folder empty which `.gitmodules` does not name.
+            let Some(address) = addresses.get(&path) else {
+                continue;
+            };
+            let module = modules.fetch(address, &commit).map_err(failed)?;
+            self.add(module, &commit, &format!("{folder}{path}/"), depth + 1)
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the paths whose content differs between two commits, in byte order, without reading any.
+    #[must_use]
+    pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let same = |path: &str, entry: &TreeEntry| {
+            let there = other.entries.get(path);
+            there.is_some_and(|there| there.id == entry.id && there.link == entry.link)
+        };
+        let changed = self.entries.iter();
+        let changed = changed.filter(|(path, entry)| !same(path, entry));
+        let gone = other.entries.keys();
+        let gone = gone.filter(|path| !self.entries.contains_key(*path));
+        let mut paths: Vec<_> = changed.map(|(path, _)| path.as_str()).collect();
+        paths.extend(gone.map(String::as_str));
+        paths.sort_unstable();
+        paths
     }
 
     /// The commit whose files these are.
@@ -110,24 +181,48 @@ impl TreeFiles {
         if entry.link {
             return Err(Error::Link { path });
         }
-        let guard = self.repository.lock();
+        let content = self.content(entry, &path)?;
+        if content.starts_with(LFS) {
+            return Err(Error::Lfs { path });
+        }
+        Ok(content)
+    }
+
+    fn content(&self, entry: &TreeEntry, path: &str) -> Result<Vec<u8>, Error> {
+        let guard = self.repositories[entry.within].lock();
         let read = |source| Error::Read {
             what: format!("file `{path}`"),
             source,
         };
+        let too_large = |bytes| Error::TooLarge {
+            path: path.to_owned(),
+            bytes,
+            max: FILE_BYTES_MAX,
+        };
         // The header gives the size before the content is inflated.
         let odb = guard.odb().map_err(read)?;
-        let (size, _) = odb.read_header(entry.id).map_err(read)?;
+        let (size, _) = odb
+            .read_header(entry.id)
+            .map_err(|source| match source.code() {
+                // The server left it out when it was asked for what can be read.
+                git2::ErrorCode::NotFound if left_out(&guard) => too_large(FILE_BYTES_MAX + 1),
+                _ => read(source),
+            })?;
         if size as u64 > FILE_BYTES_MAX {
-            let max = FILE_BYTES_MAX;
-            return Err(Error::TooLarge {
-                path,
-                bytes: size as u64,
-                max,
-            });
+            return Err(too_large(size as u64));
         }
         Ok(odb.read(entry.id).map_err(read)?.data().to_vec())
     }
+}
+
+/// True when large files of a repository were not fetched.
+fn left_out(repository: &git2::Repository) -> bool {
+    let config = repository.config();
+    config.is_ok_and(|config| {
+        config
+            .get_string("remote.origin.partialclonefilter")
+            .is_ok()
+    })
 }
 
 /// Resolves `.` and `..` inside the tree; `None` when the path leaves it or is absolute.
@@ -146,7 +241,14 @@ fn normalize(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-fn list(repository: &Repository, id: &CommitId) -> Result<BTreeMap<String, TreeEntry>, Error> {
+/// Adds the files of one commit below `prefix`; returns the submodules it has, by folder.
+fn list(
+    repository: &Repository,
+    id: &CommitId,
+    prefix: &str,
+    within: usize,
+    entries: &mut BTreeMap<String, TreeEntry>,
+) -> Result<Vec<(String, CommitId)>, Error> {
     let guard = repository.lock();
     let read = |source| Error::Read {
         what: format!("tree of commit {}", id.short()),
@@ -156,13 +258,21 @@ fn list(repository: &Repository, id: &CommitId) -> Result<BTreeMap<String, TreeE
         .find_commit(id.oid())
         .and_then(|commit| commit.tree())
         .map_err(read)?;
-    let mut entries = BTreeMap::new();
+    let mut modules = Vec::new();
     let mut over = false;
     let walked = tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
         // A name which is no UTF-8 cannot be written in a source file either, so nothing refers to it.
-        let (Some(git2::ObjectType::Blob), Ok(name)) = (entry.kind(), entry.name()) else {
+        let Ok(name) = entry.name() else {
             return git2::TreeWalkResult::Ok;
         };
+        match entry.kind() {
+            Some(git2::ObjectType::Blob) => {}
+            Some(git2::ObjectType::Commit) => {
+                modules.push((format!("{folder}{name}"), entry.id().into()));
+                return git2::TreeWalkResult::Ok;
+            }
+            _ => return git2::TreeWalkResult::Ok,
+        }
         if entries.len() >= TREE_FILES_MAX {
             over = true;
             return git2::TreeWalkResult::Abort;
@@ -170,8 +280,9 @@ fn list(repository: &Repository, id: &CommitId) -> Result<BTreeMap<String, TreeE
         let entry = TreeEntry {
             id: entry.id(),
             link: entry.filemode() == MODE_LINK,
+            within,
         };
-        entries.insert(format!("{folder}{name}"), entry);
+        entries.insert(format!("{prefix}{folder}{name}"), entry);
         git2::TreeWalkResult::Ok
     });
     if over {
@@ -182,7 +293,7 @@ fn list(repository: &Repository, id: &CommitId) -> Result<BTreeMap<String, TreeE
         });
     }
     walked.map_err(read)?;
-    Ok(entries)
+    Ok(modules)
 }
 
 #[cfg(test)]
