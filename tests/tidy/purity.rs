@@ -5,7 +5,7 @@ use super::{none, sources};
 use regex::Regex;
 
 /// Crates whose functions depend on their arguments alone.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "lang/secrets/src/",
     "schemas/src/",
     "lang/syntax/src/",
@@ -13,6 +13,7 @@ const PURE: [&str; 8] = [
     "lang/types/src/",
     "lang/eval/src/",
     "reconciler/plan/src/",
+    "reconciler/diff/src/",
     "orchestrator/api/src/",
 ];
 

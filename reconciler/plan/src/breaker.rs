@@ -38,7 +38,8 @@ impl Breaker {
     /// Returns the reasons for which these deletions wait, or none when they may go on.
     ///
     /// `total` is the number of objects which the app had before.
-    pub(crate) fn check(&self, deletes: &[&ObjectKey], total: usize) -> Vec<String> {
+    #[must_use]
+    pub fn check(&self, deletes: &[&ObjectKey], total: usize) -> Vec<String> {
         let mut reasons = Vec::new();
         let count = deletes.len();
         if count > self.objects_max {

@@ -1,0 +1,175 @@
+//! What is known of the live state: one look per object, from a cluster's dry runs or from a snapshot.
+
+use std::collections::BTreeMap;
+
+use ordain_reconciler_plan::{Breaker, ObjectKey, SetObject, prepare};
+use serde_json::Value;
+
+use crate::{
+    Facts, Held, Side, Snapshot, Verb,
+    digest::{DigestKey, settle_secret},
+    is_namespaced,
+};
+
+/// Where a live state comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveSource {
+    /// An API server that was asked.
+    Cluster,
+    /// A signed snapshot of what was applied.
+    Snapshot,
+}
+
+/// The live state as far as it was looked at.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// What it is called.
+    pub side: Side,
+    /// Where it comes from.
+    pub source: LiveSource,
+    /// Objects by environment and identity, with their namespaces filled in.
+    pub looks: BTreeMap<(String, ObjectKey), Look>,
+    /// Apps whose deletions wait.
+    pub held: Vec<Held>,
+    /// Secret values which only a digest is known of and which could not be compared.
+    pub not_compared: usize,
+}
+
+/// One live object, and what applying the head does to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Its app.
+    pub app: String,
+    /// As it is; `None` when it does not exist.
+    pub now: Option<Value>,
+    /// As it would be.
+    pub after: After,
+    /// `file:line` of its source.
+    pub at: Option<String>,
+}
+
+/// What becomes of a live object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum After {
+    /// It would be this.
+    Would(Value),
+    /// It is deleted and made again as this, when that is known.
+    Replaced(Option<Value>),
+    /// It is not declared any more: `delete`, `held` or `keep`, and why.
+    Gone(Verb, String),
+    /// The server refuses it.
+    Refused {
+        /// In the server's words.
+        message: String,
+        /// The fields that it says are immutable.
+        immutable: Vec<String>,
+    },
+    /// It cannot be tried yet, and why.
+    Later(String),
+}
+
+impl Live {
+    /// Compares the head with a snapshot, without a cluster. `env` leaves out every other environment.
+    ///
+    /// The values of Secrets are told apart by their references or, with `key`, by their digests; where neither
+    /// can be done they are taken for equal and counted in [`Live::not_compared`].
+    #[must_use]
+    pub fn of_snapshot(
+        snapshot: &Snapshot,
+        head: &[SetObject],
+        facts: &Facts,
+        env: Option<&str>,
+        key: Option<&DigestKey>,
+    ) -> Self {
+        let mut looks = BTreeMap::new();
+        let mut not_compared = 0;
+        let wanted = |name: &str| env.is_none_or(|env| env == name);
+        let mut applied: BTreeMap<(String, ObjectKey), (String, &Value)> = BTreeMap::new();
+        for app in snapshot.apps.iter().filter(|app| wanted(&app.env)) {
+            for object in &app.objects {
+                if let Some(key) = ObjectKey::of(object) {
+                    applied.insert((app.env.clone(), key), (app.app.clone(), object));
+                }
+            }
+        }
+        let known: Vec<&str> = snapshot.apps.iter().map(|app| app.env.as_str()).collect();
+        // An environment that the snapshot does not know runs somewhere else.
+        for object in head
+            .iter()
+            .filter(|object| wanted(&object.env) && known.contains(&object.env.as_str()))
+        {
+            let owner = format!("{}/{}", object.env, object.app);
+            let prepared = prepare(
+                object.object.clone(),
+                object.at.clone(),
+                is_namespaced(&object.object, head, facts.kubernetes(&object.env)),
+                facts.namespace(&object.env),
+                &owner,
+            );
+            let Some(mut prepared) = prepared else {
+                continue;
+            };
+            let identity = (object.env.clone(), prepared.key.clone());
+            let now = applied.remove(&identity).map(|(_, now)| now.clone());
+            if let Some(now) = &now {
+                not_compared += settle_secret(now, &mut prepared.object, key);
+            }
+            let look = Look {
+                app: object.app.clone(),
+                now,
+                after: After::Would(prepared.object),
+                at: object.at.clone(),
+            };
+            looks.insert(identity, look);
+        }
+        for (identity, (app, object)) in applied {
+            let look = Look {
+                app,
+                now: Some(object.clone()),
+                after: After::Gone(Verb::Delete, "no longer declared".to_owned()),
+                at: None,
+            };
+            looks.insert(identity, look);
+        }
+        let held = hold(&mut looks, facts.breaker);
+        Self {
+            side: Side::named(snapshot.title()),
+            source: LiveSource::Snapshot,
+            looks,
+            held,
+            not_compared,
+        }
+    }
+}
+
+/// Lets the prune breaker hold deletions, as the reconciler would.
+fn hold(looks: &mut BTreeMap<(String, ObjectKey), Look>, breaker: Breaker) -> Vec<Held> {
+    let mut apps: BTreeMap<(String, String), (Vec<ObjectKey>, usize)> = BTreeMap::new();
+    for ((env, key), look) in looks.iter() {
+        let entry = apps.entry((env.clone(), look.app.clone())).or_default();
+        entry.1 += usize::from(look.now.is_some());
+        if matches!(look.after, After::Gone(Verb::Delete, _)) {
+            entry.0.push(key.clone());
+        }
+    }
+    let mut held = Vec::new();
+    for ((env, app), (deletes, total)) in apps {
+        let keys: Vec<&ObjectKey> = deletes.iter().collect();
+        let reasons = breaker.check(&keys, total);
+        if deletes.is_empty() || reasons.is_empty() {
+            continue;
+        }
+        for key in deletes {
+            if let Some(look) = looks.get_mut(&(env.clone(), key)) {
+                look.after = After::Gone(Verb::Held, "waits for an approval".to_owned());
+            }
+        }
+        held.push(Held {
+            env,
+            app,
+            reasons,
+            hash: None,
+        });
+    }
+    held
+}

@@ -1,0 +1,10 @@
+//! A [`Diff`](crate::Diff) as text, Markdown and SARIF; its JSON is the value itself.
+
+mod markdown;
+mod sarif;
+mod text;
+mod value;
+
+pub use markdown::{MarkdownOptions, markdown};
+pub use sarif::sarif;
+pub use text::{TextOptions, text};
