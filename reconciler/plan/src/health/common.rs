@@ -1,17 +1,46 @@
 //! Built-in kinds that run no pods themselves.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Health, condition, text};
+use super::{
+    Health, Status,
+    condition::{Condition, condition},
+    text,
+};
 
 pub(super) fn claim(object: &Value) -> Health {
     match text(object, "/status/phase") {
         "Bound" => Health::healthy(),
         "Lost" => Health::degraded("its volume is lost"),
-        // Also the normal state of a claim that waits for its first consumer: the consumer's own
-        // health tells when that does not come, so an app without one is not held up for ever.
-        "Pending" => Health::progressing("not bound yet"),
+        "Pending" => pending_claim(object),
         _ => Health::progressing("not observed yet"),
+    }
+}
+
+/// Set when a volume is being made for a claim: at once, or when the claim's storage class waits for its first
+/// consumer (`volumeBindingMode: WaitForFirstConsumer`), once a pod that uses it has a node
+/// (Kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`).
+const PROVISIONERS: [&str; 2] = [
+    "volume.kubernetes.io/storage-provisioner",
+    "volume.beta.kubernetes.io/storage-provisioner",
+];
+
+fn pending_claim(object: &Value) -> Health {
+    let annotations = object.pointer("/metadata/annotations");
+    let provisioner = annotations.and_then(|map| {
+        let mut found = PROVISIONERS.into_iter().filter_map(|name| map.get(name));
+        found.next().and_then(Value::as_str)
+    });
+    match provisioner {
+        Some(provisioner) => {
+            Health::progressing(format!("its volume is being made by {provisioner}"))
+        }
+        // Nothing is on its way. Waiting for it would hold back the very consumer that it waits for; the
+        // consumer's own health tells when no volume comes.
+        None => Health::new(
+            Status::Healthy,
+            "waits for its first consumer, or for a volume that fits",
+        ),
     }
 }
 
@@ -52,7 +81,19 @@ const AUTOSCALER_FAILURES: [(&str, &str); 8] = [
     ("ScalingActive", "FailedGetContainerResourceMetric"),
 ];
 
+/// Where `autoscaling/v1`, which has no conditions, keeps them (Kubernetes `pkg/apis/autoscaling/annotations.go`).
+const AUTOSCALER_CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
+
 pub(super) fn autoscaler(object: &Value) -> Health {
+    let annotations = object.pointer("/metadata/annotations");
+    let written = annotations
+        .and_then(|map| map.get(AUTOSCALER_CONDITIONS))
+        .and_then(Value::as_str);
+    if object.pointer("/status/conditions").is_none()
+        && let Some(Ok(conditions)) = written.map(serde_json::from_str::<Value>)
+    {
+        return autoscaler(&json!({"status": {"conditions": conditions}}));
+    }
     let failed = AUTOSCALER_FAILURES.iter().find_map(|(kind, reason)| {
         condition(object, kind)
             .filter(|condition| condition.is_false() && condition.reason == *reason)
@@ -109,7 +150,7 @@ pub(super) fn disruption_budget(object: &Value) -> Health {
         .flatten()
         .find(|condition| condition["status"] == "False" && condition["reason"] == "SyncFailed");
     if let Some(failed) = failed {
-        return Health::degraded(format!("SyncFailed: {}", text(failed, "/message")));
+        return Health::degraded(Condition::read(failed).text());
     }
     // Too few pods at the moment is what the budget is there to see, and no fault of its own.
     if object.get("status").is_none() {

@@ -1,8 +1,15 @@
-//! Custom kinds, by the conditions that most controllers agree on. Rules per kind come as data later.
+//! Custom kinds without a rule, by the conditions and words that most controllers agree on.
+//!
+//! A controller that says nothing we know is believed to have nothing to say: existing is all that its objects
+//! do (kstatus `generic.go`). Guessing the opposite would block every deploy with such an object for ever.
 
 use serde_json::Value;
 
-use super::{Health, Status, condition, text};
+use super::{
+    Health, Status,
+    condition::{Condition, condition, conditions},
+    text,
+};
 
 /// Conditions that mean "done" when they are true, in the order in which they are believed.
 const GOOD: [&str; 6] = [
@@ -15,10 +22,22 @@ const GOOD: [&str; 6] = [
 ];
 
 /// Conditions that mean "failed" when they are true.
-const BAD: [&str; 4] = ["Stalled", "Failed", "Degraded", "Error"];
+const BAD: [&str; 7] = [
+    "Stalled",
+    "Failed",
+    "Failure",
+    "Degraded",
+    "Error",
+    "Invalid",
+    "InvalidSpec",
+];
 
-/// Conditions that mean "not yet" when they are true.
-const BUSY: [&str; 2] = ["Reconciling", "Progressing"];
+/// Conditions that mean "not yet" when they are true, whatever the good ones still say of the time before
+/// (kstatus: `Reconciling`).
+const BUSY_FIRST: [&str; 1] = ["Reconciling"];
+
+/// Conditions that mean "not yet" when they are true and no good one is there.
+const BUSY: [&str; 1] = ["Progressing"];
 
 /// Words in a reason or message which say that waiting will not help.
 const FAILURE_WORDS: [&str; 8] = [
@@ -38,15 +57,23 @@ pub(super) fn by_conditions(object: &Value) -> Health {
     {
         return Health::new(Status::Suspended, "suspended");
     }
-    for kind in BAD {
-        if let Some(bad) = condition(object, kind).filter(|bad| bad.is_true()) {
-            return Health::degraded(bad.text());
+    if let Some((kind, bad)) = failure(object) {
+        return Health::degraded(said(kind, &bad));
+    }
+    for kind in BUSY_FIRST {
+        // Flux retries with `Ready` false; then that one tells more.
+        let failed = condition(object, "Ready").is_some_and(|ready| ready.is_false());
+        if let Some(busy) = current(object, kind).filter(|busy| busy.is_true() && !failed) {
+            return Health::progressing(said(kind, &busy));
         }
     }
     for kind in GOOD {
         let Some(good) = condition(object, kind) else {
             continue;
         };
+        if good.is_stale(object) {
+            return Health::progressing(format!("{kind} is of an older generation"));
+        }
         if good.is_true() {
             return Health::healthy();
         }
@@ -57,35 +84,95 @@ pub(super) fn by_conditions(object: &Value) -> Health {
         } else {
             Status::Progressing
         };
-        return Health::new(status, good.text());
+        return Health::new(status, said(kind, &good));
     }
     for kind in BUSY {
-        if let Some(busy) = condition(object, kind).filter(|busy| busy.is_true()) {
-            return Health::progressing(busy.text());
+        if let Some(busy) = current(object, kind).filter(|busy| busy.is_true()) {
+            return Health::progressing(said(kind, &busy));
         }
-    }
-    if object.get("status").is_none() && object.pointer("/metadata/generation").is_none() {
-        // Nothing has looked at it yet, or it has no controller: existing is all it does.
-        return Health::healthy();
     }
     by_phase(object)
 }
 
-/// Older controllers say one word in `status.phase` or `status.state` instead of conditions.
-fn by_phase(object: &Value) -> Health {
-    let words = [
+/// What a person is told about an object that is not healthy when its rule has no words of its own: the
+/// condition that says most, or the words that older controllers write into the status. Never empty.
+pub(super) fn words(object: &Value, status: Status) -> String {
+    if let Some((kind, bad)) = failure(object) {
+        return said(kind, &bad);
+    }
+    let known = GOOD.into_iter().find_map(|kind| {
+        let good = current(object, kind).filter(|good| !good.is_true())?;
+        Some(said(kind, &good))
+    });
+    let other = || {
+        let mut all = conditions(object);
+        let (kind, found) = all.find(|(_, found)| found.is_false() && !found.is_stale(object))?;
+        Some(said(kind, &found))
+    };
+    let message = || {
+        let pointers = ["/status/message", "/status/reason", "/status/error"];
+        let mut found = pointers.into_iter().map(|pointer| text(object, pointer));
+        found.find(|text| !text.is_empty()).map(str::to_owned)
+    };
+    known
+        .or_else(message)
+        .or_else(other)
+        .or_else(|| Some(phase(object).to_owned()).filter(|word| !word.is_empty()))
+        .unwrap_or_else(|| {
+            match status {
+                Status::Healthy => "",
+                Status::Suspended => "suspended",
+                Status::Progressing => "not ready yet",
+                Status::Missing => "does not exist",
+                Status::Degraded => "failed, and its status does not say why",
+                Status::Unknown => "its status says nothing that is known",
+            }
+            .to_owned()
+        })
+}
+
+/// The condition's own words, or its name when it has none.
+fn said(kind: &str, condition: &Condition<'_>) -> String {
+    match condition.text() {
+        empty if empty.is_empty() => {
+            format!("{kind} is {}", condition.status.to_lowercase())
+        }
+        text => text,
+    }
+}
+
+fn current<'a>(object: &'a Value, kind: &str) -> Option<Condition<'a>> {
+    condition(object, kind).filter(|condition| !condition.is_stale(object))
+}
+
+fn failure(object: &Value) -> Option<(&'static str, Condition<'_>)> {
+    let bad = |kind| {
+        let bad = current(object, kind).filter(Condition::is_true)?;
+        Some((kind, bad))
+    };
+    // The same words as a Deployment's (Kubernetes `pkg/controller/deployment/util`).
+    let late = || {
+        let progress = current(object, "Progressing")?;
+        let late = progress.is_false() && progress.reason == "ProgressDeadlineExceeded";
+        late.then_some(("Progressing", progress))
+    };
+    BAD.into_iter().find_map(bad).or_else(late)
+}
+
+/// The one word in which older controllers say how it is.
+fn phase(object: &Value) -> &str {
+    let pointers = [
         "/status/phase",
         "/status/state",
         "/status/health",
         "/status/status",
     ];
-    let word = words
-        .into_iter()
-        .map(|pointer| text(object, pointer))
-        .find(|word| !word.is_empty());
-    let Some(word) = word else {
-        return Health::healthy();
-    };
+    let mut found = pointers.into_iter().map(|pointer| text(object, pointer));
+    found.find(|word| !word.is_empty()).unwrap_or_default()
+}
+
+fn by_phase(object: &Value) -> Health {
+    let word = phase(object);
     let lower = word.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if any(&["fail", "error", "degraded", "unhealthy", "invalid"]) {

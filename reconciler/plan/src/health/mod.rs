@@ -2,11 +2,17 @@
 //!
 //! The rules are kstatus's (sigs.k8s.io/cli-utils `pkg/kstatus/status`), and Argo CD's
 //! (`gitops-engine/pkg/health`) where those are better: a Job is not healthy while it runs, a failed pod
-//! is not fine. Nothing is judged by an older generation's status.
+//! is not fine. Nothing is judged by an older generation's status. Kinds of Kubernetes itself are judged by
+//! code, the kinds of well-known controllers by rules that are data ([`HealthRules`]), all others by the
+//! conditions that most controllers agree on. `docs/health.md` tells a user all of it.
 
 mod common;
+mod condition;
 mod custom;
+mod judge;
 mod pods;
+mod rules;
+mod shipped;
 mod workloads;
 
 use std::fmt;
@@ -14,7 +20,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use condition::condition;
 pub use pods::{Trouble, trouble};
+pub use rules::{HealthRules, RuleError};
 
 /// How an object is, from good to bad: the worst one counts for a group (Argo CD's order).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,11 +79,15 @@ pub struct Health {
 }
 
 impl Health {
+    /// A message stands in one line, whatever a controller wrote.
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        let message = message.into();
+        let message = if message.contains('\n') {
+            message.split_whitespace().collect::<Vec<_>>().join(" ")
+        } else {
+            message
+        };
+        Self { status, message }
     }
 
     pub(crate) fn healthy() -> Self {
@@ -94,24 +106,63 @@ impl Health {
 /// Judges an object by itself. Pods that belong to it are judged by [`trouble`].
 #[must_use]
 pub fn of(object: &Value) -> Health {
-    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    let group = text("apiVersion")
-        .split_once('/')
-        .map_or("", |(group, _)| group);
-    let kind = text("kind");
-    if let Some(health) = deleting(object, kind) {
-        return health;
+    HealthRules::default().of(object)
+}
+
+/// Judges an object that was written and is no longer there.
+///
+/// A Job that deletes itself when it is done (`ttlSecondsAfterFinished`) was done; a failed one goes the same way, so
+/// whoever has seen it fail has to remember that.
+#[must_use]
+pub fn gone(desired: &Value) -> Health {
+    let job = desired.get("kind").is_some_and(|kind| kind == "Job");
+    let ttl = desired.pointer("/spec/ttlSecondsAfterFinished");
+    if job && ttl.is_some_and(|ttl| !ttl.is_null()) {
+        return Health::new(Status::Healthy, "done, and deleted after its time");
     }
-    let rule = rule(group, kind);
-    // A status of an older generation says nothing about this one.
-    if let Some(health) = outdated(object) {
-        return health;
+    Health::new(Status::Missing, "does not exist")
+}
+
+/// The worst of several, as Argo CD orders them; nothing at all is healthy.
+#[must_use]
+pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
+    statuses.into_iter().max().unwrap_or(Status::Healthy)
+}
+
+impl HealthRules {
+    /// Judges an object by itself: by these rules, and where they have none for its kind as [`of`] does.
+    #[must_use]
+    pub fn of(&self, object: &Value) -> Health {
+        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let group = text("apiVersion")
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        let kind = text("kind");
+        if let Some(health) = deleting(object, kind) {
+            return health;
+        }
+        // A status of an older generation says nothing about this one.
+        if let Some(health) = outdated(object) {
+            return health;
+        }
+        if let Some(health) = self.find(group, kind).and_then(|rule| rule.judge(object)) {
+            return health;
+        }
+        match rule(group, kind) {
+            Some(rule) => rule(object),
+            None if built_in(group) => Health::healthy(),
+            None => {
+                let rule = shipped::rules().find(group, kind);
+                let health = rule.and_then(|rule| rule.judge(object));
+                health.unwrap_or_else(|| custom::by_conditions(object))
+            }
+        }
     }
-    match rule {
-        Some(rule) => rule(object),
-        None if built_in(group) => Health::healthy(),
-        None => custom::by_conditions(object),
-    }
+}
+
+/// Ordain's own rules for kinds that are not Kubernetes' own, as `group/Kind`.
+pub fn shipped_rules() -> impl Iterator<Item = String> {
+    shipped::rules().names()
 }
 
 type Rule = fn(&Value) -> Health;
@@ -197,52 +248,15 @@ fn outdated(object: &Value) -> Option<Health> {
     let generation = object
         .pointer("/metadata/generation")
         .and_then(Value::as_i64)?;
-    let observed = object
-        .pointer("/status/observedGeneration")
-        .and_then(Value::as_i64)?;
+    let observed = match object.pointer("/status/observedGeneration")? {
+        // Argo Rollouts writes it as a string; its old versions wrote a hash there.
+        Value::String(text) => text.parse().ok()?,
+        number => number.as_i64()?,
+    };
     (observed < generation).then(|| {
         Health::progressing(format!(
             "generation {generation} is not observed yet ({observed} is)"
         ))
-    })
-}
-
-/// A condition of `status.conditions`.
-pub(crate) struct Condition<'a> {
-    pub(crate) status: &'a str,
-    pub(crate) reason: &'a str,
-    pub(crate) message: &'a str,
-}
-
-impl Condition<'_> {
-    /// `reason: message`, or the half that is there.
-    pub(crate) fn text(&self) -> String {
-        match (self.reason, self.message) {
-            ("", message) => message.to_owned(),
-            (reason, "") => reason.to_owned(),
-            (reason, message) => format!("{reason}: {message}"),
-        }
-    }
-
-    pub(crate) fn is_true(&self) -> bool {
-        self.status == "True"
-    }
-
-    pub(crate) fn is_false(&self) -> bool {
-        self.status == "False"
-    }
-}
-
-pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<Condition<'a>> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    let found = conditions
-        .iter()
-        .find(|condition| condition["type"] == kind)?;
-    let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default();
-    Some(Condition {
-        status: text("status"),
-        reason: text("reason"),
-        message: text("message"),
     })
 }
 

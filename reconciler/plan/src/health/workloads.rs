@@ -41,8 +41,19 @@ pub(super) fn deployment(object: &Value) -> Health {
     }
     if available < updated {
         return Health::progressing(format!(
-            "{available} of {updated} updated replicas are available"
+            "{available} of {updated} updated replicas are available{why}"
         ));
+    }
+    let ready = number(object, "/status/readyReplicas");
+    if ready < wanted {
+        return Health::progressing(format!("{ready} of {wanted} replicas are ready{why}"));
+    }
+    // The counts are right; the controller may know better for a moment (kstatus `core.go`).
+    let rolling = condition(object, "Progressing")
+        .filter(|progress| progress.is_true() && progress.reason != "NewReplicaSetAvailable");
+    let unavailable = condition(object, "Available").filter(|available| available.is_false());
+    if let Some(waits) = rolling.or(unavailable) {
+        return Health::progressing(waits.text());
     }
     Health::healthy()
 }
