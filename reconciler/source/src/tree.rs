@@ -92,23 +92,6 @@ impl TreeFiles {
         Ok(())
     }
 
-    /// Returns the paths whose content differs between two commits, in byte order, without reading any.
-    #[must_use]
-    pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
-        let same = |path: &str, entry: &TreeEntry| {
-            let there = other.entries.get(path);
-            there.is_some_and(|there| there.id == entry.id && there.link == entry.link)
-        };
-        let changed = self.entries.iter();
-        let changed = changed.filter(|(path, entry)| !same(path, entry));
-        let gone = other.entries.keys();
-        let gone = gone.filter(|path| !self.entries.contains_key(*path));
-        let mut paths: Vec<_> = changed.map(|(path, _)| path.as_str()).collect();
-        paths.extend(gone.map(String::as_str));
-        paths.sort_unstable();
-        paths
-    }
-
     /// The commit whose files these are.
     #[must_use]
     pub fn commit(&self) -> &CommitId {
