@@ -135,7 +135,9 @@ impl TreeFiles {
                 Ordering::Greater => (None, theirs.next()),
                 Ordering::Equal => (ours.next(), theirs.next()),
             };
-            if a.map(|(_, entry)| entry) != b.map(|(_, entry)| entry) {
+            // In which repository a file lies is no difference: a submodule may have been added before it.
+            let what = |entry: Option<(&String, &TreeEntry)>| entry.map(|(_, it)| (it.id, it.link));
+            if what(a) != what(b) {
                 paths.extend(a.or(b).map(|(path, _)| path.clone()));
             }
         }
