@@ -9,6 +9,7 @@ use ordain_orchestrator_apiserver as apiserver;
 use ordain_orchestrator_client::Informers;
 use ordain_orchestrator_store::{Embedded, Kv};
 use ordain_reconciler_engine as engine;
+use ordain_reconciler_source::Remote;
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
@@ -115,10 +116,7 @@ impl Cluster {
         };
 
         let source = match &options.repository {
-            Some(url) => engine::Source::Foreign {
-                url: url.clone(),
-                branch: options.branch.clone(),
-            },
+            Some(url) => engine::Source::Foreign(Remote::branch(url, &options.branch)),
             None => engine::Source::Hosted {
                 program: std::env::current_exe()
                     .into_diagnostic()
@@ -127,16 +125,13 @@ impl Cluster {
             },
         };
         let hosted = options.repository.is_none();
-        let config = engine::Config {
-            client: client("ordain", &masters),
-            data_dir: dir.path().to_owned(),
+        let mut config = engine::Config::new(
+            client("ordain", &masters),
+            dir.path().to_owned(),
             source,
-            compiler: Arc::new(ProjectCompiler::new(keys)),
-            cluster: "local".to_owned(),
-            env: options.env.clone(),
-            poll: engine::Config::POLL,
-            health_deadline: engine::Config::HEALTH_DEADLINE,
-        };
+            Arc::new(ProjectCompiler::new(keys)),
+        );
+        config.env.clone_from(&options.env);
         let engine = engine::start(config, shutdown.clone())
             .await
             .map_err(engine_error)?;

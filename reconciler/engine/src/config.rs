@@ -1,6 +1,8 @@
 //! What the engine has to be told. Nothing here is read from the environment.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use ordain_reconciler_source::{HookSecret, Remote, Signers, Verify};
 
 use crate::Compiler;
 
@@ -15,12 +17,18 @@ pub enum Source {
         branch: String,
     },
     /// A repository somewhere else.
-    Foreign {
-        /// A path or URL.
-        url: String,
-        /// The branch that is deployed.
-        branch: String,
-    },
+    Foreign(Remote),
+}
+
+/// Whose commits are deployed.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Which commits must be signed.
+    pub verify: Verify,
+    /// By whom.
+    pub signers: Signers,
+    /// Holds a branch whose history was rewritten until somebody approves the new tip.
+    pub hold_rewrites: bool,
 }
 
 /// Everything the engine needs.
@@ -42,9 +50,38 @@ pub struct Config {
     pub poll: Duration,
     /// How long an app may take to become healthy before the deploy counts as failed.
     pub health_deadline: Duration,
+    /// Whose commits are deployed.
+    pub trust: Trust,
+    /// Where `/metrics`, `/healthz`, `/readyz` and `/hooks/git` are answered; nowhere when it is left out.
+    pub listen: Option<SocketAddr>,
+    /// What webhooks are signed with. Without it none is taken.
+    pub hook_secret: Option<HookSecret>,
 }
 
 impl Config {
+    /// What needs no choice: environments of the cluster `local`, commits of everybody, the usual pauses, no listener.
+    #[must_use]
+    pub fn new(
+        client: kube::Client,
+        data_dir: PathBuf,
+        source: Source,
+        compiler: Arc<dyn Compiler>,
+    ) -> Self {
+        Self {
+            client,
+            data_dir,
+            source,
+            compiler,
+            cluster: "local".to_owned(),
+            env: None,
+            poll: Self::POLL,
+            health_deadline: Self::HEALTH_DEADLINE,
+            trust: Trust::default(),
+            listen: None,
+            hook_secret: None,
+        }
+    }
+
     /// 15 s, as Config Sync polls by default; a hosted repository does not wait for it.
     pub const POLL: Duration = Duration::from_secs(15);
     /// Five minutes, as Flux waits by default. A Deployment gives up by itself after ten.

@@ -33,7 +33,7 @@ mod worker;
 pub use compile::{
     App, CompileError, Compiled, CompiledObject, Compiler, Revealed, Scrub, SecretFiles, Wanted,
 };
-pub use config::{Config, Source};
+pub use config::{Config, Source, Trust};
 pub use engine::{Running, start};
 pub use error::Error;
 pub use status::{AppStatus, HistoryRow, ObjectStatus, SourceStatus, Status, Sync};

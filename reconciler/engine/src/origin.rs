@@ -25,9 +25,9 @@ impl Origin {
                     branch: branch.clone(),
                 })
             }
-            Source::Foreign { url, branch } => {
+            Source::Foreign(remote) => {
                 let copy = config.data_dir.join("git").join("mirror.git");
-                Ok(Self::Foreign(Mirror::open(&copy, url, branch)?))
+                Ok(Self::Foreign(Mirror::of(&copy, remote.clone())?))
             }
         }
     }

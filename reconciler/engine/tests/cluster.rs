@@ -17,7 +17,7 @@ use ordain_reconciler_engine::{
     control::{self, Request, Response},
     start,
 };
-use ordain_reconciler_source::TreeFiles;
+use ordain_reconciler_source::{Remote, TreeFiles};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -168,19 +168,9 @@ impl World {
 }
 
 async fn run(dir: &Path, client: &Client, shutdown: &CancellationToken) -> Running {
-    let config = Config {
-        client: client.clone(),
-        data_dir: dir.join("data"),
-        source: Source::Foreign {
-            url: dir.join("origin").display().to_string(),
-            branch: "main".to_owned(),
-        },
-        compiler: Arc::new(OneFile),
-        cluster: "local".to_owned(),
-        env: None,
-        poll: Config::POLL,
-        health_deadline: Config::HEALTH_DEADLINE,
-    };
+    let origin = dir.join("origin").display().to_string();
+    let source = Source::Foreign(Remote::branch(&origin, "main"));
+    let config = Config::new(client.clone(), dir.join("data"), source, Arc::new(OneFile));
     start(config, shutdown.clone()).await.expect("it starts")
 }
 

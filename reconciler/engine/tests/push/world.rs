@@ -90,19 +90,11 @@ impl World {
         let shutdown = CancellationToken::new();
         std::fs::create_dir_all(dir.path().join("work")).expect("a folder");
         let data_dir = dir.path().join("data");
-        let config = Config {
-            client: api.client(),
-            data_dir,
-            source: Source::Hosted {
-                program: std::env::current_exe().expect("a path"),
-                branch: "main".to_owned(),
-            },
-            compiler: Arc::new(JsonCompiler),
-            cluster: "local".to_owned(),
-            env: None,
-            poll: Config::POLL,
-            health_deadline: Config::HEALTH_DEADLINE,
+        let source = Source::Hosted {
+            program: std::env::current_exe().expect("a path"),
+            branch: "main".to_owned(),
         };
+        let config = Config::new(api.client(), data_dir, source, Arc::new(JsonCompiler));
         let engine = start(config, shutdown.clone()).await.expect("it starts");
         Self {
             api,
