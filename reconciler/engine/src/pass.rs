@@ -7,7 +7,7 @@ use std::{
 
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
-    Candidate, Desired, DryRun, Input, ObjectKey, Observed, Plan, Refusal, Verb, plan,
+    Candidate, Desired, DryRun, Input, ObjectKey, Observed, Plan, Refusal, Rules, Verb, plan,
 };
 
 use crate::{
@@ -123,6 +123,7 @@ impl Worker {
             candidates: &gathered.candidates,
             breaker: self.shared.breaker,
             approved: &self.shared.approvals().borrow(),
+            rules: &Rules::default(),
         })
     }
 

@@ -55,10 +55,15 @@ impl Breaker {
                 self.percent_max
             ));
         }
+        reasons.extend(Self::data(deletes));
+        reasons
+    }
+
+    /// The reasons that hold however few the deletions are: they take data with them.
+    pub(crate) fn data(deletes: &[&ObjectKey]) -> Vec<String> {
         let protected = deletes
             .iter()
             .filter(|key| PROTECTED.iter().any(|(group, kind)| key.is(group, kind)));
-        reasons.extend(protected.map(|key| format!("deletes {key}")));
-        reasons
+        protected.map(|key| format!("deletes {key}")).collect()
     }
 }

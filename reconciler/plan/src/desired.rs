@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{ApiVersion, ObjectKey};
+use crate::{ApiVersion, ObjectKey, normalize::normalize};
 
 /// The field manager of every write.
 pub const MANAGER: &str = "ordain";
@@ -70,7 +70,7 @@ pub fn prepare(
     })
 }
 
-fn entry_map<'a>(
+pub(crate) fn entry_map<'a>(
     parent: &'a mut Map<String, Value>,
     key: &str,
 ) -> Option<&'a mut Map<String, Value>> {
@@ -81,102 +81,8 @@ fn entry_map<'a>(
     entry.as_object_mut()
 }
 
-/// Spells an object as a server would, where the difference would otherwise show up as a change
-/// at each look (fluxcd/pkg `ssa/normalize`).
-fn normalize(object: &mut Value) {
-    let kind = object
-        .get("kind")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let Some(root) = object.as_object_mut() else {
-        return;
-    };
-    if kind != "CustomResourceDefinition" {
-        root.shift_remove("status");
-    }
-    if let Some(metadata) = root.get_mut("metadata").and_then(Value::as_object_mut) {
-        // Server-side apply refuses managedFields, and the others are the server's to say.
-        for field in [
-            "managedFields",
-            "resourceVersion",
-            "uid",
-            "generation",
-            "creationTimestamp",
-        ] {
-            metadata.shift_remove(field);
-        }
-    }
-    if kind == "Secret" {
-        string_data(root);
-    }
-    drop_null_timestamps(object);
-}
-
 /// Begins a text that stands for a secret until the object is sent (`lang/secrets`, `MARK`).
 pub const SECRET_MARK: &str = "ordain-secret/v1:";
-
-/// `stringData` is write-only: the server moves it into `data`, and a later read never shows it. What stands for a
-/// secret stays: it has no base64 yet.
-fn string_data(root: &mut Map<String, Value>) {
-    let Some(Value::Object(texts)) = root.shift_remove("stringData") else {
-        return;
-    };
-    let Some(data) = entry_map(root, "data") else {
-        return;
-    };
-    let mut secrets = Map::new();
-    for (key, text) in texts {
-        match text {
-            Value::String(text) if text.starts_with(SECRET_MARK) => {
-                secrets.insert(key, text.into());
-            }
-            Value::String(text) => {
-                data.insert(key, base64(text.as_bytes()).into());
-            }
-            _ => {}
-        }
-    }
-    if !secrets.is_empty() {
-        if data.is_empty() {
-            root.shift_remove("data");
-        }
-        root.insert("stringData".to_owned(), Value::Object(secrets));
-    }
-}
-
-/// Go clients print `creationTimestamp: null` in embedded metadata; it means nothing.
-fn drop_null_timestamps(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            if map.get("creationTimestamp").is_some_and(Value::is_null) {
-                map.shift_remove("creationTimestamp");
-            }
-            map.values_mut().for_each(drop_null_timestamps);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_null_timestamps),
-        _ => {}
-    }
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * at)) as usize & 63];
-            text.push(if at <= chunk.len() {
-                char::from(digit)
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {
@@ -186,16 +92,6 @@ mod tests {
         prepare(object, None, namespaced, "shop", "dev/web")
             .expect("complete")
             .object
-    }
-
-    #[test]
-    fn base64_pads_as_the_rfc_says() {
-        let wanted = [
-            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
-        ];
-        for (length, wanted) in wanted.iter().enumerate() {
-            assert_eq!(base64(&b"foobar"[..length]), *wanted);
-        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn by_position(path: &mut String, old: &[Value], new: &[Value], changes: &mut Ve
 }
 
 /// The first key that every element of both lists has, without two being alike in one list.
-fn list_key(old: &[Value], new: &[Value]) -> Option<&'static str> {
+pub(crate) fn list_key(old: &[Value], new: &[Value]) -> Option<&'static str> {
     let names = |list: &[Value], key: &str| {
         let mut seen = BTreeSet::new();
         list.iter().all(|item| match item.get(key) {

@@ -160,7 +160,7 @@ impl Fights {
         })
     }
 
-    /// The fields of an object that are to be left alone now; see [`Ignored::add_field`](crate::FieldChange::path).
+    /// The fields of an object that are to be left alone now; see [`Ignored::add_field`](crate::Ignored::add_field).
     pub fn quiet(&self, key: &ObjectKey, now: Duration) -> impl Iterator<Item = &str> {
         let fields = self.fields.get(key).into_iter().flatten();
         fields

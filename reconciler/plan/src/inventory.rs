@@ -1,10 +1,11 @@
 //! What may exist in a cluster for one app: old objects and new ones, written before the first write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{ApiVersion, ObjectKey};
+use crate::{ApiVersion, Candidate, Desired, OWNER_ANNOTATION, ObjectKey, json, managed};
 
 /// One object of an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,6 +64,52 @@ impl Inventory {
         let entries = other.entries.iter();
         self.entries
             .extend(entries.map(|(key, version)| (key.clone(), version.clone())));
+    }
+
+    /// What is left after a pass: everything declared, and of the rest what is not gone. An object that could not be deleted,
+    /// or that something still holds back, stays known.
+    #[must_use]
+    pub fn settled(
+        desired: &[Desired],
+        candidates: &[Candidate],
+        gone: &BTreeSet<ObjectKey>,
+    ) -> Self {
+        let declared = desired
+            .iter()
+            .map(|desired| (&desired.key, &desired.version));
+        let left = candidates
+            .iter()
+            .filter(|candidate| !gone.contains(&candidate.key));
+        let left = left.map(|candidate| (&candidate.key, &candidate.version));
+        let all = left.chain(declared);
+        all.map(|(key, version)| (key.clone(), version.version.clone()))
+            .collect()
+    }
+
+    /// Rebuilds the inventories of all owners from live objects that carry their marks, for the day on which everything else
+    /// is lost.
+    ///
+    /// A mark counts where we put it: controllers copy annotations, so an object that another one controls is left out
+    /// (ReplicaSets carry the annotations of their Deployment), and so is one that we never applied.
+    #[must_use]
+    pub fn rebuild<'a>(live: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, Self> {
+        let mut rebuilt: BTreeMap<String, Self> = BTreeMap::new();
+        for object in live {
+            let Some(owner) = json::annotation(object, OWNER_ANNOTATION) else {
+                continue;
+            };
+            let controlled = json::items(object, "/metadata/ownerReferences")
+                .any(|owner| owner["controller"] == true);
+            let applied = managed::entries(object).any(|entry| entry.is_ours());
+            if let (Some(key), true, false) = (ObjectKey::of(object), applied, controlled) {
+                let version = ApiVersion::parse(json::text(object, "/apiVersion"));
+                rebuilt
+                    .entry(owner.to_owned())
+                    .or_default()
+                    .insert(key, &version);
+            }
+        }
+        rebuilt
     }
 
     /// True when the object is in it.

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::MANAGER;
+use crate::{MANAGER, managed};
 
 /// Fields that another manager loses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// Who had them.
     pub manager: String,
+    /// When it wrote them last, as the server says (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// The fields.
     pub fields: Vec<String>,
 }
@@ -22,38 +25,38 @@ pub struct Taken {
 #[must_use]
 pub fn taken(live: &Value, dry_run: &Value) -> Vec<Taken> {
     let after = managers(dry_run);
-    let lost = managers(live).into_iter().filter_map(|(manager, fields)| {
+    let lost = managers(live).into_iter().filter_map(|(manager, before)| {
         let kept = after.get(&manager);
-        let lost = fields
-            .into_iter()
-            .filter(|field| !kept.is_some_and(|kept| kept.contains(field)));
-        let fields: Vec<_> = lost.collect();
-        (!fields.is_empty()).then_some(Taken { manager, fields })
+        let lost = before.fields.into_iter();
+        let fields: Vec<_> = lost
+            .filter(|field| !kept.is_some_and(|kept| kept.fields.contains(field)))
+            .collect();
+        (!fields.is_empty()).then_some(Taken {
+            manager,
+            time: before.time,
+            fields,
+        })
     });
     lost.collect()
 }
 
-fn managers(object: &Value) -> BTreeMap<String, BTreeSet<String>> {
-    let mut managers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    let entries = object
-        .pointer("/metadata/managedFields")
-        .and_then(Value::as_array);
-    for entry in entries.into_iter().flatten() {
-        let name = entry
-            .get("manager")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let sub = entry
-            .get("subresource")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if name != MANAGER && sub.is_empty() {
-            let fields = managers.entry(name.to_owned()).or_default();
-            leaves(
-                &mut String::new(),
-                entry.get("fieldsV1").unwrap_or(&Value::Null),
-                fields,
-            );
+/// What one manager has, whatever the operations and versions it wrote with.
+#[derive(Default)]
+struct Held {
+    fields: BTreeSet<String>,
+    time: Option<String>,
+}
+
+fn managers(object: &Value) -> BTreeMap<String, Held> {
+    let mut managers: BTreeMap<_, Held> = BTreeMap::new();
+    for entry in managed::entries(object) {
+        if entry.manager != MANAGER && entry.subresource.is_empty() {
+            let held = managers.entry(entry.manager.to_owned()).or_default();
+            // Times of one form sort as they follow each other.
+            held.time = held.time.take().max(entry.time.map(str::to_owned));
+            if let Some(fields) = entry.fields() {
+                leaves(&mut String::new(), fields, &mut held.fields);
+            }
         }
     }
     managers
@@ -61,11 +64,8 @@ fn managers(object: &Value) -> BTreeMap<String, BTreeSet<String>> {
 
 /// Field paths of a FieldsV1 (structured-merge-diff `fieldpath/serialize.go`): `f:` fields, `k:` keyed
 /// elements, `v:` set elements, `.` the thing itself.
-fn leaves(path: &mut String, fields: &Value, out: &mut BTreeSet<String>) {
-    let Some(map) = fields.as_object() else {
-        return;
-    };
-    let children: Vec<_> = map.iter().filter(|(key, _)| *key != ".").collect();
+fn leaves(path: &mut String, fields: &Map<String, Value>, out: &mut BTreeSet<String>) {
+    let children: Vec<_> = fields.iter().filter(|(key, _)| *key != ".").collect();
     if children.is_empty() {
         if !path.is_empty() {
             out.insert(path.clone());
@@ -87,7 +87,9 @@ fn leaves(path: &mut String, fields: &Value, out: &mut BTreeSet<String>) {
             }
             None => path.push_str(key),
         }
-        leaves(path, inner, out);
+        if let Some(inner) = inner.as_object() {
+            leaves(path, inner, out);
+        }
         path.truncate(length);
     }
 }
@@ -115,7 +117,7 @@ mod tests {
     #[test]
     fn fields_that_leave_another_manager_are_named() {
         let live = json!({"metadata": {"managedFields": [
-            {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {
+            {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-02T03:04:05Z", "fieldsV1": {
                 "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {
                     "k:{\"name\":\"web\"}": {".": {}, "f:image": {}}}}}}}},
             {"manager": "kubelet", "subresource": "status", "fieldsV1": {"f:status": {}}},
@@ -127,7 +129,15 @@ mod tests {
         ]}});
         let fields = vec!["spec.template.spec.containers[web].image".to_owned()];
         let manager = "kubectl-edit".to_owned();
-        assert_eq!(taken(&live, &dry_run), [Taken { manager, fields }]);
+        let time = Some("2026-01-02T03:04:05Z".to_owned());
+        assert_eq!(
+            taken(&live, &dry_run),
+            [Taken {
+                manager,
+                time,
+                fields
+            }]
+        );
         assert_eq!(taken(&live, &live), []);
     }
 }

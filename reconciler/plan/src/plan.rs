@@ -1,14 +1,13 @@
 //! The plan of one app: what happens to each object, and why. Data, complete before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    ApiVersion, Breaker, Candidate, Desired, FieldChange, ObjectKey, Taken,
-    compare::{declared, differs},
-    diff, digest, mask, order, prune, taken,
+    ApiVersion, Breaker, Candidate, Desired, FieldChange, Graph, ObjectKey, Rules, Taken, Walk,
+    decide, digest, object_approval, prune, prune::Fate,
 };
 
 /// Why the server refused an object.
@@ -61,8 +60,10 @@ pub struct Input<'a> {
     pub candidates: &'a [Candidate],
     /// The limits for deletions.
     pub breaker: Breaker,
-    /// Hashes of plans that somebody approved.
+    /// What somebody approved: hashes of plans, and single objects by [`object_approval`](crate::object_approval).
     pub approved: &'a BTreeSet<String>,
+    /// Everything else it depends on.
+    pub rules: &'a Rules,
 }
 
 /// What happens to an object.
@@ -79,14 +80,18 @@ pub enum Verb {
     Unchanged,
     /// It is no longer declared and is deleted.
     Delete,
-    /// It should be deleted and waits for an approval.
+    /// It should be deleted or replaced and waits for an approval.
     Held,
     /// It is no longer declared and stays in the inventory.
     Keep,
     /// It is no longer declared and leaves the inventory without being touched.
     Forget,
-    /// The server would refuse it; nothing of the app is applied.
+    /// It cannot be applied: the server would refuse it, or it means nothing, or it is somebody else's.
     Refused,
+    /// Nothing is wrong with it, but something that it needs is refused or held.
+    Blocked,
+    /// It is declared and left alone, because a mark on it asks for that.
+    Skipped,
 }
 
 /// What happens to one object, and why.
@@ -142,9 +147,12 @@ impl Plan {
     /// True when carrying it out would send nothing.
     #[must_use]
     pub fn is_noop(&self) -> bool {
-        self.actions
-            .iter()
-            .all(|action| matches!(action.verb, Verb::Unchanged | Verb::Keep | Verb::Held))
+        self.actions.iter().all(|action| {
+            matches!(
+                action.verb,
+                Verb::Unchanged | Verb::Keep | Verb::Held | Verb::Skipped
+            )
+        })
     }
 }
 
@@ -159,50 +167,49 @@ pub fn plan(input: &Input<'_>) -> Plan {
         input.observed.len(),
         "one observation for each object"
     );
-    let mut actions: Vec<_> = input
-        .desired
-        .iter()
-        .zip(input.observed)
-        .map(|(desired, observed)| apply_action(desired, observed))
+    let gone = input.candidates.iter().map(|candidate| &candidate.key);
+    let hash = plan_hash(input.owner, input.desired, gone);
+    let graph = Graph::new(input.desired);
+    let problems: HashMap<_, _> = graph.problems().collect();
+    let objects = input.desired.iter().zip(input.observed);
+    let mut actions: Vec<_> = objects
+        .map(|(desired, observed)| match problems.get(&desired.key) {
+            Some(problem) => decide::refused(desired, problem),
+            None => decide::decide(input, &hash, desired, observed),
+        })
         .collect();
-    actions.sort_by(|a, b| {
-        order::rank(&a.key)
-            .cmp(&order::rank(&b.key))
-            .then_with(|| a.key.cmp(&b.key))
-    });
-
-    let mut removals = removals(input);
-    removals.sort_by(|a, b| {
-        order::rank(&b.key)
-            .cmp(&order::rank(&a.key))
-            .then_with(|| a.key.cmp(&b.key))
-    });
-    let deletes: Vec<_> = removals
+    block(&graph, &mut actions);
+    let order = graph.order();
+    let place: HashMap<_, _> = order
         .iter()
-        .filter(|action| action.verb == Verb::Delete)
+        .enumerate()
+        .map(|(at, key)| (*key, at))
+        .collect();
+    actions.sort_by_key(|action| place.get(&action.key).copied());
+
+    let unfinished = actions
+        .iter()
+        .find(|action| matches!(action.verb, Verb::Refused | Verb::Blocked | Verb::Held))
+        .map(|action| format!("{} is not", action.key));
+    let (mut removals, mut held) = removals(input, &hash, unfinished);
+    let deletes: Vec<_> = with(&removals, Verb::Delete)
         .map(|action| &action.key)
         .collect();
-    let hash = plan_hash(
-        input.owner,
-        input.desired,
-        input.candidates.iter().map(|candidate| &candidate.key),
-    );
     let kept = input.desired.len();
-    let mut held = input.breaker.check(&deletes, kept + input.candidates.len());
-    if input.desired.is_empty() && !deletes.is_empty() && held.is_empty() {
+    let mut breaks = input.breaker.check(&deletes, kept + input.candidates.len());
+    if input.desired.is_empty() && !deletes.is_empty() && breaks.is_empty() {
         // An app that declares nothing is more often a mistake than a wish.
-        held.push("nothing is declared any more".to_owned());
+        breaks.push("nothing is declared any more".to_owned());
     }
-    if input.approved.contains(&hash) {
-        held.clear();
+    if !deletes.is_empty() {
+        breaks.extend(input.rules.holds.iter().cloned());
     }
-    if !held.is_empty() {
-        for action in removals
+    if !input.approved.contains(&hash) && !breaks.is_empty() {
+        let deletes = removals
             .iter_mut()
-            .filter(|action| action.verb == Verb::Delete)
-        {
-            action.verb = Verb::Held;
-        }
+            .filter(|action| action.verb == Verb::Delete);
+        deletes.for_each(|action| action.verb = Verb::Held);
+        held.splice(0..0, breaks);
     }
     actions.extend(removals);
     Plan {
@@ -213,116 +220,94 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
 }
 
-fn apply_action(desired: &Desired, observed: &Observed) -> Action {
-    let mut action = Action {
-        key: desired.key.clone(),
-        version: desired.version.clone(),
-        verb: Verb::Unchanged,
-        reason: String::new(),
-        changes: Vec::new(),
-        taken: Vec::new(),
-        at: desired.at.clone(),
-    };
-    let set = |action: &mut Action, verb, reason: String| {
-        action.verb = verb;
-        action.reason = reason;
-    };
-    match (&observed.live, &observed.dry_run) {
-        (None, DryRun::Later(why)) => {
-            set(&mut action, Verb::Create, format!("checked after {why}"))
-        }
-        (Some(_), DryRun::Later(why)) => {
-            set(&mut action, Verb::Update, format!("checked after {why}"))
-        }
-        (_, DryRun::NoNamespace) => set(
-            &mut action,
-            Verb::Create,
-            "its namespace does not exist yet".to_owned(),
-        ),
-        (None, DryRun::Accepted(_)) => set(&mut action, Verb::Create, "does not exist".to_owned()),
-        (Some(live), DryRun::Accepted(after)) => {
-            if differs(live, after) {
-                action.changes = diff(&declared(live), &declared(after));
-                mask::mask(&desired.key, &mut action.changes);
-                action.taken = taken(live, after);
-                let reason = changed(&action.changes);
-                set(&mut action, Verb::Update, reason);
-            } else {
-                set(&mut action, Verb::Unchanged, "as declared".to_owned());
-            }
-        }
-        (Some(live), DryRun::Refused(refusal)) if replaceable(&desired.key, live, refusal) => {
-            let fields = refusal.immutable.join(", ");
-            set(
-                &mut action,
-                Verb::Replace,
-                format!("{fields} cannot be changed in place"),
-            );
-        }
-        (_, DryRun::Refused(refusal)) => {
-            set(&mut action, Verb::Refused, refusal.message.clone());
-        }
+/// Marks what cannot be applied because of something else.
+fn block(graph: &Graph, actions: &mut [Action]) {
+    let stops = |action: &&Action| matches!(action.verb, Verb::Refused | Verb::Held);
+    if !actions.iter().any(|action| stops(&action)) {
+        return;
     }
-    action
-}
-
-/// Only a Job is replaced without being asked: it is made to run once, and a changed one is a new run.
-fn replaceable(key: &ObjectKey, live: &Value, refusal: &Refusal) -> bool {
-    let deleting = live
-        .pointer("/metadata/deletionTimestamp")
-        .is_some_and(|at| !at.is_null());
-    key.is("batch", "Job") && !refusal.immutable.is_empty() && !deleting
-}
-
-fn changed(changes: &[FieldChange]) -> String {
-    match changes {
-        [one] => format!("{} differs", one.path),
-        many => format!("{} fields differ", many.len()),
+    let mut walk = Walk::new(graph);
+    for action in actions.iter().filter(stops) {
+        walk.failed(&action.key, &action.reason);
+    }
+    let blocked: HashMap<_, _> = walk
+        .blocked()
+        .into_iter()
+        .map(|blocked| (blocked.key.clone(), blocked.to_string()))
+        .collect();
+    for action in actions {
+        let writes = matches!(action.verb, Verb::Create | Verb::Update | Verb::Replace);
+        if let Some(reason) = blocked.get(&action.key).filter(|_| writes) {
+            action.verb = Verb::Blocked;
+            action.reason.clone_from(reason);
+        }
     }
 }
 
-fn removals(input: &Input<'_>) -> Vec<Action> {
-    let uid = |object: &Value| {
-        object
-            .pointer("/metadata/uid")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let applied: BTreeSet<String> = input
+fn with(actions: &[Action], verb: Verb) -> impl Iterator<Item = &Action> {
+    actions.iter().filter(move |action| action.verb == verb)
+}
+
+/// What becomes of objects that are no longer declared, in the order in which they are deleted, and what of it waits.
+fn removals(
+    input: &Input<'_>,
+    hash: &str,
+    unfinished: Option<String>,
+) -> (Vec<Action>, Vec<String>) {
+    let uids = input
         .observed
         .iter()
-        .filter_map(|observed| observed.live.as_ref().and_then(uid))
-        .collect();
-    let mut namespaces = BTreeMap::new();
-    for namespace in input
-        .desired
-        .iter()
-        .filter_map(|desired| desired.key.namespace.as_deref())
-    {
-        *namespaces.entry(namespace).or_insert(0) += 1;
-    }
-    let context = prune::Context {
-        owner: input.owner,
-        applied_uids: applied.iter().map(String::as_str).collect(),
-        namespaces,
+        .filter_map(|observed| observed.live.as_ref());
+    let uids = uids.filter_map(|live| live.pointer("/metadata/uid").and_then(Value::as_str));
+    let approved = |key: &ObjectKey| {
+        input.approved.contains(hash) || input.approved.contains(&object_approval(hash, key))
     };
-    let action = |candidate: &Candidate| {
-        let keep = prune::keep(candidate, &context);
-        Action {
+    let fates = prune::fates(
+        input.candidates,
+        &prune::Context {
+            owner: input.owner,
+            desired: input.desired,
+            applied_uids: uids.collect(),
+            rules: input.rules,
+            approved: &approved,
+            unfinished,
+        },
+    );
+    let mut held = Vec::new();
+    let mut actions = Vec::new();
+    for (candidate, fate) in input.candidates.iter().zip(fates) {
+        let (verb, reason) = match fate {
+            Fate::Delete => (Verb::Delete, "no longer declared".to_owned()),
+            Fate::Confirm { mark } => {
+                held.push(format!("{} asks for it (`{mark}`)", candidate.key));
+                let approval = object_approval(hash, &candidate.key);
+                (
+                    Verb::Held,
+                    format!("no longer declared; waits for `Approve-Plan: {approval}`"),
+                )
+            }
+            Fate::Keep(keep) if keep.forget() => (Verb::Forget, keep.reason()),
+            Fate::Keep(keep) => (Verb::Keep, keep.reason()),
+        };
+        actions.push(Action {
             key: candidate.key.clone(),
             version: candidate.version.clone(),
-            verb: match &keep {
-                None => Verb::Delete,
-                Some(keep) if keep.forget() => Verb::Forget,
-                Some(_) => Verb::Keep,
-            },
-            reason: keep.map_or_else(|| "no longer declared".to_owned(), |keep| keep.reason()),
+            verb,
+            reason,
             changes: Vec::new(),
             taken: Vec::new(),
             at: None,
-        }
-    };
-    input.candidates.iter().map(action).collect()
+        });
+    }
+    let nothing = Value::Null;
+    let objects = input
+        .candidates
+        .iter()
+        .map(|candidate| (&candidate.key, candidate.live.as_ref().unwrap_or(&nothing)));
+    let order = Graph::for_deletion(objects);
+    let order: BTreeMap<_, _> = order.order().into_iter().cloned().zip(0..).collect();
+    actions.sort_by_key(|action| order.get(&action.key).copied().unwrap_or(usize::MAX));
+    (actions, held)
 }
 
 /// Returns the hash of a plan: what is declared, and what was declared before and is not any more.

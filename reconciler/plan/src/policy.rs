@@ -68,7 +68,7 @@ pub struct Policy {
     pub paused: Asked<bool>,
     /// True when it may be deleted and created again because a field cannot be changed.
     pub replace: Asked<bool>,
-    /// Fields that are left to others, as in [`IgnoreRule::paths`](crate::FieldChange::path).
+    /// Fields that are left to others, as in [`IgnoreRule::paths`](crate::IgnoreRule::paths).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
     /// The owner it may be taken from.

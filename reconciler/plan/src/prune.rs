@@ -1,11 +1,14 @@
 //! Whether an object that is no longer declared may be deleted. Every filter has to agree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ApiVersion, OWNER_ANNOTATION, ObjectKey};
+use crate::{
+    ApiVersion, Desired, Graph, OWNER_ANNOTATION, ObjectKey, Policy, Rules, json,
+    policy::{Asked, Prune},
+};
 
 /// An object of the inventory that the commit does not declare.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,12 +31,22 @@ pub enum Keep {
         /// The owner by the mark.
         owner: Option<String>,
     },
+    /// Another app of the same commit declares it and has not applied it yet. Until its mark changes it stays ours.
+    Moving {
+        /// The other app.
+        to: String,
+    },
     /// It was applied a moment ago under another name of its API group; forget the old name.
     SameObject,
-    /// A mark on the live object asks to keep it; forget it.
+    /// A mark asks to keep it; forget it.
     OptedOut {
         /// The mark.
-        mark: &'static str,
+        mark: String,
+    },
+    /// A mark on it says that nobody touches it for now.
+    Paused {
+        /// The mark.
+        mark: String,
     },
     /// A namespace in which objects of this app are declared.
     HoldsObjects {
@@ -45,13 +58,36 @@ pub enum Keep {
         /// Its finalizers.
         finalizers: Vec<String>,
     },
+    /// Something that stays would not work without it.
+    Needed {
+        /// What stays.
+        by: ObjectKey,
+        /// How it needs it.
+        why: String,
+    },
+    /// Something of the app is not as declared, so nothing is deleted.
+    Unfinished {
+        /// What.
+        because: String,
+    },
 }
 
 impl Keep {
     /// True when the object leaves the inventory.
     #[must_use]
     pub fn forget(&self) -> bool {
-        !matches!(self, Self::HoldsObjects { .. } | Self::Terminating { .. })
+        matches!(
+            self,
+            Self::Gone | Self::NotOurs { .. } | Self::SameObject | Self::OptedOut { .. }
+        )
+    }
+
+    /// True when it is left in the cluster, so that what it needs has to be left too.
+    fn stays(&self) -> bool {
+        !matches!(
+            self,
+            Self::Gone | Self::SameObject | Self::Terminating { .. }
+        )
     }
 
     pub(crate) fn reason(&self) -> String {
@@ -59,101 +95,181 @@ impl Keep {
             Self::Gone => "no longer declared, and gone already".to_owned(),
             Self::NotOurs { owner: Some(owner) } => format!("now belongs to {owner}"),
             Self::NotOurs { owner: None } => "does not carry our mark any more".to_owned(),
+            Self::Moving { to } => format!("moves to {to}"),
             Self::SameObject => "the same object is declared under another API group".to_owned(),
             Self::OptedOut { mark } => format!("kept because of `{mark}`"),
+            Self::Paused { mark } => format!("left alone because of `{mark}`"),
             Self::HoldsObjects { count } => format!("{count} declared objects are in it"),
             Self::Terminating { finalizers } if finalizers.is_empty() => "being deleted".to_owned(),
             Self::Terminating { finalizers } => {
                 format!("being deleted, held by {}", finalizers.join(", "))
             }
+            Self::Needed { by, why } => format!("{by} stays and needs it ({why})"),
+            Self::Unfinished { because } => format!("kept until all is as declared: {because}"),
         }
     }
 }
 
-/// Annotations that say "do not delete": ours, and those of the tools that people come from
-/// (kustomize-controller, Argo CD, cli-utils, Helm).
-const OPT_OUTS: [(&str, &str, &str); 7] = [
-    ("ordain.dev/prune", "disabled", "ordain.dev/prune: disabled"),
-    (
-        "kustomize.toolkit.fluxcd.io/prune",
-        "disabled",
-        "kustomize.toolkit.fluxcd.io/prune: disabled",
-    ),
-    (
-        "argocd.argoproj.io/sync-options",
-        "Prune=false",
-        "argocd.argoproj.io/sync-options: Prune=false",
-    ),
-    (
-        "argocd.argoproj.io/sync-options",
-        "Delete=false",
-        "argocd.argoproj.io/sync-options: Delete=false",
-    ),
-    (
-        "cli-utils.sigs.k8s.io/on-remove",
-        "keep",
-        "cli-utils.sigs.k8s.io/on-remove: keep",
-    ),
-    (
-        "client.lifecycle.config.k8s.io/deletion",
-        "detach",
-        "client.lifecycle.config.k8s.io/deletion: detach",
-    ),
-    (
-        "helm.sh/resource-policy",
-        "keep",
-        "helm.sh/resource-policy: keep",
-    ),
-];
+/// What becomes of a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Delete,
+    /// It is deleted once somebody approves it: a mark on it says so.
+    Confirm {
+        mark: String,
+    },
+    Keep(Keep),
+}
+
+impl Fate {
+    fn stays(&self) -> bool {
+        match self {
+            Self::Delete => false,
+            Self::Confirm { .. } => true,
+            Self::Keep(keep) => keep.stays(),
+        }
+    }
+}
 
 /// What a filter needs to know about the objects that stay.
 pub(crate) struct Context<'a> {
     pub(crate) owner: &'a str,
+    pub(crate) desired: &'a [Desired],
     pub(crate) applied_uids: BTreeSet<&'a str>,
-    pub(crate) namespaces: BTreeMap<&'a str, usize>,
+    pub(crate) rules: &'a Rules,
+    /// True when somebody approved the deletion of this object.
+    pub(crate) approved: &'a dyn Fn(&ObjectKey) -> bool,
+    /// Why nothing may be deleted now.
+    pub(crate) unfinished: Option<String>,
+}
+
+/// Decides about every candidate, in their order.
+pub(crate) fn fates(candidates: &[Candidate], context: &Context<'_>) -> Vec<Fate> {
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    for namespace in context
+        .desired
+        .iter()
+        .filter_map(|desired| desired.key.namespace.as_deref())
+    {
+        *namespaces.entry(namespace).or_default() += 1;
+    }
+    let fate = |candidate| match keep(candidate, context, &namespaces) {
+        Some(keep) => Fate::Keep(keep),
+        None => match confirm(candidate, context) {
+            Some(mark) => Fate::Confirm { mark },
+            None => Fate::Delete,
+        },
+    };
+    let mut fates: Vec<_> = candidates.iter().map(fate).collect();
+    keep_needed(candidates, context.desired, &mut fates);
+    if let Some(because) = &context.unfinished {
+        for fate in &mut fates {
+            if matches!(fate, Fate::Delete | Fate::Confirm { .. }) {
+                *fate = Fate::Keep(Keep::Unfinished {
+                    because: because.clone(),
+                });
+            }
+        }
+    }
+    fates
+}
+
+fn confirm(candidate: &Candidate, context: &Context<'_>) -> Option<String> {
+    let policy = Policy::of(candidate.live.as_ref()?).prune;
+    let waits = policy.value == Prune::Confirm && !(context.approved)(&candidate.key);
+    waits.then(|| policy.by.unwrap_or_default())
 }
 
 /// Returns why the candidate stays, or `None` when it may be deleted.
-pub(crate) fn keep(candidate: &Candidate, context: &Context<'_>) -> Option<Keep> {
+fn keep(
+    candidate: &Candidate,
+    context: &Context<'_>,
+    namespaces: &BTreeMap<&str, usize>,
+) -> Option<Keep> {
     let Some(live) = &candidate.live else {
         return Some(Keep::Gone);
     };
-    let annotation = |key: &str| {
-        let annotations = live.pointer("/metadata/annotations")?;
-        annotations.get(key).and_then(Value::as_str)
-    };
-    let owner = annotation(OWNER_ANNOTATION);
+    let owner = json::annotation(live, OWNER_ANNOTATION);
     if owner != Some(context.owner) {
         return Some(Keep::NotOurs {
             owner: owner.map(str::to_owned),
         });
     }
-    let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-    if uid.is_some_and(|uid| context.applied_uids.contains(uid)) {
+    let uid = json::text(live, "/metadata/uid");
+    if !uid.is_empty() && context.applied_uids.contains(uid) {
         return Some(Keep::SameObject);
     }
-    let opted_out = OPT_OUTS.iter().find(|(key, value, _)| {
-        annotation(key).is_some_and(|found| found.split(',').any(|part| part.trim() == *value))
-    });
-    if let Some((_, _, mark)) = opted_out {
-        return Some(Keep::OptedOut { mark });
+    let claims = context.rules.claims.as_ref();
+    if let Some(to) = claims.and_then(|claims| claims.other(&candidate.key, context.owner)) {
+        return Some(Keep::Moving { to: to.to_owned() });
+    }
+    let policy = Policy::of(live);
+    if let Asked {
+        value: Prune::Disabled,
+        by,
+    } = policy.prune
+    {
+        return Some(Keep::OptedOut {
+            mark: by.unwrap_or_default(),
+        });
+    }
+    if let Asked { value: true, by } = policy.paused {
+        return Some(Keep::Paused {
+            mark: by.unwrap_or_default(),
+        });
     }
     if live
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(|at| !at.is_null())
     {
-        let finalizers = live
-            .pointer("/metadata/finalizers")
-            .and_then(Value::as_array);
-        let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
+        let finalizers = json::items(live, "/metadata/finalizers").filter_map(Value::as_str);
         return Some(Keep::Terminating {
             finalizers: finalizers.map(str::to_owned).collect(),
         });
     }
-    let count = context
-        .namespaces
+    let count = namespaces
         .get(candidate.key.name.as_str())
         .copied()
         .unwrap_or(0);
     (candidate.key.is("", "Namespace") && count > 0).then_some(Keep::HoldsObjects { count })
+}
+
+/// Keeps what something that stays cannot do without, and so on along the references (cli-utils `DependencyFilter`).
+fn keep_needed(candidates: &[Candidate], desired: &[Desired], fates: &mut [Fate]) {
+    let position: HashMap<_, _> = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, candidate)| (&candidate.key, at))
+        .collect();
+    let live = candidates
+        .iter()
+        .filter_map(|candidate| Some((&candidate.key, candidate.live.as_ref()?)));
+    let declared = desired
+        .iter()
+        .map(|desired| (&desired.key, &desired.object));
+    let graph = Graph::of(declared.chain(live));
+    let mut needs: HashMap<&ObjectKey, Vec<_>> = HashMap::new();
+    for edge in graph.edges().filter(|edge| edge.why.needs()) {
+        needs
+            .entry(edge.from)
+            .or_default()
+            .push((edge.on, edge.why.to_string()));
+    }
+    let staying = (0..candidates.len()).filter(|at| fates[*at].stays());
+    let mut stack: Vec<_> = staying.map(|at| &candidates[at].key).collect();
+    stack.extend(desired.iter().map(|desired| &desired.key));
+    while let Some(by) = stack.pop() {
+        for (on, why) in needs.get(by).into_iter().flatten() {
+            if let Some(&at) = position.get(on)
+                && matches!(fates[at], Fate::Delete | Fate::Confirm { .. })
+            {
+                let (by, why) = (by.clone(), why.clone());
+                let waits = matches!(fates[at], Fate::Delete);
+                fates[at] = Fate::Keep(Keep::Needed { by, why });
+                if waits {
+                    stack.push(on);
+                }
+            }
+        }
+    }
 }

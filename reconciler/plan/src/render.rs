@@ -41,6 +41,8 @@ fn summary(plan: &Plan) -> String {
         (Verb::Delete, "to delete"),
         (Verb::Held, "held back"),
         (Verb::Refused, "refused"),
+        (Verb::Blocked, "blocked"),
+        (Verb::Skipped, "left alone"),
         (Verb::Unchanged, "unchanged"),
     ]
     .into_iter()
@@ -62,8 +64,8 @@ fn action_lines(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
         Verb::Update => '~',
         Verb::Replace => '±',
         Verb::Delete => '-',
-        Verb::Held | Verb::Refused => '!',
-        Verb::Keep | Verb::Forget => '=',
+        Verb::Held | Verb::Refused | Verb::Blocked => '!',
+        Verb::Keep | Verb::Forget | Verb::Skipped => '=',
         Verb::Unchanged => return Ok(()),
     };
     write!(out, "  {mark} {}", action.key)?;
@@ -76,9 +78,13 @@ fn action_lines(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
     out.write_char('\n')?;
     change_lines(out, &action.changes)?;
     for taken in &action.taken {
+        let since = taken
+            .time
+            .as_ref()
+            .map_or_else(String::new, |time| format!(", who wrote it at {time}"));
         writeln!(
             out,
-            "      takes {} from {}",
+            "      takes {} from {}{since}",
             taken.fields.join(", "),
             taken.manager
         )?;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use ordain_reconciler_plan::{
-    ApiVersion, Breaker, Candidate, Desired, DryRun, Input, ObjectKey, Observed, Refusal, plan,
-    prepare,
+    ApiVersion, Breaker, Candidate, Desired, DryRun, Input, ObjectKey, Observed, Refusal, Rules,
+    plan, prepare,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -125,6 +125,7 @@ fn scenario(path: &Path) -> datatest_stable::Result<()> {
             candidates: &candidates,
             breaker: Breaker::default(),
             approved: &approved,
+            rules: &Rules::default(),
         });
         if round == 1 {
             text.push_str("approved:\n");

@@ -517,10 +517,16 @@ pub(super) fn reversed(forward: &Graph) -> Graph {
             ));
         }
     }
+    let key = |at: usize| {
+        (
+            std::cmp::Reverse(order::rank(forward.key(at))),
+            forward.key(at),
+        )
+    };
     let mut sorted: Vec<usize> = (0..forward.nodes.len())
         .filter(|at| forward.is_object(*at))
         .collect();
-    sorted.sort_by_key(|at| std::cmp::Reverse(forward.place[*at]));
+    sorted.sort_by(|a, b| key(*a).cmp(&key(*b)));
     graph(
         forward.nodes.clone(),
         forward.index.clone(),
