@@ -282,7 +282,7 @@ impl Follower {
         let from = {
             let (repository, branch) = (repository.clone(), branch.clone());
             self.shared
-                .journal(move |journal| journal.tip(&repository, &branch).map(str::to_owned))
+                .journal(move |journal| journal.tip(&repository, &branch))
                 .await
         };
         if from.as_deref() == Some(tip.as_str()) {
@@ -418,7 +418,7 @@ impl Follower {
     async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
         let apps = self
             .shared
-            .journal(|journal| journal.apps().cloned().collect::<Vec<_>>())
+            .journal(Journal::apps)
             .await;
         let mut left = Vec::new();
         for app in apps.into_iter().filter(|app| !present.contains(app)) {
@@ -477,23 +477,20 @@ impl Follower {
         let last = self
             .shared
             .journal(|journal| {
-                let apps: Vec<_> = journal.apps().cloned().collect();
-                let last = apps.into_iter().filter_map(|app| {
-                    let deploy = journal
-                        .history(&app)
-                        .iter()
-                        .rev()
-                        .find(|row| row.was_healthy)?;
-                    let objects = journal.get(&deploy.set).ok()?;
-                    Some((app, deploy.clone(), objects))
+                let last = journal.apps().into_iter().filter_map(|app| {
+                    let deploy = journal.healthy(&app)?;
+                    let objects = journal.objects(&deploy.set).ok()?;
+                    Some((app, deploy, objects))
                 });
                 last.collect::<Vec<_>>()
             })
             .await;
         for (app, deploy, objects) in last {
-            let Ok(objects) = serde_json::from_slice::<Vec<Value>>(&objects) else {
-                continue;
-            };
+            let objects: Result<Vec<Value>, _> = objects
+                .iter()
+                .map(|text| serde_json::from_str(text))
+                .collect();
+            let Ok(objects) = objects else { continue };
             let objects: Vec<_> = objects
                 .into_iter()
                 .map(|object| CompiledObject { object, at: None })

@@ -12,6 +12,9 @@ pub enum Error {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] ordain_reconciler_journal::Error),
+    /// The engine stopped while something was written to its journal.
+    #[error("the journal was closed")]
+    Lost,
     /// The control socket could not be opened.
     #[error("cannot listen on the control socket in `{path}`")]
     Listen {

@@ -1,16 +1,15 @@
 //! One app's side of the journal: which deploy is under way or stands, and what was recorded of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use ordain_reconciler_journal::{AppRef, Counts, Event, Outcome, State};
+use ordain_reconciler_journal::{AppRef, Counts, Event, Intent, ObjectSet, Outcome, State};
 use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
-use serde_json::Value;
 
 use crate::{
     Error,
     gather::Prepared,
     shared::{Shared, now_ms},
-    target::{CommitInfo, Target, set_bytes, set_digest},
+    target::{CommitInfo, Target, object_set},
 };
 
 /// The deploy that is under way or stands.
@@ -79,12 +78,9 @@ impl Ledger {
         for desired in &prepared.desired {
             union.insert(desired.key.clone(), &desired.version);
         }
-        let set = set_digest(&prepared.desired);
-        let app = self.app.clone();
-        let last = self
-            .shared
-            .journal(move |journal| journal.history(&app).last().cloned())
-            .await;
+        let objects = object_set(&prepared.desired);
+        let set = objects.digest();
+        let last = self.shared.scribe.known().last(&self.app);
         let same = last.filter(|last| {
             last.set == set && union == *inventory && (last.commit == commit.id || plan.is_noop())
         });
@@ -109,28 +105,27 @@ impl Ledger {
             delete: plan.count(Verb::Delete) + plan.count(Verb::Held),
             unchanged: plan.count(Verb::Unchanged),
         };
-        let bytes = set_bytes(&prepared.desired);
-        self.begin(commit, bytes, Some(union), plan.hash.clone(), counts)
+        self.begin(commit, objects, Some(union), plan.hash.clone(), counts)
             .await
     }
 
     async fn begin(
         &mut self,
         commit: &CommitInfo,
-        set: Vec<u8>,
+        set: ObjectSet,
         inventory: Option<Inventory>,
         plan: String,
         counts: Counts,
     ) -> Result<(), Error> {
         let (app, info, now) = (self.app.clone(), commit.clone(), now_ms());
-        let record = self.shared.journal(move |journal| {
-            let set = journal.put(&set)?;
-            let inventory = match (inventory, journal.inventory(&app)) {
-                (Some(inventory), _) => journal.put(&inventory.to_bytes())?,
+        let record = self.shared.scribe.write(move |batch| {
+            let set = batch.put_set(&set);
+            let inventory = match (inventory, batch.inventory(&app)) {
+                (Some(inventory), _) => batch.put(&inventory.to_bytes()),
                 (None, Some(recorded)) => recorded,
-                (None, None) => journal.put(&Inventory::default().to_bytes())?,
+                (None, None) => batch.put(&Inventory::default().to_bytes()),
             };
-            let event = Event::Intent {
+            let intent = Intent {
                 app,
                 commit: info.id,
                 author: info.author,
@@ -140,9 +135,9 @@ impl Ledger {
                 plan,
                 counts,
                 rollback: info.rollback,
-                facts: BTreeMap::new(),
+                ..Intent::default()
             };
-            journal.append(now, event)
+            Ok(batch.append(now, Event::Intent(Box::new(intent))))
         });
         let id = record.await?.seq;
         self.deploy = Some(Deploy {
@@ -171,15 +166,17 @@ impl Ledger {
         }
         let (id, app, said, now) = (deploy.id, self.app.clone(), outcome.clone(), now_ms());
         self.shared
-            .journal(move |journal| {
-                let inventory = left.map(|left| journal.put(&left.to_bytes())).transpose()?;
+            .scribe
+            .write(move |batch| {
+                let inventory = left.map(|left| batch.put(&left.to_bytes()));
                 let event = Event::Outcome {
                     deploy: id,
                     app,
                     outcome: said,
                     inventory,
+                    writes: Vec::new(),
                 };
-                journal.append(now, event)
+                Ok(batch.append(now, event))
             })
             .await?;
         deploy.outcome = Some(outcome);
@@ -204,8 +201,8 @@ impl Ledger {
                 let objects = target
                     .objects()
                     .iter()
-                    .map(|compiled| compiled.object.clone());
-                let set = canonical(&Value::Array(objects.collect())).into_bytes();
+                    .map(|compiled| canonical(&compiled.object));
+                let set = ObjectSet::new(objects);
                 self.begin(&target.commit, set, None, String::new(), Counts::default())
                     .await?;
             }

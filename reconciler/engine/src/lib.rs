@@ -23,6 +23,7 @@ mod pass;
 mod progress;
 mod requests;
 mod rollback;
+mod scribe;
 mod settle;
 mod shared;
 mod status;

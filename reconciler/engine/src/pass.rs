@@ -64,7 +64,7 @@ impl Worker {
             Ok(gathered) => gathered,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
-        self.done_jobs(&prepared, &mut gathered).await;
+        self.done_jobs(&prepared, &mut gathered);
         let mut plan = self.plan(target, &prepared, &gathered);
         self.announce(target, &plan).await?;
         if let Some(failed) = refused(&plan, &gathered) {
@@ -83,7 +83,7 @@ impl Worker {
                 Ok(gathered) => gathered,
                 Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
             };
-            self.done_jobs(&prepared, &mut gathered).await;
+            self.done_jobs(&prepared, &mut gathered);
             plan = self.plan(target, &prepared, &gathered);
             if let Some(failed) = refused(&plan, &gathered) {
                 return Ok(failed);
@@ -128,7 +128,7 @@ impl Worker {
     }
 
     /// A Job that deletes itself after it is done would be run again at each start of ours.
-    async fn done_jobs(&self, prepared: &Prepared, gathered: &mut Gathered) {
+    fn done_jobs(&self, prepared: &Prepared, gathered: &mut Gathered) {
         let jobs: HashSet<_> = prepared
             .desired
             .iter()
@@ -139,13 +139,8 @@ impl Worker {
             return;
         }
         let (app, set) = (self.app.clone(), set_digest(&prepared.desired));
-        let done = self.shared.journal(move |journal| {
-            journal
-                .history(&app)
-                .last()
-                .is_some_and(|last| last.set == set && last.was_healthy)
-        });
-        if !done.await {
+        let last = self.shared.scribe.known().last(&app);
+        if !last.is_some_and(|last| last.set == set && last.was_healthy) {
             return;
         }
         for (desired, observed) in prepared.desired.iter().zip(&mut gathered.observed) {
@@ -189,6 +184,7 @@ impl Worker {
             let event = Event::Drift {
                 app: self.app.clone(),
                 objects: drifted,
+                changes: Vec::new(),
             };
             self.shared.record(event).await?;
         }

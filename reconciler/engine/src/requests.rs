@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use ordain_reconciler_journal::{AppRef, Deploy, Event};
+use ordain_reconciler_journal::{AppRef, Deploy, Event, Journal};
 use ordain_reconciler_source::{CommitId, HookStage, Quarantine};
 use tokio::sync::Notify;
 
@@ -117,7 +117,7 @@ impl Requests {
     async fn find(&self, name: &str, env: Option<&str>) -> Result<AppRef, Error> {
         let mut known = self
             .shared
-            .journal(|journal| journal.apps().cloned().collect::<Vec<_>>())
+            .journal(Journal::apps)
             .await;
         known.extend(self.shared.statuses().keys().cloned());
         known.sort();
@@ -144,8 +144,8 @@ impl Requests {
         let app = self.find(name, env).await?;
         let rows = self
             .shared
-            .journal(move |journal| journal.history(&app).to_vec())
-            .await;
+            .journal(move |journal| journal.history(&app))
+            .await?;
         Ok(rows.into_iter().map(row).collect())
     }
 
@@ -258,6 +258,9 @@ fn row(deploy: Deploy) -> HistoryRow {
     let time = Timestamp::from_second(deploy.started_ms / 1000).unwrap_or_default();
     HistoryRow {
         id: deploy.id,
+        number: deploy.number,
+        reason: deploy.reason,
+        actor: deploy.actor,
         app: deploy.app.name,
         env: deploy.app.env,
         commit: deploy.commit,

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use ordain_reconciler_journal::{AppRef, Deploy, State};
+use ordain_reconciler_journal::{AppRef, last_healthy};
 use ordain_reconciler_plan::plan_hash;
 use ordain_reconciler_source::{CommitId, Person, Restore};
 
@@ -77,8 +77,8 @@ impl Requests {
             let wanted = app.clone();
             let rows = self
                 .shared
-                .journal(move |journal| journal.history(&wanted).to_vec())
-                .await;
+                .journal(move |journal| journal.history(&wanted))
+                .await?;
             let found = last_healthy(&rows).ok_or_else(|| Error::NeverHealthy {
                 app: app.to_string(),
             })?;
@@ -107,14 +107,6 @@ impl Requests {
             .filter(|key| !declared.contains(key));
         Some(plan_hash(&owner, &prepared.desired, gone))
     }
-}
-
-/// The last deploy that was healthy and is not the one that stands.
-fn last_healthy(rows: &[Deploy]) -> Option<&Deploy> {
-    let (current, before) = rows.split_last()?;
-    before.iter().rev().find(|row| {
-        row.was_healthy && row.set != current.set && !matches!(row.state, State::RolledBack { .. })
-    })
 }
 
 fn draft(

@@ -11,7 +11,7 @@ use ordain_reconciler_plan::{Breaker, Inventory};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::{AppStatus, Compiler, Error, cluster::Cluster, live::Live, progress::Progress};
+use crate::{AppStatus, Compiler, Error, cluster::Cluster, live::Live, progress::Progress, scribe::Scribe};
 
 /// Shared by the workers, the source loop and the control socket.
 pub(crate) struct Shared {
@@ -22,9 +22,7 @@ pub(crate) struct Shared {
     pub(crate) health_deadline: Duration,
     /// Knows the secrets of objects.
     pub(crate) compiler: Arc<dyn Compiler>,
-    journal: Arc<Mutex<Journal>>,
-    /// Work on the journal is waited for at the end: the next start needs its lock.
-    tasks: TaskTracker,
+    pub(crate) scribe: Scribe,
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
     /// Hashes of approved plans.
     approved: watch::Sender<BTreeSet<String>>,
@@ -46,36 +44,26 @@ impl Shared {
             breaker: Breaker::default(),
             health_deadline,
             compiler,
-            approved: watch::channel(journal.approvals().clone()).0,
-            journal: Arc::new(Mutex::new(journal)),
-            tasks,
+            approved: watch::channel(journal.approvals()).0,
+            scribe: Scribe::new(journal, tasks),
             statuses: Mutex::default(),
         }
     }
 
-    /// Runs something on the journal, where it may wait for the disk.
-    ///
-    /// It runs to its end even when the caller is cancelled: a record is written whole or not at all.
+    /// Reads something of the journal, where it may wait for the disk.
     pub(crate) async fn journal<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut Journal) -> T + Send + 'static,
+        act: impl FnOnce(&Journal) -> T + Send + 'static,
     ) -> T {
-        let journal = Arc::clone(&self.journal);
-        let work = self.tasks.spawn_blocking(move || {
-            // A panic while it was held left the file as it was before or after an append.
-            act(&mut journal.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        match work.await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        self.scribe.read(act).await
     }
 
-    /// Appends one event and returns its number.
+    /// Appends one event and returns its number. See [`Scribe::write`].
     pub(crate) async fn record(&self, event: Event) -> Result<u64, Error> {
         let now = now_ms();
         let record = self
-            .journal(move |journal| journal.append(now, event))
+            .scribe
+            .write(move |batch| Ok(batch.append(now, event)))
             .await?;
         Ok(record.seq)
     }

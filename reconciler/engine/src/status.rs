@@ -83,8 +83,17 @@ pub struct Status {
 /// One deploy of one app, for `ordain history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryRow {
-    /// Number of the deploy.
+    /// Number of its intent in the journal.
     pub id: u64,
+    /// Which deploy of this app it is, from 1 without gaps.
+    #[serde(default)]
+    pub number: u64,
+    /// Why it was deployed, when that is more than a commit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who asked for it, when that is not the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The app.
     pub app: String,
     /// Its environment.

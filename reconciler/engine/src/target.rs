@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ordain_reconciler_journal::{AppRef, Digest, Rollback};
+use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback};
 use ordain_reconciler_plan::Desired;
 use ordain_reconciler_source::{Commit, trailer};
-use serde_json::Value;
 
 use crate::{App, CompiledObject, SecretFiles, progress::Rollout};
 
@@ -101,18 +100,17 @@ impl Target {
     }
 }
 
-/// The bytes under which a set of objects is stored: sorted, so that equal sets have one digest.
-pub(crate) fn set_bytes(desired: &[Desired]) -> Vec<u8> {
+/// The set of objects as it is stored: sorted, so that equal sets have one digest.
+pub(crate) fn object_set(desired: &[Desired]) -> ObjectSet {
     let mut desired: Vec<_> = desired.iter().collect();
     desired.sort_by(|a, b| a.key.cmp(&b.key));
-    let objects = desired
+    let texts = desired
         .into_iter()
-        .map(|desired| desired.object.clone())
-        .collect();
-    ordain_reconciler_plan::canonical(&Value::Array(objects)).into_bytes()
+        .map(|desired| ordain_reconciler_plan::canonical(&desired.object));
+    ObjectSet::new(texts)
 }
 
 /// The digest of a set of objects.
 pub(crate) fn set_digest(desired: &[Desired]) -> Digest {
-    Digest::of(&set_bytes(desired))
+    object_set(desired).digest()
 }

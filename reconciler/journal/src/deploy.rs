@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppRef, Counts, Digest, Event, Outcome, Record, Rollback, holds::Holds};
+use crate::{AppRef, Counts, Digest, Event, Intent, Outcome, Record, Rollback, holds::Holds};
 
 /// Where a deploy stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ impl From<Outcome> for State {
 pub struct Deploy {
     /// Number of its intent in the log.
     pub id: u64,
+    /// Which deploy of this app it is, from 1 without gaps.
+    pub number: u64,
     /// Which app.
     #[serde(flatten)]
     pub app: AppRef,
@@ -70,10 +72,16 @@ pub struct Deploy {
     pub changed_ms: i64,
     /// The compiled objects.
     pub set: Digest,
-    /// The plan's hash.
+    /// The plan's hash; empty when it was refused before anything was planned.
     pub plan: String,
     /// What the plan did.
     pub counts: Counts,
+    /// Why it was deployed, when that is more than a commit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who asked for it, when that is not the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// Set when the commit is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
@@ -84,42 +92,158 @@ pub struct Deploy {
     pub state: State,
 }
 
+impl Deploy {
+    fn new(record: &Record, intent: &Intent, number: u64) -> Self {
+        Self {
+            id: record.seq,
+            number,
+            app: intent.app.clone(),
+            commit: intent.commit.clone(),
+            author: intent.author.clone(),
+            subject: intent.subject.clone(),
+            started_ms: record.time_ms,
+            changed_ms: record.time_ms,
+            set: intent.set,
+            plan: intent.plan.clone(),
+            counts: intent.counts,
+            reason: intent.reason.clone(),
+            actor: intent.actor.clone(),
+            rollback: intent.rollback.clone(),
+            was_healthy: false,
+            state: State::Started,
+        }
+    }
+
+    /// True when something was planned: a commit that was refused as a whole never reached the cluster.
+    #[must_use]
+    pub fn was_planned(&self) -> bool {
+        !self.plan.is_empty()
+    }
+}
+
+/// Returns the deploy to go back to: the last that was healthy, has other objects than the one that
+/// stands, and was not undone already.
+#[must_use]
+pub fn last_healthy(rows: &[Deploy]) -> Option<&Deploy> {
+    let (current, before) = rows.split_last()?;
+    before.iter().rev().find(|row| {
+        row.was_healthy && row.set != current.set && !matches!(row.state, State::RolledBack { .. })
+    })
+}
+
 /// What the log says about one app.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct AppLog {
+    /// Oldest first. All of them while a history is read; at rest the last one and the last healthy one.
     pub(crate) deploys: Vec<Deploy>,
+    /// How many there were.
+    pub(crate) count: u64,
     pub(crate) inventory: Option<Digest>,
 }
 
-/// All apps of a log.
-#[derive(Debug, Default)]
+impl AppLog {
+    pub(crate) fn add(&mut self, record: &Record) {
+        match &record.event {
+            Event::Intent(intent) => self.begin(record, intent),
+            Event::Outcome {
+                deploy,
+                outcome,
+                inventory,
+                ..
+            } => {
+                if inventory.is_some() {
+                    self.inventory = *inventory;
+                }
+                let row = self.deploys.iter_mut().rev().find(|row| row.id == *deploy);
+                if let Some(row) = row {
+                    row.state = outcome.clone().into();
+                    row.was_healthy |= *outcome == Outcome::Healthy;
+                    row.changed_ms = record.time_ms;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, record: &Record, intent: &Intent) {
+        self.inventory = Some(intent.inventory);
+        if let Some(rollback) = &intent.rollback {
+            // The undone commit and everything between it and the one that comes back; when that one
+            // was never deployed here, the undone commit alone.
+            let last = |commit: &str| self.deploys.iter().rposition(|row| row.commit == commit);
+            let from = last(&rollback.to)
+                .map(|at| at + 1)
+                .or_else(|| last(&rollback.of));
+            for deploy in self.deploys.iter_mut().skip(from.unwrap_or(usize::MAX)) {
+                deploy.state = State::RolledBack {
+                    by: intent.commit.clone(),
+                };
+                deploy.changed_ms = record.time_ms;
+            }
+        }
+        self.count += 1;
+        self.deploys.push(Deploy::new(record, intent, self.count));
+    }
+
+    /// Forgets all rows but the last one and the last healthy one: the others are read when asked for.
+    fn trim(&mut self) {
+        let last = self.deploys.len().saturating_sub(1);
+        let healthy = self.deploys.iter().rposition(|row| row.was_healthy);
+        let mut at = 0;
+        self.deploys.retain(|_| {
+            at += 1;
+            at - 1 == last || Some(at - 1) == healthy
+        });
+        self.deploys.shrink_to_fit();
+    }
+}
+
+/// What is kept of a log in memory, and in its state files.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Index {
-    apps: BTreeMap<AppRef, AppLog>,
-    tips: BTreeMap<(String, String), String>,
-    approvals: BTreeSet<String>,
+    #[serde(with = "by_app")]
+    pub(crate) apps: BTreeMap<AppRef, AppLog>,
+    #[serde(default)]
+    tips: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    pub(crate) approvals: BTreeSet<String>,
+    #[serde(default)]
     pub(crate) holds: Holds,
+    /// Records up to this one are gone on purpose.
+    #[serde(default)]
+    pub(crate) compacted: u64,
+    /// When the last record was written.
+    #[serde(default)]
+    pub(crate) time_ms: i64,
+}
+
+/// JSON knows text keys only, so a map by app is a list of pairs.
+pub(crate) mod by_app {
+    use super::{AppRef, BTreeMap};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+        apps: &BTreeMap<AppRef, T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(apps)
+    }
+
+    pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<AppRef, T>, D::Error> {
+        let pairs = Vec::<(AppRef, T)>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
+    }
 }
 
 impl Index {
-    pub(crate) fn app(&self, app: &AppRef) -> Option<&AppLog> {
-        self.apps.get(app)
-    }
-
-    pub(crate) fn apps(&self) -> impl Iterator<Item = (&AppRef, &AppLog)> {
-        self.apps.iter()
-    }
-
     pub(crate) fn tip(&self, repository: &str, branch: &str) -> Option<&str> {
-        self.tips
-            .get(&(repository.to_owned(), branch.to_owned()))
-            .map(String::as_str)
-    }
-
-    pub(crate) fn approvals(&self) -> &BTreeSet<String> {
-        &self.approvals
+        self.tips.get(repository)?.get(branch).map(String::as_str)
     }
 
     pub(crate) fn add(&mut self, record: &Record) {
+        self.time_ms = self.time_ms.max(record.time_ms);
         match &record.event {
             Event::Commit {
                 repository,
@@ -127,79 +251,34 @@ impl Index {
                 commit,
                 ..
             } => {
-                self.tips
-                    .insert((repository.clone(), branch.clone()), commit.clone());
-            }
-            Event::Intent {
-                app,
-                commit,
-                author,
-                subject,
-                set,
-                inventory,
-                plan,
-                counts,
-                rollback,
-                ..
-            } => {
-                let log = self.apps.entry(app.clone()).or_default();
-                log.inventory = Some(*inventory);
-                if let Some(rollback) = rollback {
-                    // The undone commit and everything between it and the one that comes back; when
-                    // that one was never deployed here, the undone commit alone.
-                    let last =
-                        |commit: &str| log.deploys.iter().rposition(|row| row.commit == commit);
-                    let from = last(&rollback.to)
-                        .map(|at| at + 1)
-                        .or_else(|| last(&rollback.of));
-                    for deploy in log.deploys.iter_mut().skip(from.unwrap_or(usize::MAX)) {
-                        deploy.state = State::RolledBack { by: commit.clone() };
-                        deploy.changed_ms = record.time_ms;
-                    }
-                }
-                log.deploys.push(Deploy {
-                    id: record.seq,
-                    app: app.clone(),
-                    commit: commit.clone(),
-                    author: author.clone(),
-                    subject: subject.clone(),
-                    started_ms: record.time_ms,
-                    changed_ms: record.time_ms,
-                    set: *set,
-                    plan: plan.clone(),
-                    counts: *counts,
-                    rollback: rollback.clone(),
-                    was_healthy: false,
-                    state: State::Started,
-                });
-            }
-            Event::Outcome {
-                deploy,
-                app,
-                outcome,
-                inventory,
-            } => {
-                let Some(log) = self.apps.get_mut(app) else {
-                    return;
-                };
-                if inventory.is_some() {
-                    log.inventory = *inventory;
-                }
-                let row = log.deploys.iter_mut().rev().find(|row| row.id == *deploy);
-                if let Some(row) = row {
-                    row.state = outcome.clone().into();
-                    row.was_healthy |= *outcome == Outcome::Healthy;
-                    row.changed_ms = record.time_ms;
-                }
+                let branches = self.tips.entry(repository.clone()).or_default();
+                branches.insert(branch.clone(), commit.clone());
             }
             Event::Approval { plan, .. } => {
                 self.approvals.insert(plan.clone());
+            }
+            Event::Compacted { through, .. } => self.compacted = self.compacted.max(*through),
+            Event::Intent(intent) => {
+                let log = self.apps.entry(intent.app.clone()).or_default();
+                log.add(record);
+                log.trim();
+            }
+            Event::Outcome { app, .. } => {
+                if let Some(log) = self.apps.get_mut(app) {
+                    log.add(record);
+                    log.trim();
+                }
             }
             Event::Suspend { .. }
             | Event::Resume { .. }
             | Event::Quarantine { .. }
             | Event::Lifted { .. } => self.holds.add(record),
-            Event::Rejected { .. } | Event::Drift { .. } | Event::Waiting { .. } => {}
+            Event::Rejected { .. }
+            | Event::Drift { .. }
+            | Event::Waiting { .. }
+            | Event::Adopted { .. }
+            | Event::Note { .. }
+            | Event::Unknown => {}
         }
     }
 }

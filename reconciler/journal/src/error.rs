@@ -35,6 +35,47 @@ pub enum Error {
         /// What does not fit.
         what: String,
     },
+    /// A sealed file was changed.
+    #[error("`{path}` was changed: {what}")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// Records that were acknowledged are gone from the end.
+    #[error("the log in `{path}` ends with record {seq}, but record {wanted} was written")]
+    CutOff {
+        /// The journal's folder.
+        path: PathBuf,
+        /// The last record there is.
+        seq: u64,
+        /// The last record that was written.
+        wanted: u64,
+    },
+    /// A newer version wrote the journal in a way that this one does not know.
+    #[error("the journal `{path}` was written by a newer version (format {format})")]
+    Newer {
+        /// The journal's folder.
+        path: PathBuf,
+        /// What its format file says.
+        format: String,
+    },
+    /// Nothing can be written by who only reads.
+    #[error("the journal `{path}` was opened for reading")]
+    ReadOnly {
+        /// The journal's folder.
+        path: PathBuf,
+    },
+    /// The blob is there and is no set of objects.
+    #[error("blob {digest} of the journal is not a set of objects")]
+    NotASet {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// What was to be written together with others was not written.
+    #[error("{0}")]
+    Batch(#[source] std::sync::Arc<Error>),
     /// No such blob.
     #[error("the journal holds no blob {digest}")]
     NoBlob {

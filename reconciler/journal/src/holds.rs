@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppRef, Digest, Event, Record};
+use crate::{AppRef, Digest, Event, Record, deploy::by_app};
 
 /// Nothing is written for an app, or for any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +47,12 @@ pub struct Quarantined {
 }
 
 /// All that is held.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Holds {
     everywhere: Option<Suspension>,
+    #[serde(with = "by_app")]
     suspended: BTreeMap<AppRef, Suspension>,
+    #[serde(with = "by_app")]
     quarantined: BTreeMap<AppRef, Quarantined>,
 }
 

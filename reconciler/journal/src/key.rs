@@ -51,12 +51,20 @@ impl Key {
         Ok(Self(key))
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+    /// Opens the key that is there.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(PRIVATE);
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let bytes = from_hex::<32>(text.trim()).ok_or(Error::Key { path })?;
+        Ok(Self(SigningKey::from_bytes(&bytes)))
     }
 
-    pub(crate) fn public(&self) -> [u8; 32] {
-        self.0.verifying_key().to_bytes()
+    pub(crate) fn public(&self) -> VerifyingKey {
+        self.0.verifying_key()
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
     }
 }
 
@@ -64,9 +72,24 @@ impl Key {
 pub(crate) fn public(folder: &Path) -> Result<VerifyingKey, Error> {
     let path = folder.join(PUBLIC);
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    from_hex::<32>(text.trim())
+    from_hex::<32>(text.strip_suffix('\n').unwrap_or_default())
         .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
         .ok_or(Error::Key { path })
+}
+
+/// Reads the public half, and checks that the private one belongs to it when it is there.
+pub(crate) fn checked_public(folder: &Path) -> Result<VerifyingKey, Error> {
+    let key = public(folder)?;
+    let path = folder.join(PRIVATE);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let private = from_hex::<32>(text.trim_end_matches('\n'));
+            let fits = private.is_some_and(|bytes| SigningKey::from_bytes(&bytes).verifying_key() == key);
+            fits.then_some(key).ok_or(Error::Key { path })
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Error::Key { path }),
+        Err(_) => Ok(key),
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

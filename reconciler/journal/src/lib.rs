@@ -2,22 +2,40 @@
 //!
 //! Everything the reconciler did, and was about to do, is here: crash safety, history, rollback
 //! without git, and audit are readings of the same log. It does not know what is in a blob, what
-//! a cluster is, or what time it is.
+//! a cluster is, or what time it is. The format on disk is described in `docs/audit.md`.
 
-mod blobs;
+mod batch;
+mod compact;
 mod deploy;
 mod digest;
 mod error;
+mod files;
+mod format;
+mod head;
 mod holds;
 mod journal;
 mod key;
+mod line;
 mod log;
+mod packs;
+mod reading;
 mod record;
+mod set;
+#[doc(hidden)]
+pub mod steps;
+mod verify;
 
-pub use deploy::{Deploy, State};
+pub use batch::{Batch, Mark};
+pub use compact::Compacted;
+pub use deploy::{Deploy, State, last_healthy};
 pub use digest::Digest;
 pub use error::{Error, Warning};
 pub use holds::{Quarantined, Suspension};
-pub use journal::Journal;
-pub use log::{Verified, verify};
-pub use record::{AppRef, Counts, Event, Outcome, Record, Rollback};
+pub use journal::{Journal, Sizes};
+pub use reading::{At, DeployedSet, Query};
+pub use record::{
+    AppRef, Counts, DriftedObject, Event, Intent, ObjectWrite, Outcome, Record, Rollback,
+    SignatureVerdict,
+};
+pub use set::ObjectSet;
+pub use verify::{Verified, verify};

@@ -1,126 +1,187 @@
-//! The log file: one line per record, each bound to the line before it and signed.
-//!
-//! A line is `<hash> <signature> <body>`; the hash covers the previous hash and the body, the
-//! signature covers the hash. A crash can tear the last line only, because a line is synced before
-//! the next one is written; so a bad last line is cut off, and any other bad line is an error.
+//! The log in segments: one is appended to, the others are sealed, and a state file lets a start skip them.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 
 use crate::{
     Digest, Error, Event, Record, Warning,
-    blobs::sync_folder,
-    digest::{from_hex, to_hex},
-    key::{self, Key},
+    deploy::Index,
+    files::{Header, numbered, read_header, read_sealed, sync_folder, write_sealed},
+    key::Key,
+    line::{self, genesis, is_torn, link, render, scan},
+    steps,
 };
 
-/// The file in the journal's folder.
-pub(crate) const FILE: &str = "log";
+/// The folder of the segments.
+pub(crate) const FOLDER: &str = "segments";
+
+/// The one file of journals of the first format.
+pub(crate) const OLD_LOG: &str = "log";
+
+/// A segment is sealed when it is this long. Some 8,000 records, which are read in some 50 ms.
+const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Of older state files one in so many is kept: a look into the past replays at most that many segments.
+const STATE_EVERY: usize = 16;
+
+/// State files of the newest segments, all of which are kept.
+const STATES_KEPT: usize = 2;
+
+/// How hard sealed segments are compressed. Higher levels save little: hashes do not compress.
+const LEVEL: i32 = 6;
+
+pub(crate) fn active_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:016}.log"))
+}
+
+pub(crate) fn sealed_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:016}.sealed"))
+}
+
+/// What the log says when record `through` was the last one.
+pub(crate) fn state_path(folder: &Path, through: u64) -> PathBuf {
+    folder.join(format!("{through:016}.state"))
+}
+
+/// The segments of a journal, oldest first, as they lie on disk.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    pub(crate) sealed: Vec<u64>,
+    /// The one that is appended to; none before the first record.
+    pub(crate) active: Option<u64>,
+}
+
+impl Segments {
+    pub(crate) fn list(folder: &Path) -> Result<Self, Error> {
+        let sealed = numbered(folder, ".sealed")?;
+        // What is sealed already is left by a crash between sealing and deleting; what comes behind the
+        // first one by a crash before sealing.
+        let active = numbered(folder, ".log")?
+            .into_iter()
+            .find(|first| sealed.binary_search(first).is_err());
+        Ok(Self { sealed, active })
+    }
+}
 
 /// The log, open for appending.
 pub(crate) struct Log {
-    path: PathBuf,
+    folder: PathBuf,
+    /// The segment that is appended to, and its first record.
     file: File,
-    head: Digest,
-    seq: u64,
+    first: u64,
+    before: Digest,
+    from_ms: i64,
+    pub(crate) head: Digest,
+    pub(crate) seq: u64,
     /// Length of the file up to the last good record; what is behind it is from a failed append.
     bytes: u64,
+    segment_bytes: u64,
 }
 
-/// The result of reading a log to its end.
-struct Scan {
-    records: Vec<Record>,
-    head: Digest,
-    bytes: u64,
-    /// What is wrong with the bytes behind `bytes`, if there are any.
-    rest: Option<String>,
-}
-
-/// The hash before the first record.
-fn genesis() -> Digest {
-    Digest::of(b"ordain journal 1")
-}
-
-fn link(previous: &Digest, body: &[u8]) -> Digest {
-    let mut bytes = previous.as_bytes().to_vec();
-    bytes.extend_from_slice(body);
-    Digest::of(&bytes)
-}
-
-fn render(hash: &Digest, signature: &[u8; 64], body: &str) -> String {
-    format!("{hash} {} {body}\n", to_hex(signature))
-}
-
-/// Reads records up to the first line that does not fit.
-fn scan(bytes: &[u8], key: Option<&VerifyingKey>) -> Scan {
-    let mut scan = Scan {
-        records: Vec::new(),
-        head: genesis(),
-        bytes: 0,
-        rest: None,
-    };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let seq = scan.records.len() as u64 + 1;
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-            scan.rest = Some("it has no end".to_owned());
-            break;
+/// Reads the newest state file that fits, or an empty state, and says up to where it reaches.
+pub(crate) fn newest_state(
+    folder: &Path,
+    key: &VerifyingKey,
+    until_ms: i64,
+) -> Result<(Index, u64, Digest), Error> {
+    for through in numbered(folder, ".state")?.into_iter().rev() {
+        let path = state_path(folder, through);
+        // A state that cannot be read costs time, nothing else: it is made from the segments again.
+        let Ok((header, _)) = read_header(&path, Some(key)) else {
+            continue;
         };
-        match read_line(&rest[..end], &scan.head, seq, key) {
-            Ok((hash, record)) => {
-                scan.records.push(record);
-                scan.head = hash;
-                scan.bytes += end as u64 + 1;
-                rest = &rest[end + 1..];
-            }
-            Err(what) => {
-                scan.rest = Some(what);
-                break;
-            }
+        if header.last != through || header.kind != "state" || header.to_ms > until_ms {
+            continue;
+        }
+        if let Ok((header, index)) = read_state(&path, Some(key)) {
+            return Ok((index, header.last, header.head));
         }
     }
-    scan
+    Ok((Index::default(), 0, genesis()))
 }
 
-fn read_line(
-    line: &[u8],
-    previous: &Digest,
-    seq: u64,
-    key: Option<&VerifyingKey>,
-) -> Result<(Digest, Record), String> {
-    let line = std::str::from_utf8(line).map_err(|_| "it is not text")?;
-    let mut parts = line.splitn(3, ' ');
-    let (Some(hash), Some(signature), Some(body)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Err("it is not `<hash> <signature> <body>`".to_owned());
+pub(crate) fn read_state(path: &Path, key: Option<&VerifyingKey>) -> Result<(Header, Index), Error> {
+    let (header, payload) = read_sealed(path, key)?;
+    let broken = |error: &dyn std::fmt::Display| Error::Changed {
+        path: path.to_owned(),
+        what: error.to_string(),
     };
-    let hash: Digest = hash.parse().map_err(|error: Error| error.to_string())?;
-    if hash != link(previous, body.as_bytes()) {
-        return Err("its hash does not fit".to_owned());
+    let text = zstd::decode_all(&payload[..]).map_err(|error| broken(&error))?;
+    let index = serde_json::from_slice(&text).map_err(|error| broken(&error))?;
+    Ok((header, index))
+}
+
+/// Reads a sealed segment's records. `key` checks its signature, and every hash with it.
+pub(crate) fn read_segment(
+    path: &Path,
+    key: Option<&VerifyingKey>,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Header, Vec<Record>), Error> {
+    let (header, payload) = read_sealed(path, key)?;
+    let text = zstd::decode_all(&payload[..]).map_err(Error::io("read", path))?;
+    let mut records = Vec::new();
+    let (mut head, mut seq) = (header.before, header.first);
+    for body in text.split_inclusive(|byte| *byte == b'\n') {
+        let corrupt = |what: String| Error::Corrupt {
+            path: path.to_owned(),
+            seq,
+            what,
+        };
+        let body = body.strip_suffix(b"\n").unwrap_or(body);
+        let body = std::str::from_utf8(body).map_err(|error| corrupt(error.to_string()))?;
+        if key.is_some() {
+            head = link(&head, body.as_bytes());
+        }
+        if key.is_some() || wanted(body) {
+            records.push(line::record(body, seq).map_err(corrupt)?);
+        }
+        seq += 1;
     }
-    if let Some(key) = key {
-        let signature = from_hex::<64>(signature).ok_or("its signature is unreadable")?;
-        key.verify_strict(hash.as_bytes(), &Signature::from_bytes(&signature))
-            .map_err(|_| "its signature does not fit")?;
+    if key.is_some() && (head != header.head || seq != header.last + 1) {
+        return Err(Error::Corrupt {
+            path: path.to_owned(),
+            seq: seq - 1,
+            what: "the hash of its segment does not fit".to_owned(),
+        });
     }
-    let record: Record =
-        serde_json::from_str(body).map_err(|error| format!("its body is unreadable: {error}"))?;
-    if record.seq != seq {
-        return Err(format!("it says that it is number {}", record.seq));
-    }
-    Ok((hash, record))
+    Ok((header, records))
 }
 
 impl Log {
-    /// Opens the log and reads every record. A torn last record is cut off.
-    pub(crate) fn open(folder: &Path) -> Result<(Self, Vec<Record>, Vec<Warning>), Error> {
-        let path = folder.join(FILE);
-        let fresh = !path.exists();
+    /// Opens or creates the log and reads what no state file knows yet.
+    pub(crate) fn open(
+        journal: &Path,
+        key: &Key,
+        segment_bytes: Option<u64>,
+    ) -> Result<(Self, Index, Vec<Warning>), Error> {
+        let folder = journal.join(FOLDER);
+        adopt_old(journal, &folder)?;
+        let segments = Segments::list(&folder)?;
+        let (mut index, mut seq, mut head) = newest_state(&folder, &key.public(), i64::MAX)?;
+        for first in &segments.sealed {
+            if *first <= seq {
+                continue;
+            }
+            let path = sealed_path(&folder, *first);
+            let (header, records) = read_segment(&path, None, |_| true)?;
+            follows(&path, &header, seq, head)?;
+            records.iter().for_each(|record| index.add(record));
+            (seq, head) = (header.last, header.head);
+        }
+        let first = seq + 1;
+        let path = active_path(&folder, first);
+        if let Some(active) = segments.active.filter(|active| *active != first) {
+            return Err(Error::Corrupt {
+                path: active_path(&folder, active),
+                seq: first,
+                what: "records before it are missing".to_owned(),
+            });
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -128,112 +189,260 @@ impl Log {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        if fresh {
-            sync_folder(folder).map_err(Error::io("write", folder))?;
-        }
+        sync_folder(&folder).map_err(Error::io("sync", &folder))?;
         let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-        let scan = scan(&bytes, None);
-        let seq = scan.records.len() as u64;
+        let scanned = scan(&bytes, first, head, None, |_| true);
         let mut warnings = Vec::new();
-        if let Some(what) = scan.rest {
-            let rest = &bytes[usize::try_from(scan.bytes).unwrap_or(usize::MAX)..];
-            let lines = rest.iter().filter(|byte| **byte == b'\n').count();
-            let more = lines > 1 || (lines == 1 && !rest.ends_with(b"\n"));
-            if more {
+        if let Some(what) = scanned.rest {
+            let torn = first + scanned.records.len() as u64;
+            let rest = &bytes[scanned.bytes..];
+            if !is_torn(rest) {
                 return Err(Error::Corrupt {
                     path,
-                    seq: seq + 1,
+                    seq: torn,
                     what,
                 });
             }
-            let kept = folder.join(format!("log.torn-{}", seq + 1));
-            fs::write(&kept, rest).map_err(Error::io("write", &kept))?;
-            file.set_len(scan.bytes)
-                .and_then(|()| file.sync_all())
-                .map_err(Error::io("write", &path))?;
-            let bytes = rest.len() as u64;
-            warnings.push(Warning::TornRecord {
-                seq: seq + 1,
-                bytes,
-                kept,
-            });
+            warnings.push(cut_off(journal, &path, &file, scanned.bytes, rest, torn)?);
         }
+        scanned.records.iter().for_each(|record| index.add(record));
         file.seek(SeekFrom::End(0))
             .map_err(Error::io("read", &path))?;
+        for left in numbered(&folder, ".log")? {
+            if left < first {
+                let left = active_path(&folder, left);
+                fs::remove_file(&left).map_err(Error::io("remove", &left))?;
+            }
+        }
+        let from_ms = scanned.records.first().map_or(0, |record| record.time_ms);
         let log = Self {
-            path,
             file,
-            head: scan.head,
-            seq,
-            bytes: scan.bytes,
+            first,
+            before: head,
+            from_ms,
+            head: scanned.head,
+            seq: seq + scanned.records.len() as u64,
+            bytes: scanned.bytes as u64,
+            segment_bytes: segment_bytes.unwrap_or(SEGMENT_BYTES),
+            folder,
         };
-        Ok((log, scan.records, warnings))
+        Ok((log, index, warnings))
     }
 
-    /// Appends records and syncs once. On an error nothing was appended.
-    pub(crate) fn append(
-        &mut self,
-        key: &Key,
-        time_ms: i64,
-        events: Vec<Event>,
-    ) -> Result<Vec<Record>, Error> {
-        let (mut head, mut seq) = (self.head, self.seq);
+    fn path(&self) -> PathBuf {
+        active_path(&self.folder, self.first)
+    }
+
+    /// The number that the record after `staged` others gets.
+    pub(crate) fn next(&self, staged: usize) -> u64 {
+        self.seq + 1 + staged as u64
+    }
+
+    /// Appends a batch of records and syncs once. On an error nothing was appended.
+    pub(crate) fn append(&mut self, key: &Key, records: &[Record]) -> Result<(), Error> {
+        let Some((last, _)) = records.split_last() else {
+            return Ok(());
+        };
+        let mut head = self.head;
         let mut text = String::new();
-        let mut records = Vec::with_capacity(events.len());
-        for event in events {
-            seq += 1;
-            let record = Record {
-                seq,
-                time_ms,
-                event,
-            };
-            let body = serde_json::to_string(&record)
-                .map_err(|error| Error::io("write", &self.path)(io::Error::other(error)))?;
+        for record in records {
+            let body = serde_json::to_string(record).expect("records are plain JSON");
             head = link(&head, body.as_bytes());
-            text.push_str(&render(&head, &key.sign(head.as_bytes()), &body));
-            records.push(record);
+            let signature = (record.seq == last.seq).then(|| key.sign(head.as_bytes()));
+            text.push_str(&render(&head, signature.as_ref(), &body));
         }
+        steps::at("log-write");
         // A failed append may have left a part behind; start where the last good record ends.
+        let path = self.path();
         self.file
             .set_len(self.bytes)
             .and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)))
-            .and_then(|_| self.file.write_all(text.as_bytes()))
-            .and_then(|()| self.file.sync_data())
-            .map_err(Error::io("write", &self.path))?;
+            .map_err(Error::io("write", &path))?;
+        steps::fail(&path)?;
+        let half = text.len() / 2;
+        let (one, two) = text.as_bytes().split_at(half);
+        self.file
+            .write_all(one)
+            .and_then(|()| {
+                steps::at("log-half");
+                self.file.write_all(two)
+            })
+            .map_err(Error::io("write", &path))?;
+        steps::at("log-sync");
+        self.file.sync_data().map_err(Error::io("write", &path))?;
+        steps::at("log-done");
+        if self.bytes == 0 {
+            self.from_ms = records.first().map_or(0, |record| record.time_ms);
+        }
         self.bytes += text.len() as u64;
-        (self.head, self.seq) = (head, seq);
-        Ok(records)
+        (self.head, self.seq) = (head, last.seq);
+        Ok(())
+    }
+
+    /// True when the segment has no record yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// True when the segment is long enough to be sealed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= self.segment_bytes
+    }
+
+    /// Seals the segment, keeps what the log says now beside it, and begins a new one.
+    pub(crate) fn seal(&mut self, key: &Key, index: &Index) -> Result<(), Error> {
+        let path = self.path();
+        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let mut bodies = Vec::with_capacity(text.len());
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let body = line.splitn(3, |byte| *byte == b' ').nth(2);
+            bodies.extend_from_slice(body.unwrap_or_default());
+        }
+        let header = |kind: &str, raw: &[u8], payload: &[u8]| Header {
+            kind: kind.to_owned(),
+            first: self.first,
+            last: self.seq,
+            before: self.before,
+            head: self.head,
+            from_ms: self.from_ms,
+            to_ms: index.time_ms,
+            blocks: 0,
+            raw: raw.len() as u64,
+            bytes: payload.len() as u64,
+            payload: Digest::of(payload),
+        };
+        let pack =
+            |bytes: &[u8]| zstd::encode_all(bytes, LEVEL).map_err(Error::io("compress", &path));
+        let state = serde_json::to_vec(index).expect("plain JSON");
+        let payload = pack(&state)?;
+        let to = state_path(&self.folder, self.seq);
+        write_sealed(&to, &header("state", &state, &payload), &payload, key)?;
+        steps::at("seal-state");
+        // Whatever fails here, the segment that is appended to stays the one that a start would open.
+        let next = active_path(&self.folder, self.seq + 1);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&next)
+            .map_err(Error::io("create", &next))?;
+        let payload = pack(&bodies)?;
+        let to = sealed_path(&self.folder, self.first);
+        write_sealed(&to, &header("segment", &bodies, &payload), &payload, key)?;
+        self.file = file;
+        (self.first, self.before, self.bytes) = (self.seq + 1, self.head, 0);
+        steps::at("sealed");
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
+        self.thin_states(index.compacted)
+    }
+
+    /// Deletes state files that only cost space. The one a compacted log begins with stays.
+    fn thin_states(&self, compacted: u64) -> Result<(), Error> {
+        let states = numbered(&self.folder, ".state")?;
+        let kept_from = states.len().saturating_sub(STATES_KEPT);
+        let sealed = Segments::list(&self.folder)?.sealed;
+        for through in &states[..kept_from] {
+            // Counted by segments, so that the same ones stay each time.
+            let number = sealed.partition_point(|first| first <= through);
+            if number % STATE_EVERY != 0 && *through != compacted {
+                let path = state_path(&self.folder, *through);
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last record that could be cut off: of the newest sealed segment that ended before a time and
+    /// has a state file. `None` when there is none.
+    pub(crate) fn cut_before(&self, key: &Key, time_ms: i64) -> Result<Option<(u64, Digest)>, Error> {
+        let mut found = None;
+        for first in Segments::list(&self.folder)?.sealed {
+            let path = sealed_path(&self.folder, first);
+            let (header, _) = read_header(&path, Some(&key.public()))?;
+            if header.to_ms < time_ms && state_path(&self.folder, header.last).exists() {
+                found = Some((header.last, header.head));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes sealed segments up to a record, the oldest first, and the states before it.
+    pub(crate) fn remove_through(&self, through: u64) -> Result<usize, Error> {
+        let mut removed = 0;
+        for first in Segments::list(&self.folder)?.sealed {
+            if first > through {
+                break;
+            }
+            let path = sealed_path(&self.folder, first);
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            removed += 1;
+        }
+        for state in numbered(&self.folder, ".state")? {
+            if state < through {
+                let path = state_path(&self.folder, state);
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
+        Ok(removed)
     }
 }
 
-/// What a clean check of a log found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// Number of records.
-    pub records: u64,
-    /// The hash of the last one: kept elsewhere, it also proves that nothing was cut off the end.
-    pub head: Digest,
+/// A segment must begin where the one before it ended.
+pub(crate) fn follows(
+    path: &Path,
+    header: &Header,
+    seq: u64,
+    head: Digest,
+) -> Result<(), Error> {
+    if header.first == seq + 1 && header.before == head {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        path: path.to_owned(),
+        seq: seq + 1,
+        what: "it does not follow the record before it".to_owned(),
+    })
 }
 
-/// Checks every hash and signature of the log in a journal's folder. Changes nothing.
-///
-/// # Errors
-/// At the first record that was changed, or when a file cannot be read.
-pub fn verify(folder: &Path) -> Result<Verified, Error> {
-    let path = folder.join(FILE);
-    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-    let key = key::public(folder)?;
-    let scan = scan(&bytes, Some(&key));
-    let records = scan.records.len() as u64;
-    match scan.rest {
-        None => Ok(Verified {
-            records,
-            head: scan.head,
-        }),
-        Some(what) => Err(Error::Corrupt {
-            path,
-            seq: records + 1,
-            what,
-        }),
+fn cut_off(
+    journal: &Path,
+    path: &Path,
+    file: &File,
+    length: usize,
+    rest: &[u8],
+    seq: u64,
+) -> Result<Warning, Error> {
+    let kept = journal.join(format!("torn-{seq}"));
+    fs::write(&kept, rest).map_err(Error::io("write", &kept))?;
+    file.set_len(length as u64)
+        .and_then(|()| file.sync_all())
+        .map_err(Error::io("write", path))?;
+    Ok(Warning::TornRecord {
+        seq,
+        bytes: rest.len() as u64,
+        kept,
+    })
+}
+
+/// A log of the first format is a first segment.
+fn adopt_old(journal: &Path, folder: &Path) -> Result<(), Error> {
+    let old = journal.join(OLD_LOG);
+    if old.is_file() {
+        let new = active_path(folder, 1);
+        fs::rename(&old, &new).map_err(Error::io("move", &old))?;
+        sync_folder(folder).map_err(Error::io("sync", folder))?;
+    }
+    Ok(())
+}
+
+/// Makes records of events, numbered from `seq`.
+pub(crate) fn number(seq: u64, time_ms: i64, event: Event) -> Record {
+    Record {
+        seq,
+        time_ms,
+        event,
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Digest;
 
 /// One app in one environment.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AppRef {
     /// The environment's name.
     pub env: String,
@@ -68,6 +68,96 @@ pub enum Outcome {
     },
 }
 
+/// What a check of a commit's signature came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureVerdict {
+    /// `good`, `bad`, `unknown-key`, `expired` or `unsigned`.
+    pub verdict: String,
+    /// Who signed, or the key's fingerprint, when that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// `ssh` or `pgp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+}
+
+/// Written durably before the first write of a deploy. Its record's number names the deploy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Which app.
+    #[serde(flatten)]
+    pub app: AppRef,
+    /// The commit.
+    pub commit: String,
+    /// Its author.
+    pub author: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// The compiled objects: a set stored by [`crate::Batch::put_set`].
+    pub set: Digest,
+    /// Everything that may exist in the cluster from here on: old objects and new ones.
+    pub inventory: Digest,
+    /// The plan's hash; empty when the commit was refused before anything was planned.
+    pub plan: String,
+    /// What the plan does.
+    pub counts: Counts,
+    /// Set when the commit is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+    /// Why this deploy: `commit`, or what the person who asked for it said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who asked for it, when that is not the author: `ordain rollback` by somebody, or the reconciler itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Whether the commit is signed, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureVerdict>,
+    /// Which compiler made the objects.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub compiler: String,
+    /// What it was given: `git-tree:` and the name of the commit's tree.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inputs: String,
+    /// Who approved the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<String>,
+    /// Facts for later readers; unknown keys are kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
+}
+
+/// One object that was written or deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectWrite {
+    /// The object, as `apps/Deployment shop/web`.
+    pub object: String,
+    /// `create`, `update`, `replace`, `delete`, `adopt`.
+    pub verb: String,
+    /// Its UID.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// Its resource version before; none when it did not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Its resource version after; none when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// One object that somebody else changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftedObject {
+    /// The object, as `apps/Deployment shop/web`.
+    pub object: String,
+    /// The fields that differed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// The field managers that wrote them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -92,32 +182,8 @@ pub enum Event {
         /// Rendered compile errors.
         errors: String,
     },
-    /// Written durably before the first write of a deploy. The record's number names the deploy.
-    Intent {
-        /// Which app.
-        #[serde(flatten)]
-        app: AppRef,
-        /// The commit.
-        commit: String,
-        /// Its author.
-        author: String,
-        /// The first line of its message.
-        subject: String,
-        /// The compiled objects.
-        set: Digest,
-        /// Everything that may exist in the cluster from here on: old objects and new ones.
-        inventory: Digest,
-        /// The plan's hash.
-        plan: String,
-        /// What the plan does.
-        counts: Counts,
-        /// Set when the commit is a rollback.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rollback: Option<Rollback>,
-        /// Facts for later readers; unknown keys are kept.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        facts: BTreeMap<String, String>,
-    },
+    /// A deploy begins.
+    Intent(Box<Intent>),
     /// How a deploy went on.
     Outcome {
         /// Number of the intent.
@@ -130,6 +196,9 @@ pub enum Event {
         /// What is in the cluster now, when that changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         inventory: Option<Digest>,
+        /// The objects that were written or deleted since the record before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        writes: Vec<ObjectWrite>,
     },
     /// The cluster differed from what was applied, and was put right.
     Drift {
@@ -138,6 +207,9 @@ pub enum Event {
         app: AppRef,
         /// One line per object: what differed, and which manager wrote it.
         objects: Vec<String>,
+        /// The same for programs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<DriftedObject>,
     },
     /// Nothing is written for an app, or for any, until somebody resumes it or the time is over.
     Suspend {
@@ -210,6 +282,67 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// An object that somebody else made, or a live edit of one, was taken over.
+    Adopted {
+        /// Which app.
+        #[serde(flatten)]
+        app: AppRef,
+        /// The object, as `apps/Deployment shop/web`.
+        object: String,
+        /// Whose it was: field managers.
+        from: Vec<String>,
+        /// The commit that took a live edit into the sources, when it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
+    },
+    /// Old records were cut off; the hash says what the first one left is chained to.
+    Compacted {
+        /// The last record that is gone.
+        through: u64,
+        /// Its hash.
+        head: Digest,
+        /// Who or what asked.
+        by: String,
+    },
+    /// A fact of an area that has no event of its own.
+    Note {
+        /// Which app, when it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<AppRef>,
+        /// What it is about, in one word.
+        topic: String,
+        /// What happened, in a sentence.
+        text: String,
+        /// For programs.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        facts: BTreeMap<String, String>,
+    },
+    /// Written by a newer version. It is kept, and its bytes are still covered by the chain.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Event {
+    /// The app it is about, when it is about one.
+    #[must_use]
+    pub fn app(&self) -> Option<&AppRef> {
+        match self {
+            Self::Intent(intent) => Some(&intent.app),
+            Self::Outcome { app, .. }
+            | Self::Drift { app, .. }
+            | Self::Quarantine { app, .. }
+            | Self::Lifted { app, .. }
+            | Self::Waiting { app, .. }
+            | Self::Adopted { app, .. } => Some(app),
+            Self::Suspend { app, .. } | Self::Resume { app, .. } => app.as_ref(),
+            Self::Note { only, .. } => only.as_ref(),
+            Self::Commit { .. }
+            | Self::Rejected { .. }
+            | Self::Approval { .. }
+            | Self::Compacted { .. }
+            | Self::Unknown => None,
+        }
+    }
 }
 
 /// One line of the log.

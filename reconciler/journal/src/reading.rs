@@ -1,0 +1,318 @@
+//! Reading the log without writing it: histories, records, and what stood at a time.
+
+use std::{fs, path::Path};
+
+use ed25519_dalek::VerifyingKey;
+
+use crate::{
+    AppRef, Deploy, Digest, Error, Journal, Record,
+    deploy::{AppLog, Index, last_healthy},
+    key,
+    line::{genesis, scan},
+    log::{
+        FOLDER, OLD_LOG, Segments, active_path, newest_state, read_segment, sealed_path, state_path,
+    },
+};
+
+/// Which deploy of an app is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At<'a> {
+    /// The last one.
+    Now,
+    /// The one that stood at this time, in milliseconds since 1970-01-01 UTC.
+    Time(i64),
+    /// The last one of a commit; the beginning of its name is enough.
+    Commit(&'a str),
+    /// By its number within the app.
+    Number(u64),
+    /// The last healthy one with other objects than now ([`last_healthy`]).
+    LastHealthy,
+}
+
+/// A deploy and its objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployedSet {
+    /// The deploy, in the state it was in at that time.
+    pub deploy: Deploy,
+    /// Its objects as canonical JSON, without secrets: where one belongs, what stands for it.
+    pub objects: Vec<String>,
+}
+
+/// Which records are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Only those about apps of this name.
+    pub app: Option<String>,
+    /// Only those about apps of this environment.
+    pub env: Option<String>,
+    /// Only those of this time or later, in milliseconds since 1970-01-01 UTC.
+    pub since_ms: Option<i64>,
+    /// Only those before this time.
+    pub until_ms: Option<i64>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    fn takes(&self, record: &Record) -> bool {
+        let app = record.event.app();
+        let is = |wanted: &Option<String>, found: Option<&String>| {
+            wanted.is_none() || wanted.as_ref() == found
+        };
+        is(&self.app, app.map(|app| &app.name))
+            && is(&self.env, app.map(|app| &app.env))
+            && self.since_ms.is_none_or(|since| record.time_ms >= since)
+            && self.until_ms.is_none_or(|until| record.time_ms < until)
+    }
+
+    /// A quick look at a record's text that keeps more than [`Query::takes`].
+    fn may_take(&self, body: &str) -> bool {
+        let has = |wanted: &Option<String>| {
+            wanted.as_ref().is_none_or(|wanted| {
+                serde_json::to_string(wanted).is_ok_and(|text| body.contains(&text))
+            })
+        };
+        has(&self.app) && has(&self.env)
+    }
+}
+
+/// The parts of a log as they lie on disk, read one after the other.
+struct Parts {
+    folder: std::path::PathBuf,
+    segments: Segments,
+    /// The only file of a journal of the first format which nobody opened for writing since.
+    old: Option<std::path::PathBuf>,
+}
+
+enum Part {
+    Sealed(u64),
+    Active(std::path::PathBuf),
+}
+
+impl Parts {
+    fn list(journal: &Path) -> Result<Self, Error> {
+        let folder = journal.join(FOLDER);
+        let old = Some(journal.join(OLD_LOG)).filter(|old| old.is_file());
+        let segments = match folder.is_dir() {
+            true => Segments::list(&folder)?,
+            false => Segments {
+                sealed: Vec::new(),
+                active: None,
+            },
+        };
+        Ok(Self {
+            folder,
+            segments,
+            old,
+        })
+    }
+
+    /// Oldest first.
+    fn all(&self) -> Vec<Part> {
+        let sealed = self.segments.sealed.iter().map(|first| Part::Sealed(*first));
+        let active = self.segments.active.map(|first| active_path(&self.folder, first));
+        let active = active.or_else(|| self.old.clone()).map(Part::Active);
+        sealed.chain(active).collect()
+    }
+
+    fn read(&self, part: &Part, wanted: impl Fn(&str) -> bool) -> Result<Vec<Record>, Error> {
+        match part {
+            Part::Sealed(first) => {
+                let path = sealed_path(&self.folder, *first);
+                Ok(read_segment(&path, None, wanted)?.1)
+            }
+            Part::Active(path) => {
+                let bytes = match fs::read(path) {
+                    Ok(bytes) => bytes,
+                    Err(error) => return Err(Error::io("read", path)(error)),
+                };
+                let (first, before) = match self.segments.active {
+                    Some(first) => (first, self.before(first)?),
+                    None => (1, genesis()),
+                };
+                let scanned = scan(&bytes, first, before, None, wanted);
+                // What is behind the last whole batch is being written now, or was torn.
+                if scanned.bytes == 0 && !bytes.is_empty() && bytes.contains(&b'\n') {
+                    let what = scanned.rest.unwrap_or_default();
+                    return Err(Error::Corrupt {
+                        path: path.clone(),
+                        seq: first,
+                        what,
+                    });
+                }
+                Ok(scanned.records)
+            }
+        }
+    }
+
+    fn before(&self, first: u64) -> Result<Digest, Error> {
+        match self.segments.sealed.last() {
+            Some(last) => {
+                let path = sealed_path(&self.folder, *last);
+                Ok(crate::files::read_header(&path, None)?.0.head)
+            }
+            None if first == 1 => Ok(genesis()),
+            None => {
+                let path = state_path(&self.folder, first - 1);
+                Ok(crate::files::read_header(&path, None)?.0.head)
+            }
+        }
+    }
+}
+
+/// Reads a log that another process may be writing: when files move meanwhile, once more.
+fn steadily<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    const TRIES: usize = 5;
+    for _ in 1..TRIES {
+        match read() {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+    }
+    read()
+}
+
+/// What the log says now.
+pub(crate) fn index(journal: &Path, key: &VerifyingKey) -> Result<Index, Error> {
+    steadily(|| replay(journal, key, i64::MAX))
+}
+
+/// What the log said when `until_ms` was over.
+fn replay(journal: &Path, key: &VerifyingKey, until_ms: i64) -> Result<Index, Error> {
+    let parts = Parts::list(journal)?;
+    let (mut index, through, _) = match parts.folder.is_dir() {
+        true => newest_state(&parts.folder, key, until_ms)?,
+        false => (Index::default(), 0, genesis()),
+    };
+    for part in parts.all() {
+        if matches!(part, Part::Sealed(first) if first <= through) {
+            continue;
+        }
+        let records = parts.read(&part, |_| true)?;
+        let mut records = records.iter().skip_while(|record| record.seq <= through);
+        let past = records.by_ref().take_while(|record| record.time_ms <= until_ms);
+        past.for_each(|record| index.add(record));
+        if records.next().is_some() {
+            break;
+        }
+    }
+    Ok(index)
+}
+
+impl Journal {
+    /// The deploys of an app, oldest first, read from the whole log.
+    ///
+    /// # Errors
+    /// When a part of the log cannot be read.
+    pub fn history(&self, app: &AppRef) -> Result<Vec<Deploy>, Error> {
+        let name = serde_json::to_string(&app.name).expect("plain text");
+        let wanted = |body: &str| body.contains(&name);
+        steadily(|| {
+            let parts = Parts::list(self.folder())?;
+            // A compacted log begins with what it said there.
+            let compacted = self.index().compacted;
+            let mut log = AppLog::default();
+            if compacted > 0 {
+                let key = key::public(self.folder())?;
+                let (index, _) = state_at(&parts.folder, compacted, &key)?;
+                log = index.apps.get(app).cloned().unwrap_or_default();
+            }
+            for part in parts.all() {
+                if matches!(part, Part::Sealed(first) if first <= compacted) {
+                    continue;
+                }
+                for record in parts.read(&part, wanted)? {
+                    if record.event.app() == Some(app) {
+                        log.add(&record);
+                    }
+                }
+            }
+            Ok(log.deploys)
+        })
+    }
+
+    /// Records, newest first.
+    ///
+    /// # Errors
+    /// When a part of the log cannot be read.
+    pub fn records(&self, query: &Query) -> Result<Vec<Record>, Error> {
+        let limit = query.limit.unwrap_or(usize::MAX);
+        steadily(|| {
+            let parts = Parts::list(self.folder())?;
+            let mut found = Vec::new();
+            for part in parts.all().iter().rev() {
+                if let (Part::Sealed(first), Some(since)) = (part, query.since_ms) {
+                    let path = sealed_path(&parts.folder, *first);
+                    if crate::files::read_header(&path, None)?.0.to_ms < since {
+                        break;
+                    }
+                }
+                let records = parts.read(part, |body| query.may_take(body))?;
+                let wanted = records.into_iter().rev().filter(|record| query.takes(record));
+                found.extend(wanted.take(limit - found.len()));
+                if found.len() == limit {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The deploys that stood at a time, one for each app.
+    ///
+    /// # Errors
+    /// When a part of the log cannot be read.
+    pub fn deploys_at(&self, time_ms: i64) -> Result<Vec<Deploy>, Error> {
+        let key = key::public(self.folder())?;
+        let index = steadily(|| replay(self.folder(), &key, time_ms))?;
+        let standing = index.apps.into_values().filter_map(|log| standing(log.deploys));
+        Ok(standing.collect())
+    }
+
+    /// A deploy of an app with its objects: for snapshots, rollbacks and looks into the past. `None` when
+    /// there is no such deploy.
+    ///
+    /// # Errors
+    /// When the log or an object cannot be read.
+    pub fn object_set(&self, app: &AppRef, at: At<'_>) -> Result<Option<DeployedSet>, Error> {
+        let deploy = match at {
+            At::Now => self.last(app),
+            At::Time(time_ms) => {
+                let standing = self.deploys_at(time_ms)?;
+                standing.into_iter().find(|deploy| deploy.app == *app)
+            }
+            At::Commit(commit) => {
+                let rows = self.history(app)?;
+                let found = rows.into_iter().rev();
+                found.into_iter().find(|row| row.commit.starts_with(commit))
+            }
+            At::Number(number) => {
+                let rows = self.history(app)?;
+                rows.into_iter().find(|row| row.number == number)
+            }
+            At::LastHealthy => last_healthy(&self.history(app)?).cloned(),
+        };
+        let Some(deploy) = deploy else {
+            return Ok(None);
+        };
+        let objects = self.objects(&deploy.set)?;
+        Ok(Some(DeployedSet { deploy, objects }))
+    }
+}
+
+/// Of the last deploy and the last healthy one: the last that reached the cluster.
+fn standing(mut rows: Vec<Deploy>) -> Option<Deploy> {
+    let at = rows.iter().rposition(Deploy::was_planned)?;
+    Some(rows.swap_remove(at))
+}
+
+/// What the log said when `through` was its last record.
+pub(crate) fn state_at(
+    folder: &Path,
+    through: u64,
+    key: &VerifyingKey,
+) -> Result<(Index, Digest), Error> {
+    let path = state_path(folder, through);
+    let (header, index) = crate::log::read_state(&path, Some(key))?;
+    Ok((index, header.head))
+}

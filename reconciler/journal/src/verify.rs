@@ -1,0 +1,228 @@
+//! The audit: every hash, signature and blob of a journal, without changing anything.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+};
+
+use crate::{
+    Digest, Error, Event, Journal, Record,
+    files::{numbered, read_sealed},
+    format,
+    head::{self, Found},
+    key,
+    line::{genesis, scan},
+    log::{FOLDER, OLD_LOG, Segments, active_path, follows, read_segment, sealed_path, state_path},
+    packs::{self, Packs},
+    set,
+};
+
+/// What a clean check of a journal found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The first record that is still there.
+    pub first: u64,
+    /// Number of records.
+    pub records: u64,
+    /// The last record's number.
+    pub last: u64,
+    /// The hash of the last one: kept elsewhere, it also proves that nothing was cut off the end.
+    pub head: Digest,
+    /// Blobs that were checked.
+    pub blobs: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// Checks every hash, signature and blob of the journal in a folder, and gives each record to `each`. Changes
+/// nothing. A process that writes the journal meanwhile should be stopped: its newest batch may look torn.
+///
+/// # Errors
+/// At the first thing that was changed, removed, added or put elsewhere, or when a file cannot be read.
+pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, Error> {
+    format::check(folder)?;
+    let key = key::checked_public(folder)?;
+    let segments_folder = folder.join(FOLDER);
+    let segments = Segments::list(&segments_folder)?;
+    let mut check = Check::default();
+    let (mut seq, mut head) = beginning(folder, &segments_folder, &segments, &key)?;
+    check.first = seq + 1;
+    let start = (seq, head);
+    for first in &segments.sealed {
+        let path = sealed_path(&segments_folder, *first);
+        let (header, records) = read_segment(&path, Some(&key), |_| true)?;
+        follows(&path, &header, seq, head)?;
+        records.iter().for_each(|record| check.take(record, &mut each));
+        (seq, head) = (header.last, header.head);
+    }
+    let old = folder.join(OLD_LOG);
+    let active = match segments.active {
+        Some(first) => active_path(&segments_folder, first),
+        None => old,
+    };
+    if let Ok(bytes) = fs::read(&active) {
+        let scanned = scan(&bytes, seq + 1, head, Some(&key), |_| true);
+        if let Some(what) = scanned.rest {
+            return Err(Error::Corrupt {
+                path: active,
+                seq: seq + 1 + scanned.records.len() as u64,
+                what,
+            });
+        }
+        scanned.records.iter().for_each(|record| check.take(record, &mut each));
+        seq += scanned.records.len() as u64;
+        head = scanned.head;
+    }
+    // A log that does not begin with the first record must itself say so.
+    if start.0 > 0 && !check.cuts.contains(&start) {
+        return Err(Error::Corrupt {
+            path: segments_folder,
+            seq: start.0,
+            what: "records before it were removed, and no record says so".to_owned(),
+        });
+    }
+    let pack = check_head(folder, &key, seq, head)?;
+    for state in numbered(&segments_folder, ".state").unwrap_or_default() {
+        read_sealed(&state_path(&segments_folder, state), Some(&key))?;
+    }
+    let blobs = check_blobs(folder, &key, &check, pack)?;
+    Ok(Verified {
+        first: check.first,
+        records: seq - start.0,
+        last: seq,
+        head,
+        blobs,
+        bytes: size(folder),
+    })
+}
+
+#[derive(Default)]
+struct Check {
+    first: u64,
+    /// Where compactions cut the log.
+    cuts: Vec<(u64, Digest)>,
+    /// Blobs that records name: sets, and others.
+    sets: BTreeSet<Digest>,
+    blobs: BTreeSet<Digest>,
+}
+
+impl Check {
+    fn take(&mut self, record: &Record, each: &mut impl FnMut(&Record)) {
+        match &record.event {
+            Event::Compacted { through, head, .. } => self.cuts.push((*through, *head)),
+            Event::Intent(intent) => {
+                self.sets.insert(intent.set);
+                self.blobs.insert(intent.inventory);
+            }
+            Event::Outcome { inventory, .. } => self.blobs.extend(inventory),
+            _ => {}
+        }
+        each(record);
+    }
+}
+
+/// The record and hash before the first one that is there.
+fn beginning(
+    folder: &Path,
+    segments_folder: &Path,
+    segments: &Segments,
+    key: &ed25519_dalek::VerifyingKey,
+) -> Result<(u64, Digest), Error> {
+    let first = segments.sealed.first().or(segments.active.as_ref());
+    match first {
+        None if !folder.join(OLD_LOG).exists() => Ok((0, genesis())),
+        None | Some(1) => Ok((0, genesis())),
+        Some(first) => {
+            let (_, head) = crate::reading::state_at(segments_folder, first - 1, key)?;
+            Ok((first - 1, head))
+        }
+    }
+}
+
+/// The head may be older than the log, never newer. Returns the length of the active pack that it vouches for.
+fn check_head(
+    folder: &Path,
+    key: &ed25519_dalek::VerifyingKey,
+    seq: u64,
+    head: Digest,
+) -> Result<Option<(u64, u64)>, Error> {
+    let changed = |what: &str| Error::Changed {
+        path: folder.join("head"),
+        what: what.to_owned(),
+    };
+    match head::read(folder, Some(key))? {
+        Found::None if seq == 0 => Ok(None),
+        // A journal of the first format has none until it is written to.
+        Found::None if folder.join(OLD_LOG).exists() => Ok(None),
+        Found::None => Err(changed("it is missing")),
+        Found::Broken => Err(changed("it was not written by this journal")),
+        Found::Head(found) if found.seq > seq => Err(Error::CutOff {
+            path: folder.to_owned(),
+            seq,
+            wanted: found.seq,
+        }),
+        Found::Head(found) if found.seq == seq && found.hash != head => {
+            Err(changed("it names another last record"))
+        }
+        Found::Head(found) => Ok(Some((found.pack, found.bytes))),
+    }
+}
+
+fn check_blobs(
+    folder: &Path,
+    key: &ed25519_dalek::VerifyingKey,
+    check: &Check,
+    head: Option<(u64, u64)>,
+) -> Result<u64, Error> {
+    let (packs, _) = Packs::open(folder, None, Some(key))?;
+    let mut known = BTreeSet::new();
+    for pack in &packs.sealed {
+        let path = packs::sealed_path(&packs.folder, pack.number);
+        read_sealed(&path, Some(key))?;
+        known.extend(packs.blobs_of(pack)?.into_iter().map(|(digest, _)| digest));
+    }
+    for number in numbered(&packs.folder, ".pack").unwrap_or_default() {
+        if packs.sealed.iter().any(|pack| pack.number == number) {
+            continue;
+        }
+        let path = packs::active_path(&packs.folder, number);
+        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+        let (_, broken) = packs::scan(&bytes, 0, |digest, _, _| {
+            known.insert(digest);
+        });
+        if let Some(what) = broken {
+            return Err(Error::Changed { path, what });
+        }
+        if head.is_some_and(|(of, length)| of == number && (bytes.len() as u64) < length) {
+            let what = "its end was cut off".to_owned();
+            return Err(Error::Changed { path, what });
+        }
+    }
+    let journal = Journal::read(folder)?;
+    for set in &check.sets {
+        for digest in set::digests(set, &journal.get(set)?)? {
+            if !known.contains(&digest) {
+                journal.get(&digest)?;
+            }
+        }
+    }
+    for digest in &check.blobs {
+        if !known.contains(digest) {
+            journal.get(digest)?;
+        }
+    }
+    Ok(known.len() as u64)
+}
+
+fn size(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
