@@ -264,3 +264,65 @@ fn the_worst_counts_and_a_job_with_a_time_to_live_may_be_gone() {
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {}});
     assert_eq!(health::gone(&job).status, Status::Missing);
 }
+
+/// `docs/health.md` shows two rules and an error; they are what the page says.
+#[test]
+fn the_page_shows_rules_that_work() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/health.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let blocks = page.split("```yaml\n").skip(1);
+    let blocks: Vec<_> = blocks
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    let rules = HealthRules::parse(&blocks.join("---\n")).expect("they are right");
+    let check = |mut object: Value, kind: &str, wanted: &str| {
+        let (version, kind) = kind.split_once(' ').expect("a version and a kind");
+        object["apiVersion"] = version.into();
+        object["kind"] = kind.into();
+        assert_eq!(judged(&rules, &object), wanted);
+    };
+    let ingress = "networking.k8s.io/v1 Ingress";
+    check(json!({}), ingress, "progressing waits for an address");
+    let address = json!([{"ip": "192.0.2.1"}]);
+    let status = json!({"loadBalancer": {"ingress": address}});
+    check(json!({"status": status}), ingress, "healthy ");
+
+    let printer = "office.example.com/v1 Printer";
+    let ready = |status: &str| json!([{"type": "Ready", "status": status}]);
+    let jammed = json!([{"type": "Jammed", "status": "True", "reason": "Tray", "message": "two sheets at once"}]);
+    check(json!({"spec": {}}), printer, "progressing not observed yet");
+    check(
+        json!({"spec": {"off": true}, "status": {"sheets": 0}}),
+        "a.office.example.com/v1 Plotter",
+        "suspended switched off",
+    );
+    check(
+        json!({"status": {"sheets": 9, "conditions": jammed}}),
+        printer,
+        "degraded Tray: two sheets at once",
+    );
+    check(
+        json!({"spec": {"sheetsMin": 5}, "status": {"sheets": 3}}),
+        printer,
+        "degraded 3 of 5 sheets are left",
+    );
+    check(
+        json!({"status": {"sheets": 3, "conditions": ready("True")}}),
+        printer,
+        "healthy ",
+    );
+    check(
+        json!({"status": {"sheets": 3, "conditions": ready("False")}}),
+        printer,
+        "progressing Ready is false",
+    );
+
+    let wrong = blocks[1].replace("\"'Jammed' in isTrue\"", "condition.Jammed");
+    let error = HealthRules::parse(&wrong).expect_err("there is no such variable");
+    let shown = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("    rule "));
+    let wanted: Vec<_> = shown.map(|line| format!("rule {line}")).collect();
+    assert_eq!([chain(&error)], wanted[..]);
+}
