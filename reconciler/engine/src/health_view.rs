@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 
 use ordain_reconciler_plan::{
     Desired, ObjectKey,
-    health::{Health, Status, trouble},
+    health::{Health, Status, gone, trouble},
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ impl HealthView {
     ) -> Vec<ObjectHealth> {
         let mut result = Vec::with_capacity(desired.len());
         for desired in desired {
-            let (mut health, observed) = current(live, applied, &desired.key);
+            let (mut health, observed) = current(live, applied, desired);
             // Before its controller looked at it, its pods are those of an older one.
             if health.status == Status::Progressing && observed {
                 health = self.with_pods(cluster, desired, health).await;
@@ -130,13 +130,19 @@ impl HealthView {
 }
 
 /// An object's own health, and whether it is about the generation that was written.
-fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, key: &ObjectKey) -> (Health, bool) {
+fn current(
+    live: &Live,
+    applied: &HashMap<ObjectKey, Seen>,
+    desired: &Desired,
+) -> (Health, bool) {
     let health = |status, message: &str| Health {
         status,
         message: message.to_owned(),
     };
+    let key = &desired.key;
     match (live.get(key), applied.get(key)) {
-        (None, _) => (health(Status::Missing, "does not exist"), false),
+        // A Job may delete itself between two looks.
+        (None, _) => (gone(&desired.object), false),
         (Some(seen), Some(applied))
             if seen.uid == applied.uid && seen.generation < applied.generation =>
         {
