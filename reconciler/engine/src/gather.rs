@@ -49,6 +49,18 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// Sends another object in place of the one at a position, which has nothing to hide.
+    pub(crate) fn send_instead(&mut self, at: usize, object: Value) {
+        let desired = Desired {
+            object,
+            ..self.desired[at].clone()
+        };
+        let scrub: Scrub = Arc::new(str::to_owned);
+        self.revealed.insert(at, Sent { desired, scrub });
+    }
+}
+
 /// An object with its secrets. Everything that is kept or shown comes from the one without.
 pub(crate) struct Sent {
     desired: Desired,

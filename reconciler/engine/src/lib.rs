@@ -20,6 +20,7 @@ mod live;
 mod observe;
 mod origin;
 mod pass;
+mod preview;
 mod progress;
 mod requests;
 mod rollback;
@@ -37,4 +38,5 @@ pub use compile::{
 pub use config::{Config, Source, Trust};
 pub use engine::{Running, start};
 pub use error::Error;
+pub use preview::{Applied, Ask, Owned, Preview, owned, preview};
 pub use status::{AppStatus, HistoryRow, ObjectStatus, SourceStatus, Status, Sync};

@@ -83,6 +83,8 @@ impl Requests {
                     .await?;
                 self.shared.approve(&plan);
             }
+            Request::Plan { app, env } => self.plans(app.as_deref(), env.as_deref(), reply).await?,
+            Request::Applied => self.applied(reply).await?,
             Request::Sync => self.poke.notify_one(),
             Request::Hook {
                 stage,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HistoryRow, Status};
+use crate::{Applied, HistoryRow, Preview, Status};
 
 /// One reference that a push moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,15 @@ pub enum Request {
         /// Who.
         author: String,
     },
+    /// What would be done now.
+    Plan {
+        /// Only this app.
+        app: Option<String>,
+        /// Only this environment.
+        env: Option<String>,
+    },
+    /// What is applied.
+    Applied,
     /// Look at the repository now.
     Sync,
     /// A git hook is running.
@@ -66,7 +75,7 @@ pub enum Request {
 }
 
 /// What can be answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "response", rename_all = "kebab-case")]
 pub enum Response {
     /// A line for the user.
@@ -83,6 +92,16 @@ pub enum Response {
     History {
         /// Oldest first.
         deploys: Vec<HistoryRow>,
+    },
+    /// The answer to [`Request::Plan`].
+    Plans {
+        /// By environment and app.
+        plans: Vec<Preview>,
+    },
+    /// The answer to [`Request::Applied`].
+    Applied {
+        /// By environment and app.
+        apps: Vec<Applied>,
     },
     /// A commit was written.
     Commit {

@@ -1,0 +1,523 @@
+//! What the reconciler would do, without doing it: plans made from dry runs, for `ordain plan` and `ordain diff --live`.
+//!
+//! Nothing is written, to the cluster or to the journal. What is answered holds no value of a Secret: only that it
+//! differs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ordain_reconciler_journal::{AppRef, State};
+use ordain_reconciler_plan::{
+    ApiVersion, Breaker, DryRun, Input, Inventory, MASK, OWNER_ANNOTATION, ObjectKey, Plan, plan,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    App, Compiler, Error,
+    cluster::Cluster,
+    control::{Reply, Response},
+    engine::blocking,
+    gather::{Prepared, gather, prepare_all, reveal},
+    requests::Requests,
+};
+
+/// Apps that are asked about at the same time; the requests have a limit of their own.
+const APPS_AT_ONCE: usize = 16;
+
+/// Objects of one answer of a list.
+const PAGE: usize = 500;
+
+/// What one app would be compared with.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The app, with the objects that are asked about.
+    pub app: Arc<App>,
+    /// What was applied before and is not declared any more.
+    pub gone: Inventory,
+}
+
+/// What would happen to an app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The environment.
+    pub env: String,
+    /// The app.
+    pub app: String,
+    /// Where its objects go when they do not say.
+    pub namespace: String,
+    /// The commit that was looked at, when there is one.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// What happens to each object, and why.
+    pub plan: Plan,
+    /// Each object as it is and as it would be, with the values of Secrets masked.
+    pub looks: Vec<(ObjectKey, Option<Value>, Option<Value>)>,
+}
+
+/// What is applied of one app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The environment.
+    pub env: String,
+    /// The app.
+    pub app: String,
+    /// The commit that it was applied from, when that is known.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Its objects. They hold what a Secret holds that was written in plain text.
+    pub objects: Vec<Value>,
+}
+
+/// Asks a cluster what would happen to apps. `approved` are hashes of plans whose deletions need not wait.
+///
+/// # Errors
+/// When the cluster does not answer, or an object of `gone` cannot be read.
+pub async fn preview(
+    client: kube::Client,
+    compiler: Arc<dyn Compiler>,
+    asks: Vec<Ask>,
+    approved: BTreeSet<String>,
+) -> Result<Vec<Preview>, Error> {
+    previews(&Cluster::new(client), &compiler, asks, &approved).await
+}
+
+async fn previews(
+    cluster: &Cluster,
+    compiler: &Arc<dyn Compiler>,
+    asks: Vec<Ask>,
+    approved: &BTreeSet<String>,
+) -> Result<Vec<Preview>, Error> {
+    let looks = asks.into_iter().map(|ask| {
+        let (cluster, compiler) = (cluster.clone(), Arc::clone(compiler));
+        let approved = approved.clone();
+        Box::pin(async move { one(&cluster, &compiler, &ask, &approved).await })
+    });
+    stream::iter(looks)
+        .buffered(APPS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn one(
+    cluster: &Cluster,
+    compiler: &Arc<dyn Compiler>,
+    ask: &Ask,
+    approved: &BTreeSet<String>,
+) -> Result<Preview, Error> {
+    let app = &ask.app;
+    let owner = app.reference().to_string();
+    let refused = |refusal: ordain_reconciler_plan::Refusal| Error::Refused {
+        message: format!("{owner}: {}", refusal.message),
+    };
+    let mut prepared = prepare_all(cluster, &app.objects, &app.namespace, &owner)
+        .await
+        .map_err(refused)?;
+    // Who cannot open a secret sees everything else all the same.
+    let named = match reveal(compiler, &mut prepared, &app.secrets).await {
+        Ok(()) => BTreeMap::new(),
+        Err(_) => blank(compiler, &mut prepared),
+    };
+    let gathered = gather(cluster, &prepared, &ask.gone)
+        .await
+        .map_err(refused)?;
+    let plan = plan(&Input {
+        owner: &owner,
+        desired: &prepared.desired,
+        observed: &gathered.observed,
+        candidates: &gathered.candidates,
+        breaker: Breaker::default(),
+        approved,
+    });
+    let mut looks = Vec::new();
+    for (desired, observed) in prepared.desired.iter().zip(gathered.observed) {
+        let after = match observed.dry_run {
+            DryRun::Accepted(after) => Some(after),
+            _ => None,
+        };
+        let unknown = named.get(&desired.key).map_or(&[][..], Vec::as_slice);
+        let (now, after) = masked(&desired.key, observed.live, after, unknown);
+        looks.push((desired.key.clone(), now, after));
+    }
+    for candidate in gathered.candidates {
+        let (now, _) = masked(&candidate.key, candidate.live, None, &[]);
+        looks.push((candidate.key, now, None));
+    }
+    Ok(Preview {
+        env: app.env.clone(),
+        app: app.name.clone(),
+        namespace: app.namespace.clone(),
+        commit: None,
+        plan,
+        looks,
+    })
+}
+
+/// Sends nothing in place of secrets that cannot be opened; returns which entries these are.
+fn blank(
+    compiler: &Arc<dyn Compiler>,
+    prepared: &mut Prepared,
+) -> BTreeMap<ObjectKey, Vec<String>> {
+    let mut named = BTreeMap::new();
+    for at in 0..prepared.desired.len() {
+        let desired = &prepared.desired[at];
+        if compiler.secret_files(&desired.object).is_empty() {
+            continue;
+        }
+        let (key, mut object) = (desired.key.clone(), desired.object.clone());
+        let mut entries = Vec::new();
+        for part in ["data", "stringData"] {
+            let map = object.get_mut(part).and_then(Value::as_object_mut);
+            for (name, value) in map.into_iter().flatten() {
+                let is_mark = value
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(ordain_reconciler_plan::SECRET_MARK));
+                if is_mark {
+                    *value = "".into();
+                    entries.push(name.clone());
+                }
+            }
+        }
+        prepared.send_instead(at, object);
+        named.insert(key, entries);
+    }
+    named
+}
+
+/// Hides the values of a Secret, and keeps whether they differ. Entries of `unknown` count as equal.
+fn masked(
+    key: &ObjectKey,
+    mut now: Option<Value>,
+    mut after: Option<Value>,
+    unknown: &[String],
+) -> (Option<Value>, Option<Value>) {
+    for object in [&mut now, &mut after].into_iter().flatten() {
+        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+        if let Some(metadata) = metadata {
+            metadata.shift_remove("managedFields");
+            let annotations = metadata.get_mut("annotations");
+            if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+                annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+            }
+        }
+    }
+    if !key.is("", "Secret") {
+        return (now, after);
+    }
+    for part in ["data", "stringData"] {
+        let old = now.as_ref().and_then(|now| now.get(part)).cloned();
+        let entries = |object: &mut Option<Value>| -> Vec<(String, Value)> {
+            let map = object.as_mut().and_then(|object| object.get_mut(part));
+            let map = map.and_then(Value::as_object_mut).into_iter().flatten();
+            map.map(|(name, value)| {
+                let value = std::mem::replace(value, MASK.into());
+                (name.clone(), value)
+            })
+            .collect()
+        };
+        entries(&mut now);
+        for (name, value) in entries(&mut after) {
+            let same = old.as_ref().and_then(|old| old.get(&name)) == Some(&value);
+            if !same
+                && !unknown.contains(&name)
+                && let Some(after) = &mut after
+            {
+                after[part][&name] = format!("{MASK}, another one").into();
+            }
+        }
+    }
+    (now, after)
+}
+
+/// An object of the cluster that carries an owner's mark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owned {
+    /// The mark: `<environment>/<app>`.
+    pub owner: String,
+    /// Its identity.
+    pub key: ObjectKey,
+    /// The version it was read in.
+    pub version: ApiVersion,
+    /// The object as it is live, secrets included.
+    pub object: Value,
+}
+
+/// Finds everything in a cluster that carries an owner's mark, whatever the journal knows.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn owned(client: &kube::Client) -> Result<Vec<Owned>, Error> {
+    let mut lists = Vec::new();
+    let core = client.list_core_api_resources("v1").await.map_err(failed)?;
+    lists.push(("/api/v1".to_owned(), core.resources));
+    let groups = client.list_api_groups().await.map_err(failed)?;
+    for group in groups.groups {
+        let version = group
+            .preferred_version
+            .or(group.versions.into_iter().next());
+        let Some(version) = version.map(|version| version.group_version) else {
+            continue;
+        };
+        // A group whose server does not answer has nothing of ours that could be told.
+        if let Ok(list) = client.list_api_group_resources(&version).await {
+            lists.push((format!("/apis/{version}"), list.resources));
+        }
+    }
+    let mut paths = Vec::new();
+    for (root, resources) in lists {
+        for resource in resources {
+            let can = |verb: &str| resource.verbs.iter().any(|known| known == verb);
+            if !resource.name.contains('/')
+                && can("list")
+                && can("patch")
+                && resource.kind != "Event"
+            {
+                paths.push((
+                    format!("{root}/{}", resource.name),
+                    root.clone(),
+                    resource.kind,
+                ));
+            }
+        }
+    }
+    let looks = paths.into_iter().map(|(path, root, kind)| {
+        let client = client.clone();
+        Box::pin(async move { list(&client, &path, &root, &kind).await })
+    });
+    let found: Vec<Vec<Owned>> = stream::iter(looks)
+        .buffered(APPS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn list(
+    client: &kube::Client,
+    path: &str,
+    root: &str,
+    kind: &str,
+) -> Result<Vec<Owned>, Error> {
+    let api_version = root
+        .trim_start_matches("/apis/")
+        .trim_start_matches("/api/");
+    let mut owned = Vec::new();
+    let mut next = String::new();
+    loop {
+        let mut page = format!("{path}?limit={PAGE}");
+        if !next.is_empty() {
+            page.push_str("&continue=");
+            page.push_str(&next);
+        }
+        let request = http::Request::get(&page)
+            .body(Vec::new())
+            .map_err(|error| Error::Refused {
+                message: error.to_string(),
+            })?;
+        let list: Value = match client.request(request).await {
+            Ok(list) => list,
+            // What may not be listed, or went away meanwhile, is told by nobody.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 405) => break,
+            Err(error) => return Err(failed(error)),
+        };
+        let token = list.pointer("/metadata/continue").and_then(Value::as_str);
+        next = token.unwrap_or_default().to_owned();
+        let items = match list {
+            Value::Object(mut list) => list.remove("items"),
+            _ => None,
+        };
+        let Some(Value::Array(items)) = items else {
+            break;
+        };
+        for mut object in items {
+            let mark = object.pointer("/metadata/annotations");
+            let mark = mark.and_then(|all| all.get(OWNER_ANNOTATION)?.as_str());
+            let Some(owner) = mark.map(str::to_owned) else {
+                continue;
+            };
+            // Items of a list do not say what they are.
+            if let Some(map) = object.as_object_mut() {
+                map.insert("apiVersion".to_owned(), api_version.into());
+                map.insert("kind".to_owned(), kind.into());
+            }
+            if let Some(key) = ObjectKey::of(&object) {
+                owned.push(Owned {
+                    owner,
+                    key,
+                    version: ApiVersion::parse(api_version),
+                    object,
+                });
+            }
+        }
+        if next.is_empty() {
+            break;
+        }
+    }
+    Ok(owned)
+}
+
+fn failed(error: kube::Error) -> Error {
+    Error::Refused {
+        message: format!(
+            "the cluster cannot be asked: {}",
+            crate::error::chain(&error)
+        ),
+    }
+}
+
+impl Requests {
+    /// Answers what would be done now with what the branch says.
+    pub(crate) async fn plans(
+        &self,
+        app: Option<&str>,
+        env: Option<&str>,
+        reply: &Reply,
+    ) -> Result<(), Error> {
+        let (origin, compile) = (self.origin.clone(), self.compile.clone());
+        let compiled = blocking(move || {
+            let Some(tip) = origin.look().map_err(Error::Source)? else {
+                return Ok(None);
+            };
+            let compiled = compile.commit(origin.repository(), &tip);
+            let compiled = compiled.map_err(|errors| Error::Compile {
+                commit: tip.short().to_owned(),
+                errors: errors.text,
+            })?;
+            Ok::<_, Error>(Some((tip.to_string(), compiled)))
+        })
+        .await?;
+        let (commit, compiled) = compiled.ok_or_else(|| Error::Refused {
+            message: "nobody pushed anything yet".to_owned(),
+        })?;
+        let wanted = |name: &AppRef| {
+            app.is_none_or(|app| app == name.name) && env.is_none_or(|env| env == name.env)
+        };
+        let mut apps: BTreeMap<AppRef, Arc<App>> = compiled
+            .apps
+            .iter()
+            .map(|app| (app.reference(), Arc::clone(app)))
+            .collect();
+        let known: Vec<AppRef> = self
+            .shared
+            .journal(|journal| journal.apps().cloned().collect())
+            .await;
+        // An app that the commit does not have any more.
+        for app in known {
+            apps.entry(app.clone()).or_insert_with(|| {
+                let (name, env) = (app.name.clone(), app.env.clone());
+                let none = App::new(name, env, String::new(), Vec::new(), BTreeMap::new());
+                Arc::new(none)
+            });
+        }
+        apps.retain(|name, _| wanted(name));
+        if let (true, Some(app)) = (apps.is_empty(), app) {
+            return Err(Error::UnknownApp {
+                app: app.to_owned(),
+                known: compiled
+                    .apps
+                    .iter()
+                    .map(|app| app.reference().to_string())
+                    .collect(),
+            });
+        }
+        let mut asks = Vec::new();
+        for (name, app) in apps {
+            let bytes = self
+                .shared
+                .journal(move |journal| {
+                    let digest = journal.inventory(&name);
+                    digest.map(|digest| journal.get(&digest)).transpose()
+                })
+                .await?;
+            let gone = match bytes {
+                Some(bytes) => {
+                    Inventory::from_bytes(&bytes).map_err(|source| Error::Inventory { source })?
+                }
+                None => Inventory::default(),
+            };
+            if !app.objects.is_empty() || gone.iter().next().is_some() {
+                asks.push(Ask { app, gone });
+            }
+        }
+        let approved = self
+            .shared
+            .journal(|journal| journal.approvals().clone())
+            .await;
+        let cluster = &self.shared.cluster;
+        let mut plans = previews(cluster, self.compile.compiler(), asks, &approved).await?;
+        for plan in &mut plans {
+            plan.commit = Some(commit.clone());
+        }
+        reply.send(Response::Plans { plans }).await;
+        Ok(())
+    }
+
+    /// Answers what is applied, as the journal has it.
+    pub(crate) async fn applied(&self, reply: &Reply) -> Result<(), Error> {
+        let apps = self
+            .shared
+            .journal(|journal| {
+                let mut all = Vec::new();
+                for app in journal.apps() {
+                    let history = journal.history(app);
+                    let stands = |state: &State| {
+                        matches!(
+                            state,
+                            State::Applied | State::Healthy | State::Blocked { .. }
+                        )
+                    };
+                    let last = history.iter().rev().find(|deploy| stands(&deploy.state));
+                    if let Some(deploy) = last {
+                        all.push((
+                            app.clone(),
+                            deploy.commit.clone(),
+                            journal.get(&deploy.set)?,
+                        ));
+                    }
+                }
+                Ok::<_, ordain_reconciler_journal::Error>(all)
+            })
+            .await?;
+        let apps = apps.into_iter().map(|(app, commit, set)| {
+            let objects =
+                serde_json::from_slice(&set).map_err(|source| Error::Inventory { source })?;
+            Ok(Applied {
+                env: app.env,
+                app: app.name,
+                commit: Some(commit),
+                objects,
+            })
+        });
+        let apps = apps.collect::<Result<Vec<_>, Error>>()?;
+        reply.send(Response::Applied { apps }).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_tells_that_it_differs_and_nothing_else() {
+        let key = ObjectKey {
+            group: String::new(),
+            kind: "Secret".to_owned(),
+            namespace: Some("a".to_owned()),
+            name: "db".to_owned(),
+        };
+        let now = json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "CANARY"}},
+            "data": {"same": "CANARY1", "other": "CANARY2", "unknown": "CANARY3"}});
+        let after = json!({"data": {"same": "CANARY1", "other": "CANARY4", "unknown": "", "new": "CANARY5"}});
+        let (now, after) = masked(&key, Some(now), Some(after), &["unknown".to_owned()]);
+        let (now, after) = (now.expect("it was there"), after.expect("it was there"));
+        assert!(!format!("{now}{after}").contains("CANARY"));
+        let fields = ordain_reconciler_plan::diff(&now["data"], &after["data"]);
+        let paths: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
+        assert_eq!(paths, ["other", "new"]);
+    }
+}
