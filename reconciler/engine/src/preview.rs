@@ -11,7 +11,8 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ordain_reconciler_journal::{AppRef, State};
 use ordain_reconciler_plan::{
-    ApiVersion, Breaker, DryRun, Input, Inventory, MASK, OWNER_ANNOTATION, ObjectKey, Plan, plan,
+    ApiVersion, Breaker, DryRun, Input, Inventory, MASK, OWNER_ANNOTATION, ObjectKey, Plan, Rules,
+    plan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -131,6 +132,7 @@ async fn one(
         candidates: &gathered.candidates,
         breaker: Breaker::default(),
         approved,
+        rules: &Rules::default(),
     });
     let mut looks = Vec::new();
     for (desired, observed) in prepared.desired.iter().zip(gathered.observed) {
