@@ -143,6 +143,11 @@ pub trait Compiler: Send + Sync + 'static {
     /// Nothing was compiled for a while: lets go of what would be too much to keep. It can all be had again.
     fn rest(&self) {}
 
+    /// Its name and version, for the record of what made the objects.
+    fn version(&self) -> String {
+        String::new()
+    }
+
     /// Returns the encrypted files that an object names.
     fn secret_files(&self, object: &Value) -> Vec<String> {
         let _ = object;

@@ -507,6 +507,9 @@ impl Follower {
                 subject: deploy.subject,
                 rollback: None,
                 approves: None,
+                reason: String::new(),
+                signature: None,
+                inputs: String::new(),
             };
             let AppRef { env, name } = app;
             // Every object of a stored set carries its namespace.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordain_reconciler_journal::{AppRef, Counts, Event, Intent, ObjectSet, Outcome, State};
+use ordain_reconciler_journal::{AppRef, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State};
 use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
 
 use crate::{
@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     shared: Arc<Shared>,
     app: AppRef,
     deploy: Option<Deploy>,
+    /// What was written and is not recorded yet.
+    writes: Vec<ObjectWrite>,
 }
 
 impl Ledger {
@@ -35,7 +37,13 @@ impl Ledger {
             shared,
             app,
             deploy: None,
+            writes: Vec::new(),
         }
+    }
+
+    /// Takes note of writes; they are recorded with the next outcome.
+    pub(crate) fn wrote(&mut self, writes: Vec<ObjectWrite>) {
+        self.writes.extend(writes);
     }
 
     /// The last recorded outcome of the deploy that is under way or stands.
@@ -118,6 +126,8 @@ impl Ledger {
         counts: Counts,
     ) -> Result<(), Error> {
         let (app, info, now) = (self.app.clone(), commit.clone(), now_ms());
+        let compiler = self.shared.compiler.version();
+        let approver = self.shared.scribe.known().approver(&plan);
         let record = self.shared.scribe.write(move |batch| {
             let set = batch.put_set(&set);
             let inventory = match (inventory, batch.inventory(&app)) {
@@ -135,6 +145,11 @@ impl Ledger {
                 plan,
                 counts,
                 rollback: info.rollback,
+                reason: info.reason,
+                signature: info.signature,
+                compiler,
+                inputs: info.inputs,
+                approvals: approver.into_iter().collect(),
                 ..Intent::default()
             };
             Ok(batch.append(now, Event::Intent(Box::new(intent))))
@@ -157,14 +172,16 @@ impl Ledger {
         let Some(deploy) = &mut self.deploy else {
             return Ok(());
         };
-        if deploy.outcome.as_ref() == Some(&outcome) && left.is_none() {
+        if deploy.outcome.as_ref() == Some(&outcome) && left.is_none() && self.writes.is_empty() {
             return Ok(());
         }
-        // A deploy that was healthy stays so in the journal while drift is put right.
+        // A deploy that was healthy stays so in the journal while drift is put right; what was written for
+        // that is recorded when it is healthy again.
         if outcome == Outcome::Applied && deploy.outcome == Some(Outcome::Healthy) {
             return Ok(());
         }
         let (id, app, said, now) = (deploy.id, self.app.clone(), outcome.clone(), now_ms());
+        let writes = self.writes.clone();
         self.shared
             .scribe
             .write(move |batch| {
@@ -174,12 +191,13 @@ impl Ledger {
                     app,
                     outcome: said,
                     inventory,
-                    writes: Vec::new(),
+                    writes,
                 };
                 Ok(batch.append(now, event))
             })
             .await?;
         deploy.outcome = Some(outcome);
+        self.writes.clear();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub mod control;
 mod engine;
 mod error;
 mod execute;
+mod facts;
 mod gather;
 mod health_view;
 pub mod hook;

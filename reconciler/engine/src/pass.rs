@@ -11,7 +11,7 @@ use ordain_reconciler_plan::{
 };
 
 use crate::{
-    Error, execute,
+    Error, execute, facts,
     gather::{Gathered, Prepared, Route, gather, prepare_all, reveal},
     health_view::expires,
     live::Seen,
@@ -100,6 +100,11 @@ impl Worker {
             shared.live.watch(resource);
             seen.insert(key.clone(), shared.live.wrote(key, object));
         }
+        let objects = written.objects.iter();
+        let objects = objects.map(|(key, _, object)| (key, object));
+        let (desired, observed) = (&prepared.desired, &gathered.observed);
+        self.ledger
+            .wrote(facts::applied(&plan, desired, observed, objects));
         if !written.errors.is_empty() {
             return Ok(Pass::failed(written.errors, written.transient));
         }

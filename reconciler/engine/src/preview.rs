@@ -403,7 +403,7 @@ impl Requests {
             .collect();
         let known: Vec<AppRef> = self
             .shared
-            .journal(|journal| journal.apps().cloned().collect())
+            .journal(|journal| journal.apps())
             .await;
         // An app that the commit does not have any more.
         for app in known {
@@ -445,7 +445,7 @@ impl Requests {
         }
         let approved = self
             .shared
-            .journal(|journal| journal.approvals().clone())
+            .journal(|journal| journal.approvals())
             .await;
         let cluster = &self.shared.cluster;
         let mut plans = previews(cluster, self.compile.compiler(), asks, &approved).await?;
@@ -463,28 +463,26 @@ impl Requests {
             .journal(|journal| {
                 let mut all = Vec::new();
                 for app in journal.apps() {
-                    let history = journal.history(app);
                     let stands = |state: &State| {
                         matches!(
                             state,
                             State::Applied | State::Healthy | State::Blocked { .. }
                         )
                     };
-                    let last = history.iter().rev().find(|deploy| stands(&deploy.state));
-                    if let Some(deploy) = last {
-                        all.push((
-                            app.clone(),
-                            deploy.commit.clone(),
-                            journal.get(&deploy.set)?,
-                        ));
+                    let last = journal.last(&app).filter(|deploy| stands(&deploy.state));
+                    if let Some(deploy) = last.or_else(|| journal.healthy(&app)) {
+                        let objects = journal.objects(&deploy.set)?;
+                        all.push((app, deploy.commit, objects));
                     }
                 }
                 Ok::<_, ordain_reconciler_journal::Error>(all)
             })
             .await?;
-        let apps = apps.into_iter().map(|(app, commit, set)| {
-            let objects =
-                serde_json::from_slice(&set).map_err(|source| Error::Inventory { source })?;
+        let apps = apps.into_iter().map(|(app, commit, texts)| {
+            let read = |text: &String| {
+                serde_json::from_str(text).map_err(|source| Error::Inventory { source })
+            };
+            let objects = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
             Ok(Applied {
                 env: app.env,
                 app: app.name,

@@ -4,7 +4,7 @@ use ordain_reconciler_journal::Outcome;
 use ordain_reconciler_plan::{Inventory, health::Status};
 
 use crate::{
-    AppStatus, Error, Sync, execute,
+    AppStatus, Error, Sync, execute, facts,
     health_view::{ObjectHealth, summary},
     pass::Applied,
     target::Target,
@@ -55,6 +55,8 @@ impl Worker {
             self.tell(target, &format!("{}: cannot delete {error}", self.app));
         }
         let fewer = !pruned.gone.is_empty();
+        self.ledger
+            .wrote(facts::deleted(&applied.candidates, &pruned.gone));
         let mut left: Inventory = applied
             .desired
             .iter()

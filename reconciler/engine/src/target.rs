@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback};
+use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback, SignatureVerdict};
 use ordain_reconciler_plan::Desired;
 use ordain_reconciler_source::{Commit, trailer};
 
@@ -17,18 +17,31 @@ pub(crate) struct CommitInfo {
     pub(crate) rollback: Option<Rollback>,
     /// Hash of a plan that the commit itself approves, by the trailer `Approve-Plan`.
     pub(crate) approves: Option<String>,
+    /// What a rollback's author said about it.
+    pub(crate) reason: String,
+    /// Whether it is signed, when that was checked.
+    pub(crate) signature: Option<SignatureVerdict>,
+    /// What the compiler was given.
+    pub(crate) inputs: String,
 }
 
 impl From<&Commit> for CommitInfo {
     fn from(commit: &Commit) -> Self {
         let trailer = |key| trailer(&commit.message, key).map(str::to_owned);
         let rollback = trailer("Rollback-Of").zip(trailer("Rollback-To"));
+        let reason = match &rollback {
+            Some(_) => commit.body().to_owned(),
+            None => String::new(),
+        };
         Self {
             id: commit.id.to_string(),
             author: commit.author.to_string(),
             subject: commit.summary().to_owned(),
             rollback: rollback.map(|(of, to)| Rollback { of, to }),
             approves: trailer("Approve-Plan"),
+            reason,
+            signature: None,
+            inputs: format!("git-tree:{}", commit.tree),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The log read as history: one row per deploy, with its last outcome. A pure fold over records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -206,7 +206,7 @@ pub(crate) struct Index {
     #[serde(default)]
     tips: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
-    pub(crate) approvals: BTreeSet<String>,
+    pub(crate) approvals: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) holds: Holds,
     /// Records up to this one are gone on purpose.
@@ -254,8 +254,8 @@ impl Index {
                 let branches = self.tips.entry(repository.clone()).or_default();
                 branches.insert(branch.clone(), commit.clone());
             }
-            Event::Approval { plan, .. } => {
-                self.approvals.insert(plan.clone());
+            Event::Approval { plan, by } => {
+                self.approvals.insert(plan.clone(), by.clone());
             }
             Event::Compacted { through, .. } => self.compacted = self.compacted.max(*through),
             Event::Intent(intent) => {

@@ -319,7 +319,13 @@ impl Journal {
     /// Hashes of plans that were approved.
     #[must_use]
     pub fn approvals(&self) -> std::collections::BTreeSet<String> {
-        self.index().approvals.clone()
+        self.index().approvals.keys().cloned().collect()
+    }
+
+    /// Who approved a plan.
+    #[must_use]
+    pub fn approver(&self, plan: &str) -> Option<String> {
+        self.index().approvals.get(plan).cloned()
     }
 
     /// What keeps an app from being written to at `now_ms`: its own suspension, or that of all apps.

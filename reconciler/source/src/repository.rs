@@ -110,6 +110,8 @@ pub struct Commit {
     pub message: String,
     /// When it was committed, in seconds since 1970-01-01 UTC.
     pub time: i64,
+    /// The name of its tree: equal trees have equal files.
+    pub tree: String,
 }
 
 impl Commit {
@@ -117,6 +119,23 @@ impl Commit {
     #[must_use]
     pub fn summary(&self) -> &str {
         self.message.lines().next().unwrap_or_default()
+    }
+
+    /// The message between the first line and the trailers.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        let rest = self.message.split_once('\n').map_or("", |(_, rest)| rest);
+        let rest = rest.trim();
+        // The last paragraph is one of trailers when each of its lines is.
+        let (body, last) = rest.rsplit_once("\n\n").unwrap_or(("", rest));
+        let is_trailer = |line: &str| {
+            line.split_once(": ")
+                .is_some_and(|(key, _)| !key.is_empty() && !key.contains(char::is_whitespace))
+        };
+        match !last.is_empty() && last.lines().all(is_trailer) {
+            true => body.trim(),
+            false => rest,
+        }
     }
 }
 
@@ -334,6 +353,7 @@ impl Repository {
             },
             message: text(commit.message_bytes()),
             time: commit.time().seconds(),
+            tree: commit.tree_id().to_string(),
         })
     }
 

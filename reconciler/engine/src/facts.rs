@@ -1,0 +1,105 @@
+//! What the journal keeps of each write: the object, its UID, and its resource versions before and after.
+
+use std::collections::HashMap;
+
+use ordain_reconciler_journal::ObjectWrite;
+use ordain_reconciler_plan::{Candidate, Desired, ObjectKey, Observed, Plan, Verb};
+use serde_json::Value;
+
+/// The object as the journal and its readers spell it: `apps/Deployment shop/web`.
+pub(crate) fn name(key: &ObjectKey) -> String {
+    let mut name = String::new();
+    if !key.group.is_empty() {
+        name.push_str(&key.group);
+        name.push('/');
+    }
+    name.push_str(&key.kind);
+    name.push(' ');
+    if let Some(namespace) = &key.namespace {
+        name.push_str(namespace);
+        name.push('/');
+    }
+    name.push_str(&key.name);
+    name
+}
+
+fn field(object: &Value, field: &str) -> Option<String> {
+    let value = object.get("metadata")?.get(field)?;
+    value.as_str().map(str::to_owned)
+}
+
+/// The objects that were applied, with what was there before.
+pub(crate) fn applied<'a>(
+    plan: &Plan,
+    desired: &[Desired],
+    observed: &[Observed],
+    written: impl Iterator<Item = (&'a ObjectKey, &'a Value)>,
+) -> Vec<ObjectWrite> {
+    let verbs: HashMap<_, _> = plan
+        .actions
+        .iter()
+        .map(|action| (&action.key, action.verb))
+        .collect();
+    let before: HashMap<_, _> = desired
+        .iter()
+        .zip(observed)
+        .filter_map(|(desired, observed)| Some((&desired.key, observed.live.as_ref()?)))
+        .collect();
+    let mut writes: Vec<_> = written
+        .map(|(key, object)| ObjectWrite {
+            object: name(key),
+            verb: match verbs.get(key) {
+                Some(Verb::Create) => "create",
+                Some(Verb::Replace) => "replace",
+                _ => "update",
+            }
+            .to_owned(),
+            uid: field(object, "uid").unwrap_or_default(),
+            before: before
+                .get(key)
+                .and_then(|live| field(live, "resourceVersion")),
+            after: field(object, "resourceVersion"),
+        })
+        .collect();
+    writes.sort_by(|a, b| a.object.cmp(&b.object));
+    writes
+}
+
+/// The objects that were deleted.
+pub(crate) fn deleted(candidates: &[Candidate], gone: &[ObjectKey]) -> Vec<ObjectWrite> {
+    let live = |key: &ObjectKey| {
+        let candidate = candidates.iter().find(|candidate| candidate.key == *key);
+        candidate.and_then(|candidate| candidate.live.as_ref())
+    };
+    // What was gone already, or is not ours any more, was not deleted by us.
+    let deleted = gone.iter().filter_map(|key| Some((key, live(key)?)));
+    deleted
+        .map(|(key, live)| ObjectWrite {
+            object: name(key),
+            verb: "delete".to_owned(),
+            uid: field(live, "uid").unwrap_or_default(),
+            before: field(live, "resourceVersion"),
+            after: None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_named_by_group_kind_and_place() {
+        let key = |group: &str, kind: &str, namespace: Option<&str>| ObjectKey {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            name: "web".to_owned(),
+        };
+        assert_eq!(
+            name(&key("apps", "Deployment", Some("shop"))),
+            "apps/Deployment shop/web"
+        );
+        assert_eq!(name(&key("", "Namespace", None)), "Namespace web");
+    }
+}
