@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use ordain_reconciler_plan::health::{self, HealthRules, Status, shipped_rules};
+use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 fn shipped_texts() -> Vec<(String, String)> {
@@ -325,4 +326,64 @@ fn the_page_shows_rules_that_work() {
         .filter_map(|line| line.strip_prefix("    rule "));
     let wanted: Vec<_> = shown.map(|line| format!("rule {line}")).collect();
     assert_eq!([chain(&error)], wanted[..]);
+}
+
+/// A status such as a rule looks for, with anything where something else is expected.
+fn any_status() -> impl Strategy<Value = Value> {
+    let names = [
+        "conditions",
+        "type",
+        "status",
+        "reason",
+        "message",
+        "phase",
+        "state",
+        "health",
+        "replicas",
+        "parents",
+        "ancestors",
+        "ingress",
+        "listeners",
+        "statuses",
+        "environments",
+        "observedGeneration",
+        "dry",
+        "sha",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        select(vec![
+            "", "True", "False", "Ready", "Failed", "1/2", "/", "é"
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        let entry = (select(names.to_vec()), inner.clone());
+        prop_oneof![
+            vec(inner, 0..4).prop_map(Value::from),
+            vec(entry, 0..6).prop_map(|entries| {
+                let entries = entries.into_iter();
+                Value::Object(entries.map(|(k, v)| (k.to_owned(), v)).collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_status_makes_a_rule_panic(status in any_status(), spec in any_status()) {
+        let names = shipped_rules();
+        for name in names.chain(["apps/Deployment", "autoscaling/HorizontalPodAutoscaler"].map(str::to_owned)) {
+            let (version, kind) = example(&name);
+            let found = health::of(&json!({
+                "apiVersion": version, "kind": kind, "metadata": {"generation": 2}, "spec": spec, "status": status,
+            }));
+            prop_assert!(found.status == Status::Healthy || !found.message.is_empty(), "{name}: {found:?}");
+        }
+    }
 }

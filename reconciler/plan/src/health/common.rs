@@ -46,7 +46,10 @@ fn pending_claim(object: &Value) -> Health {
 
 pub(super) fn volume(object: &Value) -> Health {
     match text(object, "/status/phase") {
-        "Failed" => Health::degraded(text(object, "/status/message")),
+        "Failed" => Health::degraded(match text(object, "/status/message") {
+            "" => "it could not be reclaimed",
+            message => message,
+        }),
         _ => Health::healthy(),
     }
 }
