@@ -9,7 +9,7 @@ use kube::{
     },
     core::Request as Build,
 };
-use ordain_reconciler_plan::{ApiVersion, Desired, MANAGER, ObjectKey, Refusal};
+use ordain_reconciler_plan::{ApiVersion, Desired, External, MANAGER, ObjectKey, Refusal, health};
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
@@ -129,6 +129,10 @@ impl Cluster {
         group: &str,
         kind: &str,
     ) -> Result<Option<Resource>, Refusal> {
+        if group.is_empty() {
+            let version = ApiVersion::parse("v1");
+            return self.resource(&version, kind).await;
+        }
         let groups = self.wire.send(plain("/apis".to_owned())?).await?;
         let groups = groups.get("groups").and_then(Value::as_array);
         let found = groups
@@ -257,6 +261,83 @@ impl Cluster {
             at: None,
         };
         self.apply(&resource, &desired, false).await.map(drop)
+    }
+
+    /// True when the kinds of a definition are listed and answer: a server may take a moment after it says that
+    /// the definition is established.
+    pub(crate) async fn serves(&self, definition: &Value) -> Result<bool, Refusal> {
+        let text = |pointer| {
+            let found = definition.pointer(pointer).and_then(Value::as_str);
+            found.unwrap_or_default()
+        };
+        let group = text("/spec/group").to_owned();
+        let versions = definition
+            .pointer("/spec/versions")
+            .and_then(Value::as_array);
+        for found in versions.into_iter().flatten() {
+            if found["served"] != true {
+                continue;
+            }
+            let version = ApiVersion {
+                group: group.clone(),
+                version: found["name"].as_str().unwrap_or_default().to_owned(),
+            };
+            self.kinds.write().await.remove(&version);
+            let resource = self.resource(&version, text("/spec/names/kind")).await?;
+            let Some(resource) = resource else {
+                return Ok(false);
+            };
+            let listed = plain(format!("{}?limit=1", resource.path(None)))?;
+            if self.wire.find(listed).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// True when there is an object of a definition's kind.
+    pub(crate) async fn has_objects(&self, definition: &Value) -> Result<bool, Refusal> {
+        let text = |pointer| {
+            let found = definition.pointer(pointer).and_then(Value::as_str);
+            found.unwrap_or_default()
+        };
+        let resource = self
+            .any_version(text("/spec/group"), text("/spec/names/kind"))
+            .await?;
+        let Some(resource) = resource else {
+            return Ok(false);
+        };
+        let listed = plain(format!("{}?limit=1", resource.path(None)))?;
+        let listed = self.wire.find(listed).await?;
+        let items = listed
+            .as_ref()
+            .and_then(|list| list.get("items")?.as_array());
+        Ok(items.is_some_and(|items| !items.is_empty()))
+    }
+
+    /// True when something that no app here declares is there and healthy.
+    pub(crate) async fn is_healthy(&self, external: &External) -> bool {
+        let External::Object {
+            group,
+            kind,
+            namespace,
+            name,
+        } = external
+        else {
+            return false;
+        };
+        let group = group.clone().unwrap_or_default();
+        let Ok(Some(resource)) = self.any_version(&group, kind).await else {
+            return false;
+        };
+        let key = ObjectKey {
+            group,
+            kind: kind.clone(),
+            namespace: namespace.clone().filter(|_| resource.namespaced),
+            name: name.clone(),
+        };
+        let found = self.get(&resource, &key).await;
+        matches!(found, Ok(Some(object)) if health::of(&object).status.is_done())
     }
 
     /// The pods of a selector.

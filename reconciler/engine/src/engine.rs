@@ -416,10 +416,7 @@ impl Follower {
 
     /// Apps that were deployed and are no longer declared.
     async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
-        let apps = self
-            .shared
-            .journal(Journal::apps)
-            .await;
+        let apps = self.shared.journal(Journal::apps).await;
         let mut left = Vec::new();
         for app in apps.into_iter().filter(|app| !present.contains(app)) {
             // An inventory that cannot be read is no reason to think that nothing is left.

@@ -1,245 +1,205 @@
-//! Carries out a plan. It has nothing left to decide.
+//! Carries out what a plan writes: every object as soon as what it waits for is there. It has nothing left to
+//! decide; the order is the graph's.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use ordain_reconciler_plan::{
-    Action, ApiVersion, Candidate, Desired, ObjectKey, Plan, Refusal, Verb,
-    health::{self, Status},
-    rank,
+    Action, Desired, ObjectKey, Observed, Plan, Refusal, Verb,
+    graph::{External, Graph, Walk},
+    health::{self, Health, Status},
 };
 use serde_json::Value;
 
 use crate::{
-    adopt,
     cluster::{Cluster, Resource},
-    gather::{Prepared, hidden},
+    prepared::{Prepared, hidden},
+    stuck::{Cause, Stuck},
+    write::{Step, write},
 };
 
-/// Objects of one rank that are written at the same time.
-const WRITES_AT_ONCE: usize = 16;
+/// Objects that are written at the same time; the cluster's own limit is on requests.
+const WRITES_AT_ONCE: usize = 64;
 
-/// How often something that has to be waited for between two writes is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// How long a definition may take to be served, or a replaced object to be gone. Flux waits as long.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Everything a round of writes is made from.
+pub(crate) struct Round<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) graph: &'a Graph,
+    pub(crate) plan: &'a Plan,
+    pub(crate) prepared: &'a Prepared,
+    /// What was found, by position.
+    pub(crate) observed: &'a BTreeMap<usize, Observed>,
+    /// What is sent instead of declared objects, by position.
+    pub(crate) payloads: &'a BTreeMap<usize, Value>,
+    /// Objects that this round does not touch: as they are, or why they stay as they are.
+    pub(crate) others: Vec<(ObjectKey, Result<Health, String>)>,
+    /// What objects wait for outside of the set and is there.
+    pub(crate) there: Vec<External>,
+}
 
 /// What was written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     /// Objects as the server returned them.
     pub(crate) objects: Vec<(ObjectKey, Resource, Value)>,
-    /// Refusals, one line each.
-    pub(crate) errors: Vec<String>,
-    /// True when every error may go away by itself.
-    pub(crate) transient: bool,
+    /// Objects that are not as declared.
+    pub(crate) stuck: Vec<Stuck>,
 }
 
-/// Applies every created, changed and replaced object, rank by rank. A rank with errors is finished,
-/// the next one is not begun.
-pub(crate) async fn apply(cluster: &Cluster, plan: &Plan, prepared: &Prepared) -> Written {
-    let by_key: HashMap<_, _> = prepared
-        .desired
-        .iter()
-        .enumerate()
-        .map(|(at, desired)| (&desired.key, prepared.sent(at)))
+/// Tells a walk how an applied object is.
+pub(crate) fn tell(walk: &mut Walk<'_>, key: &ObjectKey, health: &Health) {
+    match health.status {
+        Status::Healthy | Status::Suspended => walk.healthy(key),
+        Status::Degraded => walk.degraded(key, &health.message),
+        _ => walk.unhealthy(key, &health.message),
+    }
+}
+
+/// Applies every created, changed and replaced object. One that is refused stops only what needs it.
+pub(crate) async fn apply(round: &Round<'_>) -> Written {
+    let mut written = Written::default();
+    let mut walk = Walk::new(round.graph);
+    let positions: HashMap<_, _> = (round.prepared.desired.iter().enumerate())
+        .map(|(at, desired)| (&desired.key, at))
         .collect();
-    let mut written = Written {
-        transient: true,
-        ..Written::default()
-    };
-    let writes: Vec<_> = plan
-        .actions
-        .iter()
-        .filter(|action| matches!(action.verb, Verb::Create | Verb::Update | Verb::Replace))
-        .filter_map(|action| Some((action, *by_key.get(&action.key)?)))
-        .collect();
-    for row in writes.chunk_by(|a, b| rank(&a.0.key) == rank(&b.0.key)) {
-        // Boxed, because the compiler cannot see that such a closure's futures are all `Send`.
-        let row: Vec<BoxFuture<'_, _>> = row
-            .iter()
-            .map(|(action, (desired, scrub))| {
-                async move {
-                    let written = write(cluster, action, desired).await;
-                    let written = written.map_err(|refusal| hidden(refusal, *scrub));
-                    (action.key.clone(), written)
-                }
-                .boxed()
-            })
-            .collect();
-        let mut results = stream::iter(row).buffer_unordered(WRITES_AT_ONCE);
-        while let Some((key, result)) = results.next().await {
-            match result {
-                Ok((resource, object)) => written.objects.push((key, resource, object)),
-                Err(refusal) => {
-                    written.transient &= refusal.transient;
-                    written.errors.push(format!("{key}: {}", refusal.message));
+    for (key, problem) in round.graph.problems() {
+        let at = positions.get(key).copied();
+        written.stuck.push(Stuck {
+            key: key.clone(),
+            at: at.and_then(|at| round.prepared.desired[at].at.clone()),
+            cause: Cause::Refused(crate::wire::lasting(problem.to_owned())),
+        });
+    }
+    for (key, health) in &round.others {
+        match health {
+            Ok(health) => tell(&mut walk, key, health),
+            Err(reason) => walk.failed(key, reason),
+        }
+    }
+    for external in &round.there {
+        walk.external(external);
+    }
+    let mut steps: HashMap<&ObjectKey, (&Action, usize)> = HashMap::new();
+    for action in &round.plan.actions {
+        let Some(&at) = positions.get(&action.key) else {
+            continue;
+        };
+        match action.verb {
+            Verb::Create | Verb::Update | Verb::Replace => {
+                steps.insert(&action.key, (action, at));
+            }
+            Verb::Refused | Verb::Held => {
+                walk.failed(&action.key, &action.reason);
+                written.stuck.push(refused(round, action, at));
+            }
+            _ => {
+                let live = round
+                    .observed
+                    .get(&at)
+                    .and_then(|found| found.live.as_ref());
+                let health = live.map(health::of);
+                match health {
+                    Some(health) => tell(&mut walk, &action.key, &health),
+                    None => walk.healthy(&action.key),
                 }
             }
         }
-        if !written.errors.is_empty() {
-            written.errors.sort();
+    }
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < WRITES_AT_ONCE {
+            let Some(key) = walk.take_one() else { break };
+            // What is no part of this round was told above; another round writes what came free of it.
+            if let Some((action, at)) = steps.get(&key) {
+                running.push(one(round, action, *at));
+            }
+        }
+        let Some((action, at, result)) = running.next().await else {
             break;
+        };
+        match result {
+            Ok((resource, object)) => {
+                tell(&mut walk, &action.key, &health::of(&object));
+                written.objects.push((action.key.clone(), resource, object));
+            }
+            Err(refusal) => {
+                walk.failed(&action.key, &refusal.message);
+                written.stuck.push(Stuck {
+                    key: action.key.clone(),
+                    at: round.prepared.desired[at].at.clone(),
+                    cause: Cause::Refused(refusal),
+                });
+            }
         }
     }
+    let writes: HashSet<_> = round
+        .plan
+        .with(Verb::Blocked)
+        .map(|action| &action.key)
+        .chain(steps.keys().copied())
+        .collect();
+    let behind = |key: &ObjectKey, cause| {
+        let at = positions.get(key).filter(|_| writes.contains(key))?;
+        Some(Stuck {
+            key: key.clone(),
+            at: round.prepared.desired[*at].at.clone(),
+            cause,
+        })
+    };
+    for blocked in walk.blocked() {
+        let key = blocked.key.clone();
+        written.stuck.extend(behind(&key, Cause::Blocked(blocked)));
+    }
+    for waiting in walk.waiting() {
+        let key = waiting.key.clone();
+        written.stuck.extend(behind(&key, Cause::Waits(waiting)));
+    }
+    written.stuck.sort_by(|a, b| a.key.cmp(&b.key));
+    written.stuck.dedup_by(|a, b| a.key == b.key);
     written
 }
 
-async fn write(
-    cluster: &Cluster,
-    action: &Action,
-    desired: &Desired,
-) -> Result<(Resource, Value), Refusal> {
-    let unserved = || {
-        let message = format!("the cluster serves no kind `{}`", desired.key.kind);
-        Refusal {
-            message,
-            immutable: Vec::new(),
-            transient: true,
-        }
+fn refused(round: &Round<'_>, action: &Action, at: usize) -> Stuck {
+    let found = round.observed.get(&at).map(|found| &found.dry_run);
+    let refusal = match found {
+        Some(ordain_reconciler_plan::DryRun::Refused(refusal)) => Refusal {
+            message: action.reason.clone(),
+            ..refusal.clone()
+        },
+        _ => crate::wire::lasting(action.reason.clone()),
     };
-    let resource = cluster
-        .resource(&desired.version, &desired.key.kind)
-        .await?
-        .ok_or_else(unserved)?;
-    if action.verb == Verb::Replace {
-        remove_first(cluster, &resource, desired).await?;
-    }
-    if action.verb == Verb::Update
-        && let Some(live) = cluster.get(&resource, &desired.key).await?
-        && let Some(patch) = adopt::patch(&live)
-    {
-        cluster.patch(&resource, &desired.key, &patch).await?;
-    }
-    let object = cluster.apply(&resource, desired, false).await?;
-    if desired.key.kind == "CustomResourceDefinition" {
-        let object = established(cluster, &resource, &desired.key).await?;
-        return Ok((resource, object));
-    }
-    Ok((resource, object))
-}
-
-/// Deletes an object that is about to be created again, once its creation is known to be accepted.
-async fn remove_first(
-    cluster: &Cluster,
-    resource: &Resource,
-    desired: &Desired,
-) -> Result<(), Refusal> {
-    let mut copy = desired.clone();
-    copy.key.name = format!(
-        "{}-check",
-        desired.key.name.get(..40).unwrap_or(&desired.key.name)
-    );
-    copy.object["metadata"]["name"] = copy.key.name.clone().into();
-    cluster.apply(resource, &copy, true).await?;
-    let Some(live) = cluster.get(resource, &desired.key).await? else {
-        return Ok(());
-    };
-    let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-    cluster.delete(resource, &desired.key, uid).await?;
-    let gone = async {
-        while cluster.get(resource, &desired.key).await?.is_some() {
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(())
-    };
-    let late = |_| timeout(format!("{} is still being deleted", desired.key));
-    tokio::time::timeout(WAIT_MAX, gone).await.map_err(late)?
-}
-
-/// A custom object can be sent only when its definition is served.
-async fn established(
-    cluster: &Cluster,
-    resource: &Resource,
-    key: &ObjectKey,
-) -> Result<Value, Refusal> {
-    let served = async {
-        loop {
-            if let Some(object) = cluster.get(resource, key).await? {
-                let health = health::of(&object);
-                match health.status {
-                    Status::Healthy => return Ok(object),
-                    Status::Degraded => {
-                        let message = health.message;
-                        return Err(Refusal {
-                            message,
-                            immutable: Vec::new(),
-                            transient: false,
-                        });
-                    }
-                    _ => {}
-                }
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let late = |_| timeout(format!("{key} is not served yet"));
-    tokio::time::timeout(WAIT_MAX, served).await.map_err(late)?
-}
-
-fn timeout(message: String) -> Refusal {
-    Refusal {
-        message,
-        immutable: Vec::new(),
-        transient: true,
+    Stuck {
+        key: action.key.clone(),
+        at: action.at.clone(),
+        cause: Cause::Refused(refusal),
     }
 }
 
-/// What was deleted.
-#[derive(Debug, Default)]
-pub(crate) struct Pruned {
-    /// Objects that leave the inventory.
-    pub(crate) gone: Vec<ObjectKey>,
-    /// Refusals, one line each. Their objects stay in the inventory.
-    pub(crate) errors: Vec<String>,
-}
+type Done<'a> = (&'a Action, usize, Result<(Resource, Value), Refusal>);
 
-/// Deletes what the plan deletes, in its order. An object that could not be deleted stops nothing.
-pub(crate) async fn prune(cluster: &Cluster, plan: &Plan, candidates: &[Candidate]) -> Pruned {
-    let mut pruned = Pruned::default();
-    for action in &plan.actions {
-        match action.verb {
-            Verb::Forget => pruned.gone.push(action.key.clone()),
-            Verb::Delete => match delete(cluster, action, candidates).await {
-                Ok(true) => pruned.gone.push(action.key.clone()),
-                // A finalizer holds it back: it stays in the inventory until it is really gone.
-                Ok(false) => {}
-                Err(refusal) => pruned
-                    .errors
-                    .push(format!("{}: {}", action.key, refusal.message)),
-            },
-            _ => {}
-        }
+/// Boxed, because the compiler cannot see that such futures are all `Send`.
+fn one<'a>(round: &'a Round<'a>, action: &'a Action, at: usize) -> BoxFuture<'a, Done<'a>> {
+    let (desired, scrub) = round.prepared.sent(at);
+    let payload = round.payloads.get(&at).map(|object| Desired {
+        object: object.clone(),
+        ..desired.clone()
+    });
+    let step = Step {
+        action,
+        desired: payload.map_or(Cow::Borrowed(desired), Cow::Owned),
+        route: &round.prepared.routes[at],
+        live: (round.observed.get(&at)).and_then(|found| found.live.as_ref()),
+    };
+    async move {
+        let written = write(round.cluster, step).await;
+        (
+            action,
+            at,
+            written.map_err(|refusal| hidden(refusal, scrub)),
+        )
     }
-    pruned
-}
-
-/// Returns true when the object is gone.
-async fn delete(
-    cluster: &Cluster,
-    action: &Action,
-    candidates: &[Candidate],
-) -> Result<bool, Refusal> {
-    let version: &ApiVersion = &action.version;
-    let Some(resource) = cluster.resource(version, &action.key.kind).await? else {
-        return Ok(true);
-    };
-    let uid = |object: &Value| {
-        object
-            .pointer("/metadata/uid")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let candidate = candidates
-        .iter()
-        .find(|candidate| candidate.key == action.key);
-    let wanted = candidate
-        .and_then(|candidate| candidate.live.as_ref())
-        .and_then(uid);
-    cluster
-        .delete(&resource, &action.key, wanted.as_deref())
-        .await?;
-    let left = cluster.get(&resource, &action.key).await?;
-    Ok(left.is_none_or(|left| uid(&left) != wanted))
+    .boxed()
 }

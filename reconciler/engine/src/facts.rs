@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ordain_reconciler_journal::ObjectWrite;
-use ordain_reconciler_plan::{Candidate, Desired, ObjectKey, Observed, Plan, Verb};
+use ordain_reconciler_plan::{Candidate, ObjectKey, Plan, Verb};
 use serde_json::Value;
 
 /// The object as the journal and its readers spell it: `apps/Deployment shop/web`.
@@ -31,8 +31,7 @@ fn field(object: &Value, field: &str) -> Option<String> {
 /// The objects that were applied, with what was there before.
 pub(crate) fn applied<'a>(
     plan: &Plan,
-    desired: &[Desired],
-    observed: &[Observed],
+    before: impl Iterator<Item = (&'a ObjectKey, &'a Value)>,
     written: impl Iterator<Item = (&'a ObjectKey, &'a Value)>,
 ) -> Vec<ObjectWrite> {
     let verbs: HashMap<_, _> = plan
@@ -40,11 +39,7 @@ pub(crate) fn applied<'a>(
         .iter()
         .map(|action| (&action.key, action.verb))
         .collect();
-    let before: HashMap<_, _> = desired
-        .iter()
-        .zip(observed)
-        .filter_map(|(desired, observed)| Some((&desired.key, observed.live.as_ref()?)))
-        .collect();
+    let before: HashMap<_, _> = before.collect();
     let mut writes: Vec<_> = written
         .map(|(key, object)| ObjectWrite {
             object: name(key),

@@ -3,16 +3,17 @@
 use std::{collections::HashMap, fmt, time::Duration};
 
 use ordain_reconciler_plan::{
-    Desired, ObjectKey,
-    health::{Health, Status, gone, trouble},
+    ObjectKey,
+    health::{Health, Status, trouble},
 };
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     ObjectStatus,
-    cluster::{Cluster, selector_query},
+    cluster::Cluster,
     live::{Live, Seen},
+    member::{Care, Member},
 };
 
 /// How long a pod may be stuck before its workload counts as degraded: an image that a registry gives
@@ -59,35 +60,38 @@ impl HealthView {
         &mut self,
         cluster: &Cluster,
         live: &Live,
-        desired: &[Desired],
+        members: &[Member],
         applied: &HashMap<ObjectKey, Seen>,
     ) -> Vec<ObjectHealth> {
-        let mut result = Vec::with_capacity(desired.len());
-        for desired in desired {
-            let (mut health, observed) = current(live, applied, desired);
+        let mut result = Vec::with_capacity(members.len());
+        for member in members {
+            let (mut health, observed) = match &member.care {
+                Care::None(by) => (left_alone(live, &member.key, by), false),
+                Care::Full | Care::Existence(_) => current(live, applied, member),
+            };
             // Before its controller looked at it, its pods are those of an older one.
             if health.status == Status::Progressing && observed {
-                health = self.with_pods(cluster, desired, health).await;
+                health = self.with_pods(cluster, member, health).await;
             } else {
-                self.stuck_since.remove(&desired.key);
+                self.stuck_since.remove(&member.key);
             }
             result.push(ObjectHealth {
-                key: desired.key.clone(),
+                key: member.key.clone(),
                 health,
             });
         }
         result
     }
 
-    async fn with_pods(&mut self, cluster: &Cluster, desired: &Desired, health: Health) -> Health {
-        let Some((namespace, labels)) = pods_of(desired) else {
+    async fn with_pods(&mut self, cluster: &Cluster, member: &Member, health: Health) -> Health {
+        let Some((namespace, labels)) = &member.pods else {
             return health;
         };
         // Without the pods the object's own words have to do.
-        let Ok(pods) = cluster.pods(&namespace, &labels).await else {
+        let Ok(pods) = cluster.pods(namespace, labels).await else {
             return health;
         };
-        let is_job = desired.key.kind == "Job";
+        let is_job = member.key.kind == "Job";
         let mut troubles: Vec<_> = newest(&pods)
             .filter(|pod| {
                 !is_job
@@ -99,13 +103,13 @@ impl HealthView {
             .collect();
         troubles.sort_by_key(|trouble| !trouble.stuck);
         let Some(worst) = troubles.into_iter().next() else {
-            self.stuck_since.remove(&desired.key);
+            self.stuck_since.remove(&member.key);
             return health;
         };
         // A Job counts its pods' failures itself, but an image that is not there never becomes one.
         let judged = worst.stuck && !(is_job && worst.message.starts_with("CrashLoopBackOff"));
         if !judged {
-            self.stuck_since.remove(&desired.key);
+            self.stuck_since.remove(&member.key);
             let message = format!("{} ({})", health.message, worst.message);
             return Health {
                 status: Status::Progressing,
@@ -114,7 +118,7 @@ impl HealthView {
         }
         let since = *self
             .stuck_since
-            .entry(desired.key.clone())
+            .entry(member.key.clone())
             .or_insert_with(Instant::now);
         let stuck = since.elapsed() >= STUCK_GRACE;
         let status = if stuck {
@@ -130,25 +134,33 @@ impl HealthView {
 }
 
 /// An object's own health, and whether it is about the generation that was written.
-fn current(
-    live: &Live,
-    applied: &HashMap<ObjectKey, Seen>,
-    desired: &Desired,
-) -> (Health, bool) {
+fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, member: &Member) -> (Health, bool) {
     let health = |status, message: &str| Health {
         status,
         message: message.to_owned(),
     };
-    let key = &desired.key;
+    let key = &member.key;
     match (live.get(key), applied.get(key)) {
         // A Job may delete itself between two looks.
-        (None, _) => (gone(&desired.object), false),
+        (None, _) => (member.gone.clone(), false),
         (Some(seen), Some(applied))
             if seen.uid == applied.uid && seen.generation < applied.generation =>
         {
             (health(Status::Progressing, "not observed yet"), false)
         }
         (Some(seen), _) => (seen.health, seen.observed),
+    }
+}
+
+/// An object that somebody asked to leave alone: its health counts, its absence does not.
+fn left_alone(live: &Live, key: &ObjectKey, by: &str) -> Health {
+    let message = format!("left alone: `{by}`");
+    match live.get(key) {
+        Some(seen) if !seen.health.status.is_done() => seen.health,
+        _ => Health {
+            status: Status::Suspended,
+            message,
+        },
     }
 }
 
@@ -177,19 +189,6 @@ fn newest(pods: &[Value]) -> impl Iterator<Item = &Value> {
     pods.iter()
         .filter(alive)
         .filter(move |pod| latest.is_none() || template(pod) == latest)
-}
-
-/// The namespace and label query of an object's pods.
-fn pods_of(desired: &Desired) -> Option<(String, String)> {
-    let namespace = desired.key.namespace.clone()?;
-    let object = &desired.object;
-    let labels = match (desired.key.group.as_str(), desired.key.kind.as_str()) {
-        ("apps", _) => selector_query(object.pointer("/spec/selector")?)?,
-        // Set by the Job controller (Kubernetes `pkg/apis/batch/types.go`).
-        ("batch", "Job") => format!("batch.kubernetes.io/job-name={}", desired.key.name),
-        _ => return None,
-    };
-    Some((namespace, labels))
 }
 
 /// The worst health of all objects, and what to say about it in one line.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use ordain_reconciler_journal::{AppRef, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State};
+use ordain_reconciler_journal::{
+    AppRef, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State,
+};
 use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
 
 use crate::{
     Error,
-    gather::Prepared,
+    prepared::Prepared,
     shared::{Shared, now_ms},
     target::{CommitInfo, Target, object_set},
 };

@@ -4,7 +4,6 @@
 //! any API server that a kubeconfig reaches. Decisions live in `reconciler-plan`, memory in
 //! `reconciler-journal`; here are the loops, and the socket by which commands and git hooks reach them.
 
-mod adopt;
 mod cluster;
 mod compile;
 mod config;
@@ -13,25 +12,32 @@ mod engine;
 mod error;
 mod execute;
 mod facts;
+mod fighting;
 mod gather;
 mod health_view;
 pub mod hook;
 mod ledger;
 mod live;
+mod member;
 mod observe;
 mod origin;
 mod pass;
+mod prepared;
 mod preview;
 mod progress;
+mod remove;
 mod requests;
 mod rollback;
 mod scribe;
 mod settle;
 mod shared;
 mod status;
+mod stuck;
+mod taken;
 mod target;
 mod wire;
 mod worker;
+mod write;
 
 pub use compile::{
     App, CompileError, Compiled, CompiledObject, Compiler, Revealed, Scrub, SecretFiles, Wanted,

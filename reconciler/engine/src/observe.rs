@@ -1,121 +1,345 @@
-//! Watches what was applied: health, drift, approvals. Returns when the app has to be compared again.
+//! Watches what was applied: health, drift, approvals, and what stuck objects wait for. Says when the app has to be
+//! looked at again, and how much of it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use ordain_reconciler_plan::health::Status;
+use ordain_reconciler_plan::{
+    ObjectKey, Walk,
+    health::{Health, Status},
+};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
 use crate::{
-    Sync,
-    health_view::{expires, summary},
-    pass::Applied,
+    Sync, execute,
+    health_view::{ObjectHealth, summary},
+    member::{Applied, Care},
+    stuck::{Cause, Stuck},
     target::Target,
-    worker::Worker,
+    worker::{Worker, pause},
 };
-
-/// How often everything is compared with a dry run although nothing was heard.
-const RESYNC: Duration = Duration::from_secs(600);
 
 /// How often pods are asked for the reason while a rollout waits.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What an app's loop does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Looks at everything.
+    All,
+    /// Looks at these objects; nothing was heard of the others.
+    These(BTreeSet<ObjectKey>),
+}
+
+/// What wakes an app's loop.
+pub(crate) struct Wakers<'a> {
+    /// One of its objects changed.
+    pub(crate) objects: &'a Notify,
+    /// Somebody approved a plan.
+    pub(crate) approvals: &'a mut watch::Receiver<BTreeSet<String>>,
+    /// An app became synced, or is no longer.
+    pub(crate) apps: &'a mut watch::Receiver<u64>,
+}
+
+/// What one look came to.
+struct Look {
+    objects: Vec<ObjectHealth>,
+    worst: Status,
+}
+
 impl Worker {
-    /// Watches what was applied until something has to be compared again.
+    /// Watches what was applied until something has to be looked at again. In an app that is as declared and
+    /// healthy nothing is sent meanwhile: everything is heard from watches.
     pub(crate) async fn observe(
         &mut self,
         target: &Target,
-        applied: &Applied,
-        woken: &Notify,
-        approvals: &mut watch::Receiver<BTreeSet<String>>,
-    ) {
+        applied: &mut Applied,
+        wakers: Wakers<'_>,
+    ) -> Next {
         let deadline = Instant::now() + self.shared.health_deadline;
-        let resync = Instant::now() + RESYNC;
-        let mut was_healthy = false;
+        let mut retry = self.retry_of(applied);
+        let mut settled = false;
         loop {
-            let (cluster, live) = (&self.shared.cluster, &self.shared.live);
-            let objects = self
-                .view
-                .look(cluster, live, &applied.desired, &applied.seen)
-                .await;
-            if self.drifted(applied) {
-                return;
+            let look = self.look_at(applied).await;
+            let drifted = self.drifted(applied);
+            if !drifted.is_empty() {
+                return Next::These(drifted);
             }
-            let (worst, mut message) = summary(&objects);
-            let held = &applied.plan.held;
-            let sync = if held.is_empty() {
-                Sync::Synced
-            } else {
-                // Whoever did not see the push must be able to allow it, or to see why not.
-                if !message.is_empty() {
-                    message.push_str("; ");
-                }
-                let (reasons, hash) = (held.join("; "), &applied.plan.hash);
-                message.push_str(&format!(
-                    "deletions wait: {reasons}; to allow them, push a commit with the trailer `Approve-Plan: {hash}`"
-                ));
-                Sync::Blocked
-            };
-            if target.objects().is_empty() && applied.candidates.is_empty() {
-                // Nothing is declared and nothing is left: the app is gone.
-                self.shared.statuses().remove(&self.app);
-            } else {
-                self.set_status(target, sync, worst, &message, Some(&objects));
+            let freed = self.freed(target, applied, &look.objects).await;
+            if !freed.is_empty() {
+                return Next::These(freed);
             }
-            let settled = if worst.is_done() && was_healthy {
+            let live = &self.shared.live;
+            if applied.leaving.keys().any(|key| live.get(key).is_none()) {
+                return Next::All;
+            }
+            self.publish(target, applied, &look);
+            let done = look.worst.is_done() && applied.stuck.is_empty();
+            let result = if applied.is_failing() {
+                self.failing(target, applied).await.map(|()| false)
+            } else if done && settled {
                 Ok(false)
-            } else if worst.is_done() {
-                was_healthy = true;
-                self.healthy(target, applied).await
-            } else if worst == Status::Degraded || Instant::now() >= deadline {
-                self.unhealthy(target, &objects, worst)
+            } else if done && applied.partial && applied.has_removals() {
+                return Next::All;
+            } else if done {
+                settled = true;
+                let settling = self.healthy(target, applied).await;
+                self.publish(target, applied, &look);
+                if !applied.unread.is_empty() {
+                    retry = self.retry_of(applied);
+                }
+                settling
+            } else if look.worst == Status::Degraded || Instant::now() >= deadline {
+                self.unhealthy(target, &look.objects, look.worst)
                     .await
                     .map(|()| false)
             } else {
-                self.waiting(target, &objects);
+                self.waiting(target, &look.objects);
                 Ok(false)
             };
-            match settled {
-                Ok(true) => return,
+            match result {
+                Ok(true) => return Next::All,
                 Ok(false) => {}
                 Err(error) => {
                     tracing::error!(app = %self.app, error = error.chain(), "cannot record an outcome");
                 }
             }
-            let look = if worst.is_done() {
-                resync
-            } else {
-                Instant::now() + LOOK
-            };
+            let now = Instant::now();
+            let fight = self.fights.wake().map(|wait| now + wait);
+            let quiet = done && settled;
+            let again = (!quiet).then(|| now + LOOK);
+            let next = [retry, again, fight].into_iter().flatten().min();
             tokio::select! {
-                () = woken.notified() => {}
-                () = tokio::time::sleep_until(look.min(resync)) => {
-                    if Instant::now() >= resync {
-                        self.reverts = 0;
-                        return;
+                () = wakers.objects.notified() => {}
+                () = sleep_until(next) => {
+                    let now = Instant::now();
+                    if retry.is_some_and(|retry| now >= retry) {
+                        return self.again(applied);
+                    }
+                    if fight.is_some_and(|fight| now >= fight) {
+                        return Next::These(self.fights.over());
                     }
                 }
-                Ok(()) = approvals.changed() => return,
+                Ok(()) = wakers.approvals.changed() => return Next::All,
+                Ok(()) = wakers.apps.changed(), if applied.stuck.iter().any(waits) => {}
             }
         }
     }
 
-    /// True when an object is not as it was written: somebody edited or deleted it.
-    fn drifted(&self, applied: &Applied) -> bool {
-        applied.desired.iter().any(|desired| {
-            let Some(written) = applied.seen.get(&desired.key) else {
+    /// When something that failed is tried again; a look at other objects in between changes nothing of that.
+    fn retry_of(&mut self, applied: &Applied) -> Option<Instant> {
+        let now = Instant::now();
+        if !applied.is_failing() {
+            self.retry_at = None;
+            if applied.stuck.is_empty() {
+                self.failures = 0;
+            }
+        } else if self.retry_at.is_none_or(|at| at <= now) {
+            self.failures += 1;
+            self.retry_at = Some(now + pause(self.failures));
+        }
+        self.retry_at
+    }
+
+    /// What is tried again after a failure.
+    fn again(&self, applied: &Applied) -> Next {
+        if !applied.unread.is_empty() {
+            return Next::All;
+        }
+        Next::These(
+            applied
+                .stuck
+                .iter()
+                .map(|stuck| stuck.key.clone())
+                .collect(),
+        )
+    }
+
+    /// Looks at the health of every object. What is stuck says so, whatever its old state is.
+    async fn look_at(&mut self, applied: &Applied) -> Look {
+        let (cluster, live) = (&self.shared.cluster, &self.shared.live);
+        let mut objects = self
+            .view
+            .look(cluster, live, &applied.members, &applied.seen)
+            .await;
+        let worst = |objects: &[ObjectHealth]| {
+            let worst = objects.iter().map(|object| object.health.status).max();
+            worst.unwrap_or(Status::Healthy)
+        };
+        if !applied.stuck.is_empty() {
+            let stuck: BTreeMap<_, _> = applied
+                .stuck
+                .iter()
+                .map(|stuck| (&stuck.key, stuck))
+                .collect();
+            for object in &mut objects {
+                if let Some(stuck) = stuck.get(&object.key) {
+                    let status = match stuck.cause {
+                        Cause::Refused(_) | Cause::Blocked(_) => Status::Degraded,
+                        Cause::Waits(_) => Status::Progressing,
+                    };
+                    object.health = Health {
+                        status,
+                        message: stuck.reason(),
+                    };
+                }
+            }
+        }
+        let worst = worst(&objects);
+        Look { objects, worst }
+    }
+
+    /// Publishes where the app stands.
+    fn publish(&self, target: &Target, applied: &Applied, look: &Look) {
+        if target.objects().is_empty() && applied.candidates.is_empty() && applied.unread.is_empty()
+        {
+            // Nothing is declared and nothing is left: the app is gone.
+            self.shared.statuses().remove(&self.app);
+            self.shared.app_changed();
+            return;
+        }
+        let (_, mut message) = summary(&look.objects);
+        let held = &applied.plan.held;
+        let sync = if applied.is_failing() {
+            message = applied.reasons().join("; ");
+            Sync::OutOfSync
+        } else if !applied.stuck.is_empty() {
+            Sync::Applying
+        } else if !held.is_empty() {
+            // Whoever did not see the push must be able to allow it, or to see why not.
+            if !message.is_empty() {
+                message.push_str("; ");
+            }
+            let (reasons, hash) = (held.join("; "), &applied.plan.hash);
+            message.push_str(&format!(
+                "deletions wait: {reasons}; to allow them, push a commit with the trailer `Approve-Plan: {hash}`"
+            ));
+            Sync::Blocked
+        } else if look.worst.is_done() {
+            Sync::Synced
+        } else {
+            Sync::Applied
+        };
+        let worst = if applied.is_failing() {
+            look.worst.max(Status::Degraded)
+        } else {
+            look.worst
+        };
+        let notes = self.notes(applied);
+        self.set_status(target, sync, worst, &message, Some(&look.objects), notes);
+    }
+
+    /// What people should know of an app that is no failure of it.
+    fn notes(&self, applied: &Applied) -> Vec<String> {
+        let leaving = applied.leaving.iter();
+        let mut notes: Vec<_> = leaving
+            .map(|(key, held)| format!("{key} is being deleted{held}"))
+            .collect();
+        for member in &applied.members {
+            match &member.care {
+                Care::Full => {}
+                Care::Existence(by) => {
+                    notes.push(format!(
+                        "{} is created and never changed: `{by}`",
+                        member.key
+                    ));
+                }
+                Care::None(by) => notes.push(format!("{} is left alone: `{by}`", member.key)),
+            }
+        }
+        notes.extend(self.fights.notes());
+        notes.extend(self.taken.iter().cloned());
+        notes
+    }
+
+    /// Objects that are not as they were written: somebody edited or deleted them.
+    fn drifted(&self, applied: &Applied) -> BTreeSet<ObjectKey> {
+        let stuck: BTreeSet<_> = applied.stuck.iter().map(|stuck| &stuck.key).collect();
+        let drifted = applied.members.iter().filter(|member| {
+            let Some(written) = applied.seen.get(&member.key) else {
                 return false;
             };
-            match self.shared.live.get(&desired.key) {
-                None => !expires(&desired.object),
+            if stuck.contains(&member.key) {
+                return false;
+            }
+            match (self.shared.live.get(&member.key), &member.care) {
+                (None, Care::None(_)) => false,
+                (None, _) => !member.expires,
                 // An older state is only late.
-                Some(seen) if seen.uid == written.uid && seen.generation < written.generation => {
+                (Some(seen), _)
+                    if seen.uid == written.uid && seen.generation < written.generation =>
+                {
                     false
                 }
-                Some(seen) => seen.fingerprint != written.fingerprint,
+                // Somebody may have lifted a pause.
+                (Some(seen), _) => seen.fingerprint != written.fingerprint,
             }
-        })
+        });
+        drifted.map(|member| member.key.clone()).collect()
+    }
+
+    /// Objects that waited and need not wait any longer. The reasons of the others are brought up to date.
+    async fn freed(
+        &self,
+        target: &Target,
+        applied: &mut Applied,
+        objects: &[ObjectHealth],
+    ) -> BTreeSet<ObjectKey> {
+        let Some(graph) = applied.graph.clone() else {
+            return BTreeSet::new();
+        };
+        let behind: BTreeSet<_> = applied
+            .stuck
+            .iter()
+            .filter(|stuck| !matches!(stuck.cause, Cause::Refused(_)))
+            .map(|stuck| stuck.key.clone())
+            .collect();
+        if behind.is_empty() {
+            return behind;
+        }
+        let there = self
+            .there(target, graph.externals().cloned().collect())
+            .await;
+        let mut walk = Walk::new(&graph);
+        for object in objects {
+            let stuck = applied.stuck.iter().find(|stuck| stuck.key == object.key);
+            match stuck.map(|stuck| &stuck.cause) {
+                Some(Cause::Refused(refusal)) => walk.failed(&object.key, &refusal.message),
+                Some(Cause::Blocked(_) | Cause::Waits(_)) => {}
+                None => execute::tell(&mut walk, &object.key, &object.health),
+            }
+        }
+        for external in &there {
+            walk.external(external);
+        }
+        for stuck in &mut applied.stuck {
+            if let Some(blocked) = walk.why(&stuck.key)
+                && let Cause::Blocked(known) | Cause::Waits(known) = &mut stuck.cause
+            {
+                *known = blocked;
+            }
+        }
+        if let Some(circle) = self.circle(&graph) {
+            Stuck::close(&mut applied.stuck, &circle);
+        }
+        let free = walk.take().into_iter();
+        free.filter(|key| behind.contains(key)).collect()
+    }
+}
+
+fn waits(stuck: &Stuck) -> bool {
+    stuck.waits()
+}
+
+/// Waits for a moment, or for ever when there is none.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

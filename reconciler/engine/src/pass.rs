@@ -1,33 +1,34 @@
 //! One pass over an app: look, plan, write. What it came to is data; what follows is the loop's business.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
-    Candidate, Desired, DryRun, Input, ObjectKey, Observed, Plan, Refusal, Rules, Verb, plan,
+    Action, DryRun, External, Graph, Input, Inventory, ObjectKey, Observed, Plan, Policy, Rules,
+    Verb, adoption, health::Health, plan,
 };
+use serde_json::Value;
 
 use crate::{
     Error, execute, facts,
-    gather::{Gathered, Prepared, Route, gather, prepare_all, reveal},
+    gather::{Found, candidates, missing_namespaces, observe_all},
     health_view::expires,
     live::Seen,
-    shared::Shared,
+    member::{Applied, Care, Member},
+    prepared::{Prepared, Route, is_definition, prepare_all, reveal},
+    stuck::{Cause, Stuck},
     target::{Target, set_digest},
-    worker::{Worker, pause},
+    worker::Worker,
 };
-
-/// Reverts that are not slowed down: more of them before the next resync are a fight with somebody.
-const REVERTS_FREE: u32 = 5;
 
 /// What one pass over the app came to.
 pub(crate) enum Pass {
-    /// The cluster has what is declared; look at health, and start over when something changes.
+    /// What could be applied was; look at health, and start over when something changes.
     Applied(Applied),
-    /// Something was refused.
+    /// Nothing could be done at all.
     Failed {
         reasons: Vec<String>,
         /// True when nothing is wrong with what is declared.
@@ -35,111 +36,370 @@ pub(crate) enum Pass {
     },
 }
 
-/// The state between an apply and the next one.
-pub(crate) struct Applied {
-    pub(crate) desired: Vec<Desired>,
-    pub(crate) candidates: Vec<Candidate>,
-    pub(crate) plan: Plan,
-    /// Each object as it was written or found.
-    pub(crate) seen: HashMap<ObjectKey, Seen>,
+impl Pass {
+    pub(crate) fn failed(reasons: Vec<String>, transient: bool) -> Self {
+        Self::Failed { reasons, transient }
+    }
+}
+
+/// What was found out about some objects of a set.
+struct Looked {
+    /// Their positions.
+    at: Vec<usize>,
+    /// One for each position.
+    observed: BTreeMap<usize, Observed>,
+    /// What is sent instead of some of them.
+    payloads: BTreeMap<usize, Value>,
+    missing: BTreeSet<String>,
+    rules: Rules,
 }
 
 impl Worker {
-    /// Compares, plans and applies once.
+    /// Compares, plans and applies everything once.
     pub(crate) async fn pass(&mut self, target: &Target) -> Result<Pass, Error> {
         let shared = Arc::clone(&self.shared);
         let cluster = &shared.cluster;
-        let owner = target.owner();
-        let prepared = prepare_all(cluster, target.objects(), &target.namespace, &owner).await;
+        let prepared = prepare_all(
+            cluster,
+            target.objects(),
+            &target.namespace,
+            &target.owner(),
+        )
+        .await;
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
-        if let Err(reasons) = reveal(&shared.compiler, &mut prepared, target.secrets()).await {
-            // A key that is missing now may be there soon, and is looked for again.
-            return Ok(Pass::failed(reasons, true));
-        }
+        reveal(&shared.compiler, &mut prepared, |_| true, target.secrets()).await;
         let inventory = shared.inventory(&self.app).await?;
-        let mut gathered = match gather(cluster, &prepared, &inventory).await {
-            Ok(gathered) => gathered,
-            Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
+        let all = (0..prepared.desired.len()).collect();
+        let mut looked = match self.look(&prepared, all).await {
+            Ok(looked) => looked,
+            Err(failed) => return Ok(failed),
         };
-        self.done_jobs(&prepared, &mut gathered);
-        let mut plan = self.plan(target, &prepared, &gathered);
+        let (candidates, unread) = candidates(cluster, &prepared.desired, &inventory).await;
+        let mut plan = self.plan(target, &prepared, &looked, &candidates);
         self.announce(target, &plan).await?;
-        if let Some(failed) = refused(&plan, &gathered) {
-            return Ok(failed);
+        let nothing = !plan.actions.is_empty()
+            && plan
+                .actions
+                .iter()
+                .all(|action| action.verb == Verb::Refused);
+        if !nothing {
+            self.ledger
+                .intend(&target.commit, &prepared, &inventory, &plan)
+                .await?;
         }
-        self.ledger
-            .intend(&target.commit, &prepared, &inventory, &plan)
-            .await?;
+        if !looked.missing.is_empty() && !nothing {
+            // A dry run needs the namespace to be there; what it says then stops no other object.
+            self.namespaces(target, &prepared, &mut looked).await;
+            plan = self.plan(target, &prepared, &looked, &candidates);
+        }
+        let graph = Graph::new(&prepared.desired);
+        let (seen, stuck) = self
+            .write(target, &prepared, &graph, &looked, &plan, Vec::new())
+            .await;
+        if self.ledger.is_open() && stuck.is_empty() {
+            self.ledger.record(Outcome::Applied, None).await?;
+        }
+        let members = prepared
+            .desired
+            .iter()
+            .enumerate()
+            .map(|(at, desired)| Member::of(desired, looked.care(&prepared, at)));
+        Ok(Pass::Applied(Applied {
+            members: members.collect(),
+            seen,
+            graph: (!stuck.is_empty()).then(|| Arc::new(graph)),
+            stuck,
+            candidates,
+            unread,
+            plan: Applied::slim(plan),
+            leaving: BTreeMap::new(),
+            partial: false,
+        }))
+    }
 
-        if !gathered.missing_namespaces.is_empty() {
-            // A dry run needs the namespace to be there; what it says then may still stop the rest.
-            if let Err(refusal) = self.namespaces(target, &prepared, &gathered).await {
-                return Ok(Pass::failed(vec![refusal.message], refusal.transient));
-            }
-            gathered = match gather(cluster, &prepared, &inventory).await {
-                Ok(gathered) => gathered,
-                Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
-            };
-            self.done_jobs(&prepared, &mut gathered);
-            plan = self.plan(target, &prepared, &gathered);
-            if let Some(failed) = refused(&plan, &gathered) {
-                return Ok(failed);
+    /// Compares, plans and applies some objects once more; the others stay as they are.
+    ///
+    /// Returns `None` when that is not enough and everything has to be looked at.
+    pub(crate) async fn partial_pass(
+        &mut self,
+        target: &Target,
+        mut applied: Applied,
+        focus: &BTreeSet<ObjectKey>,
+    ) -> Result<Option<Applied>, Error> {
+        let shared = Arc::clone(&self.shared);
+        let cluster = &shared.cluster;
+        let prepared = prepare_all(
+            cluster,
+            target.objects(),
+            &target.namespace,
+            &target.owner(),
+        )
+        .await;
+        let Ok(mut prepared) = prepared else {
+            return Ok(None);
+        };
+        let wanted = |key: &ObjectKey| focus.contains(key);
+        reveal(&shared.compiler, &mut prepared, wanted, target.secrets()).await;
+        let at = (prepared.desired.iter().enumerate())
+            .filter(|(_, desired)| focus.contains(&desired.key))
+            .map(|(at, _)| at)
+            .collect();
+        let Ok(looked) = self.look(&prepared, at).await else {
+            return Ok(None);
+        };
+        if !looked.missing.is_empty() {
+            return Ok(None);
+        }
+        let plan = self.plan(target, &prepared, &looked, &[]);
+        self.announce(target, &plan).await?;
+        let graph = Graph::new(&prepared.desired);
+        let others = (applied.members.iter())
+            .filter(|member| !focus.contains(&member.key))
+            .filter_map(|member| Some((member.key.clone(), self.standing(&applied, &member.key)?)))
+            .collect();
+        let was_stuck = !applied.stuck.is_empty();
+        let (seen, stuck) = self
+            .write(target, &prepared, &graph, &looked, &plan, others)
+            .await;
+        applied.seen.extend(seen);
+        applied.stuck.retain(|stuck| !focus.contains(&stuck.key));
+        applied.stuck.extend(stuck);
+        applied.stuck.sort_by(|a, b| a.key.cmp(&b.key));
+        if was_stuck && applied.stuck.is_empty() {
+            // What is to be deleted was found out while something failed.
+            return Ok(None);
+        }
+        for member in &mut applied.members {
+            let at = prepared
+                .desired
+                .iter()
+                .position(|desired| desired.key == member.key)
+                .filter(|_| focus.contains(&member.key));
+            if let Some(at) = at {
+                member.care = looked.care(&prepared, at);
             }
         }
+        applied.graph = (!applied.stuck.is_empty()).then(|| Arc::new(graph));
+        applied.partial = true;
+        Ok(Some(applied))
+    }
+
+    /// How an object that is not looked at stands; `None` when it waits itself.
+    fn standing(&self, applied: &Applied, key: &ObjectKey) -> Option<Result<Health, String>> {
+        match applied.stuck.iter().find(|stuck| stuck.key == *key) {
+            Some(stuck) => match &stuck.cause {
+                Cause::Refused(refusal) => Some(Err(refusal.message.clone())),
+                Cause::Blocked(_) | Cause::Waits(_) => None,
+            },
+            None => self.shared.live.get(key).map(|seen| Ok(seen.health)),
+        }
+    }
+
+    /// Asks the cluster about the objects at these positions.
+    async fn look(&self, prepared: &Prepared, at: Vec<usize>) -> Result<Looked, Pass> {
+        let cluster = &self.shared.cluster;
+        let missing = missing_namespaces(cluster, prepared, &at)
+            .await
+            .map_err(|refusal| Pass::failed(vec![refusal.message], refusal.transient))?;
+        let rules = self.rules(prepared, &at);
+        let found = observe_all(cluster, prepared, &rules, &at, &missing).await;
+        let mut looked = Looked {
+            at: Vec::new(),
+            observed: BTreeMap::new(),
+            payloads: BTreeMap::new(),
+            missing,
+            rules,
+        };
+        looked.put(&at, found);
+        looked.at = at;
+        self.done_jobs(prepared, &mut looked);
+        self.custom_objects(prepared, &mut looked).await;
+        Ok(looked)
+    }
+
+    /// What plans depend on beyond the objects.
+    fn rules(&self, prepared: &Prepared, at: &[usize]) -> Rules {
+        let keys = at.iter().map(|at| &prepared.desired[*at].key);
+        let quiet = keys.filter_map(|key| {
+            let fields = self.fights.quiet(key);
+            (!fields.is_empty()).then(|| (key.clone(), fields))
+        });
+        Rules {
+            quiet: quiet.collect(),
+            ..Rules::default()
+        }
+    }
+
+    /// Finds out whether there are objects of a kind whose definition is about to change.
+    async fn custom_objects(&self, prepared: &Prepared, looked: &mut Looked) {
+        for at in &looked.at {
+            let desired = &prepared.desired[*at];
+            let Some(observed) = looked.observed.get(at) else {
+                continue;
+            };
+            if let (true, Some(live), DryRun::Accepted(after)) = (
+                is_definition(&desired.key),
+                &observed.live,
+                &observed.dry_run,
+            ) && looked.rules.ignored(desired, live).differs(live, after)
+                && let Ok(some) = self.shared.cluster.has_objects(live).await
+            {
+                let name = desired.key.name.clone();
+                looked.rules.custom_objects.insert(name, some);
+            }
+        }
+    }
+
+    fn plan(
+        &self,
+        target: &Target,
+        prepared: &Prepared,
+        looked: &Looked,
+        candidates: &[ordain_reconciler_plan::Candidate],
+    ) -> Plan {
+        let whole = looked.at.len() == prepared.desired.len();
+        let some: Vec<_> = if whole {
+            Vec::new()
+        } else {
+            looked
+                .at
+                .iter()
+                .map(|at| prepared.desired[*at].clone())
+                .collect()
+        };
+        let observed: Vec<_> = looked.observed.values().cloned().collect();
+        let mut plan = plan(&Input {
+            owner: &target.owner(),
+            desired: if whole { &prepared.desired } else { &some },
+            observed: &observed,
+            candidates,
+            breaker: self.shared.breaker,
+            approved: &self.shared.approvals().borrow(),
+            rules: &looked.rules,
+        });
+        // Taking over kubectl's fields may be all there is to do.
+        for (at, observed) in &looked.observed {
+            let desired = &prepared.desired[*at];
+            let key = &desired.key;
+            let takes = observed.live.as_ref().is_some_and(|live| {
+                let adopts = Policy::merged(&desired.object, Some(live)).adopts();
+                adopts
+                    && adoption(live, &desired.version, true)
+                        != adoption(live, &desired.version, false)
+            });
+            let unchanged = |action: &&mut Action| {
+                takes && action.key == *key && action.verb == Verb::Unchanged
+            };
+            if let Some(action) = plan.actions.iter_mut().find(unchanged) {
+                action.verb = Verb::Update;
+                action.reason = "fields of kubectl are taken over".to_owned();
+            }
+        }
+        plan
+    }
+
+    /// Writes what the plan says, and returns what is known of every object of it.
+    async fn write(
+        &mut self,
+        target: &Target,
+        prepared: &Prepared,
+        graph: &Graph,
+        looked: &Looked,
+        plan: &Plan,
+        others: Vec<(ObjectKey, Result<Health, String>)>,
+    ) -> (HashMap<ObjectKey, Seen>, Vec<Stuck>) {
+        let shared = Arc::clone(&self.shared);
         for route in &prepared.routes {
             if let Route::Served(resource) = route {
                 shared.live.watch(resource);
             }
         }
-        let mut seen = unchanged(&shared, &prepared, &gathered, &plan);
-        let written = execute::apply(cluster, &plan, &prepared).await;
+        let mut seen = self.unchanged(prepared, looked, plan);
+        let externals: Vec<_> = graph.externals().cloned().collect();
+        let there = self.there(target, externals).await;
+        let round = execute::Round {
+            cluster: &shared.cluster,
+            graph,
+            plan,
+            prepared,
+            observed: &looked.observed,
+            payloads: &looked.payloads,
+            others,
+            there,
+        };
+        let written = execute::apply(&round).await;
         for (key, resource, object) in &written.objects {
             shared.live.watch(resource);
             seen.insert(key.clone(), shared.live.wrote(key, object));
         }
         let objects = written.objects.iter();
         let objects = objects.map(|(key, _, object)| (key, object));
-        let (desired, observed) = (&prepared.desired, &gathered.observed);
-        self.ledger
-            .wrote(facts::applied(&plan, desired, observed, objects));
-        if !written.errors.is_empty() {
-            return Ok(Pass::failed(written.errors, written.transient));
+        let before = looked.observed.iter().filter_map(|(at, observed)| {
+            Some((&prepared.desired[*at].key, observed.live.as_ref()?))
+        });
+        self.ledger.wrote(facts::applied(plan, before, objects));
+        self.tell_taken(target, plan, &written).await;
+        let mut stuck = written.stuck;
+        if let Some(circle) = self.circle(graph) {
+            Stuck::close(&mut stuck, &circle);
         }
-        if self.ledger.is_open() {
-            self.ledger.record(Outcome::Applied, None).await?;
-        }
-        let candidates = gathered.candidates;
-        Ok(Pass::Applied(Applied {
-            desired: prepared.desired,
-            candidates,
-            plan,
-            seen,
-        }))
+        (seen, stuck)
     }
 
-    fn plan(&self, target: &Target, prepared: &Prepared, gathered: &Gathered) -> Plan {
-        plan(&Input {
-            owner: &target.owner(),
-            desired: &prepared.desired,
-            observed: &gathered.observed,
-            candidates: &gathered.candidates,
-            breaker: self.shared.breaker,
-            approved: &self.shared.approvals().borrow(),
-            rules: &Rules::default(),
-        })
+    /// The apps that wait for each other, when this one is among them.
+    pub(crate) fn circle(&self, graph: &Graph) -> Option<Vec<String>> {
+        let apps = graph.externals().filter_map(|external| match external {
+            External::App(name) => Some(name.clone()),
+            External::Object { .. } => None,
+        });
+        self.shared.comes_after(&self.app, apps.collect())
+    }
+
+    /// What is known of the objects that nothing is sent for.
+    fn unchanged(
+        &self,
+        prepared: &Prepared,
+        looked: &Looked,
+        plan: &Plan,
+    ) -> HashMap<ObjectKey, Seen> {
+        let same: HashSet<_> = (plan.with(Verb::Unchanged))
+            .chain(plan.with(Verb::Skipped))
+            .map(|action| &action.key)
+            .collect();
+        let found = looked.observed.iter().filter_map(|(at, observed)| {
+            let key = &prepared.desired[*at].key;
+            let live = observed.live.as_ref().filter(|_| same.contains(key))?;
+            Some((key.clone(), self.shared.live.wrote(key, live)))
+        });
+        found.collect()
+    }
+
+    /// What is there of the things outside of the set that objects wait for.
+    pub(crate) async fn there(&self, target: &Target, wanted: Vec<External>) -> Vec<External> {
+        let mut there = Vec::new();
+        for external in wanted {
+            let ready = match &external {
+                External::App(name) => self.shared.is_synced(&target.app.env, name),
+                External::Object { .. } => self.shared.cluster.is_healthy(&external).await,
+            };
+            if ready {
+                there.push(external);
+            }
+        }
+        there
     }
 
     /// A Job that deletes itself after it is done would be run again at each start of ours.
-    fn done_jobs(&self, prepared: &Prepared, gathered: &mut Gathered) {
-        let jobs: HashSet<_> = prepared
-            .desired
-            .iter()
-            .filter(|desired| expires(&desired.object))
-            .map(|desired| desired.key.clone())
-            .collect();
+    fn done_jobs(&self, prepared: &Prepared, looked: &mut Looked) {
+        let absent = |at: &usize| {
+            let observed = looked.observed.get(at);
+            expires(&prepared.desired[*at].object)
+                && observed.is_some_and(|observed| observed.live.is_none())
+        };
+        let jobs: Vec<usize> = looked.at.iter().copied().filter(absent).collect();
         if jobs.is_empty() {
             return;
         }
@@ -148,14 +408,8 @@ impl Worker {
         if !last.is_some_and(|last| last.set == set && last.was_healthy) {
             return;
         }
-        for (desired, observed) in prepared.desired.iter().zip(&mut gathered.observed) {
-            if jobs.contains(&desired.key) && observed.live.is_none() {
-                let object = desired.object.clone();
-                *observed = Observed {
-                    live: Some(object.clone()),
-                    dry_run: DryRun::Accepted(object),
-                };
-            }
+        for at in jobs {
+            looked.as_it_is(prepared, at);
         }
     }
 
@@ -166,9 +420,7 @@ impl Worker {
             .actions
             .iter()
             .filter(|action| matches!(action.verb, Verb::Create | Verb::Update | Verb::Replace));
-        let drifted: Vec<_> = writes
-            .map(|action| format!("{}: {}", action.key, action.reason))
-            .collect();
+        let drifted: Vec<_> = writes.map(drift_line).collect();
         // Said once, and again when there is more to say than that it is being carried out.
         let more = !drifted.is_empty() || plan.count(Verb::Refused) > 0;
         let news = self.planned.is_empty() || (self.planned != text && more);
@@ -177,14 +429,8 @@ impl Worker {
             self.planned = text;
         }
         if self.ledger.stands(&target.commit) && !drifted.is_empty() {
-            self.reverts += 1;
             for object in &drifted {
                 tracing::info!(app = %self.app, object, "drift is put right");
-            }
-            if self.reverts > REVERTS_FREE {
-                let pause = pause(self.reverts - REVERTS_FREE);
-                tracing::warn!(app = %self.app, ?pause, "somebody keeps changing these objects");
-                tokio::time::sleep(pause).await;
             }
             let event = Event::Drift {
                 app: self.app.clone(),
@@ -196,79 +442,104 @@ impl Worker {
         Ok(())
     }
 
-    async fn namespaces(
-        &self,
-        target: &Target,
-        prepared: &Prepared,
-        gathered: &Gathered,
-    ) -> Result<(), Refusal> {
-        for name in &gathered.missing_namespaces {
+    /// Creates the namespaces that are missing, and looks again at the objects in them.
+    async fn namespaces(&self, target: &Target, prepared: &Prepared, looked: &mut Looked) {
+        let cluster = &self.shared.cluster;
+        let mut refused = BTreeMap::new();
+        for name in &looked.missing {
             let declared = prepared
                 .desired
                 .iter()
                 .zip(&prepared.routes)
                 .find(|(desired, _)| desired.key.is("", "Namespace") && desired.key.name == *name);
-            match declared {
+            let created = match declared {
                 Some((desired, Route::Served(resource))) => {
-                    self.shared.cluster.apply(resource, desired, false).await?;
+                    cluster.apply(resource, desired, false).await.map(drop)
                 }
-                _ => {
-                    self.shared.cluster.create_namespace(name).await?;
-                    target
-                        .rollout
-                        .line(&format!("{}: created namespace {name}", self.app));
+                _ => cluster.create_namespace(name).await,
+            };
+            match created {
+                Ok(()) if declared.is_none() => {
+                    let line = format!("{}: created namespace {name}", self.app);
+                    target.rollout.line(&line);
+                }
+                Ok(()) => {}
+                Err(mut refusal) => {
+                    refusal.message = format!("its namespace {name}: {}", refusal.message);
+                    refused.insert(name.clone(), refusal);
                 }
             }
         }
-        Ok(())
+        let inside: Vec<usize> = looked
+            .observed
+            .iter()
+            .filter(|(_, observed)| observed.dry_run == DryRun::NoNamespace)
+            .map(|(at, _)| *at)
+            .collect();
+        let none = BTreeSet::new();
+        let mut again = observe_all(cluster, prepared, &looked.rules, &inside, &none).await;
+        for (at, found) in inside.iter().zip(&mut again) {
+            let namespace = prepared.desired[*at].key.namespace.as_ref();
+            if let Some(refusal) = namespace.and_then(|name| refused.get(name)) {
+                found.observed.dry_run = DryRun::Refused(refusal.clone());
+            }
+        }
+        looked.put(&inside, again);
+        looked.missing.clear();
+        self.done_jobs(prepared, looked);
     }
 }
 
-impl Pass {
-    pub(crate) fn failed(reasons: Vec<String>, transient: bool) -> Self {
-        Self::Failed { reasons, transient }
+impl Looked {
+    /// Takes an object for one that is as it should be.
+    fn as_it_is(&mut self, prepared: &Prepared, at: usize) {
+        let Some(observed) = self.observed.get_mut(&at) else {
+            return;
+        };
+        let live = observed.live.take();
+        let object = live.unwrap_or_else(|| prepared.desired[at].object.clone());
+        *observed = Observed {
+            live: Some(object.clone()),
+            dry_run: DryRun::Accepted(object),
+        };
+    }
+
+    /// Puts in what was found at these positions.
+    fn put(&mut self, at: &[usize], found: Vec<Found>) {
+        for (at, found) in at.iter().zip(found) {
+            self.observed.insert(*at, found.observed);
+            match found.payload {
+                Some(payload) => self.payloads.insert(*at, payload),
+                None => self.payloads.remove(at),
+            };
+        }
+    }
+
+    /// How far an object is ours to keep as declared.
+    fn care(&self, prepared: &Prepared, at: usize) -> Care {
+        let observed = self.observed.get(&at);
+        let live = observed.and_then(|observed| observed.live.as_ref());
+        Care::of(&prepared.desired[at].object, live)
     }
 }
 
-/// The failure of a plan with refused objects: every one is named, nothing is applied.
-fn refused(plan: &Plan, gathered: &Gathered) -> Option<Pass> {
-    let reasons: Vec<_> = plan
-        .with(Verb::Refused)
-        .map(|action| {
-            let at = action
-                .at
-                .as_deref()
-                .map_or_else(String::new, |at| format!(" ({at})"));
-            format!("{}: {}{at}", action.key, action.reason)
-        })
-        .collect();
-    let transient = gathered
-        .observed
-        .iter()
-        .all(|observed| match &observed.dry_run {
-            DryRun::Refused(refusal) => refusal.transient,
-            _ => true,
-        });
-    (!reasons.is_empty()).then(|| Pass::failed(reasons, transient))
+/// What is put right, and who had changed it.
+fn drift_line(action: &Action) -> String {
+    let taken = action.taken.iter().map(|taken| {
+        format!(
+            "; {} had changed {}",
+            taken.manager,
+            taken.fields.join(", ")
+        )
+    });
+    let taken: String = taken.collect();
+    format!("{}: {}{taken}", action.key, action.reason)
 }
 
-/// What is known of the objects that nothing is sent for.
-fn unchanged(
-    shared: &Shared,
-    prepared: &Prepared,
-    gathered: &Gathered,
-    plan: &Plan,
-) -> HashMap<ObjectKey, Seen> {
-    let same: HashSet<_> = plan
-        .with(Verb::Unchanged)
-        .map(|action| &action.key)
-        .collect();
-    let objects = prepared.desired.iter().zip(&gathered.observed);
-    objects
-        .filter(|(desired, _)| same.contains(&desired.key))
-        .filter_map(|(desired, observed)| {
-            let live = observed.live.as_ref()?;
-            Some((desired.key.clone(), shared.live.wrote(&desired.key, live)))
-        })
+/// What a whole inventory would be after everything of it was applied.
+pub(crate) fn inventory_of(applied: &Applied) -> Inventory {
+    let members = applied.members.iter();
+    members
+        .map(|member| (member.key.clone(), member.version.clone()))
         .collect()
 }

@@ -22,7 +22,8 @@ use crate::{
     cluster::Cluster,
     control::{Reply, Response},
     engine::blocking,
-    gather::{Prepared, gather, prepare_all, reveal},
+    gather::gather,
+    prepared::{Prepared, Route, prepare_all, reveal},
     requests::Requests,
 };
 
@@ -118,11 +119,22 @@ async fn one(
         .await
         .map_err(refused)?;
     // Who cannot open a secret sees everything else all the same.
-    let named = match reveal(compiler, &mut prepared, &app.secrets).await {
-        Ok(()) => BTreeMap::new(),
-        Err(_) => blank(compiler, &mut prepared),
+    let routes = prepared.routes.clone();
+    let faults = |routes: &[Route]| {
+        let faults = routes.iter();
+        faults
+            .filter(|route| matches!(route, Route::Fault(_)))
+            .count()
     };
-    let gathered = gather(cluster, &prepared, &ask.gone)
+    reveal(compiler, &mut prepared, |_| true, &app.secrets).await;
+    let named = if faults(&prepared.routes) == faults(&routes) {
+        BTreeMap::new()
+    } else {
+        prepared.routes = routes;
+        blank(compiler, &mut prepared)
+    };
+    let rules = Rules::default();
+    let gathered = gather(cluster, &prepared, &rules, &ask.gone)
         .await
         .map_err(refused)?;
     let plan = plan(&Input {
@@ -132,7 +144,7 @@ async fn one(
         candidates: &gathered.candidates,
         breaker: Breaker::default(),
         approved,
-        rules: &Rules::default(),
+        rules: &rules,
     });
     let mut looks = Vec::new();
     for (desired, observed) in prepared.desired.iter().zip(gathered.observed) {
@@ -401,10 +413,7 @@ impl Requests {
             .iter()
             .map(|app| (app.reference(), Arc::clone(app)))
             .collect();
-        let known: Vec<AppRef> = self
-            .shared
-            .journal(|journal| journal.apps())
-            .await;
+        let known: Vec<AppRef> = self.shared.journal(|journal| journal.apps()).await;
         // An app that the commit does not have any more.
         for app in known {
             apps.entry(app.clone()).or_insert_with(|| {
@@ -443,10 +452,7 @@ impl Requests {
                 asks.push(Ask { app, gone });
             }
         }
-        let approved = self
-            .shared
-            .journal(|journal| journal.approvals())
-            .await;
+        let approved = self.shared.journal(|journal| journal.approvals()).await;
         let cluster = &self.shared.cluster;
         let mut plans = previews(cluster, self.compile.compiler(), asks, &approved).await?;
         for plan in &mut plans {

@@ -117,10 +117,7 @@ impl Requests {
 
     /// The app of this name, in the only environment that has it or the named one.
     async fn find(&self, name: &str, env: Option<&str>) -> Result<AppRef, Error> {
-        let mut known = self
-            .shared
-            .journal(Journal::apps)
-            .await;
+        let mut known = self.shared.journal(Journal::apps).await;
         known.extend(self.shared.statuses().keys().cloned());
         known.sort();
         known.dedup();

@@ -17,8 +17,8 @@ use crate::{
     App, CompiledObject, Error,
     control::Reply,
     engine::blocking,
-    gather::prepare_all,
     origin::{Compile, Origin},
+    prepared::prepare_all,
     requests::Requests,
     shared::now_ms,
 };

@@ -1,12 +1,14 @@
 //! What a worker says and records when an app is healthy, waits, or fails.
 
 use ordain_reconciler_journal::Outcome;
-use ordain_reconciler_plan::{Inventory, health::Status};
+use ordain_reconciler_plan::health::Status;
 
 use crate::{
-    AppStatus, Error, Sync, execute, facts,
+    AppStatus, Error, Sync, facts,
     health_view::{ObjectHealth, summary},
-    pass::Applied,
+    member::Applied,
+    pass::inventory_of,
+    remove,
     target::Target,
     worker::{Worker, pause},
 };
@@ -47,25 +49,37 @@ impl Worker {
     pub(crate) async fn healthy(
         &mut self,
         target: &Target,
-        applied: &Applied,
+        applied: &mut Applied,
     ) -> Result<bool, Error> {
-        let pruned = execute::prune(&self.shared.cluster, &applied.plan, &applied.candidates).await;
-        for error in &pruned.errors {
-            tracing::warn!(app = %self.app, error, "cannot delete");
-            self.tell(target, &format!("{}: cannot delete {error}", self.app));
+        let cluster = &self.shared.cluster;
+        let pruned = remove::prune(cluster, &applied.plan, &applied.candidates).await;
+        for (key, held) in &pruned.leaving {
+            let line = format!("{}: {key} is being deleted{held}", self.app);
+            if self.said.insert(line.clone()) {
+                self.tell(target, &line);
+            }
         }
         let fewer = !pruned.gone.is_empty();
         self.ledger
             .wrote(facts::deleted(&applied.candidates, &pruned.gone));
-        let mut left: Inventory = applied
-            .desired
-            .iter()
-            .map(|desired| (desired.key.clone(), desired.version.version.clone()))
-            .collect();
+        let mut left = inventory_of(applied);
         for candidate in &applied.candidates {
             if !pruned.gone.contains(&candidate.key) {
                 left.insert(candidate.key.clone(), &candidate.version);
             }
+        }
+        let left = fewer.then_some(left);
+        applied.leaving = pruned.leaving;
+        if !pruned.errors.is_empty() {
+            // They stay in the inventory, and are tried again.
+            let errors = pruned.errors.into_iter();
+            applied.unread = errors
+                .map(|error| format!("cannot delete {error}"))
+                .collect();
+            if left.is_some() {
+                self.ledger.record(Outcome::Applied, left).await?;
+            }
+            return Ok(false);
         }
         let held = &applied.plan.held;
         let outcome = if held.is_empty() {
@@ -75,7 +89,7 @@ impl Worker {
             reasons.push(format!("plan {} waits for an approval", applied.plan.hash));
             Outcome::Blocked { reasons }
         };
-        self.ledger.record(outcome, fewer.then_some(left)).await?;
+        self.ledger.record(outcome, left).await?;
         let line = if held.is_empty() {
             format!("{}: healthy", self.app)
         } else {
@@ -88,6 +102,27 @@ impl Worker {
         self.tell(target, &line);
         target.rollout.finish(&self.app, true);
         Ok(fewer)
+    }
+
+    /// Says and records what could not be applied or deleted, once it is known to stay so for a while.
+    pub(crate) async fn failing(
+        &mut self,
+        target: &Target,
+        applied: &Applied,
+    ) -> Result<(), Error> {
+        let reasons = applied.reasons();
+        let text = reasons.join("; ");
+        if self.said.insert(text.clone()) {
+            tracing::warn!(app = %self.app, commit = target.commit.short(), reason = text, "not as declared");
+            for reason in &reasons {
+                self.tell(target, &format!("{}: failed: {reason}", self.app));
+            }
+        }
+        if applied.is_transient() && self.failures <= TRIES {
+            return Ok(());
+        }
+        target.rollout.finish(&self.app, false);
+        self.ledger.fail(target, reasons).await
     }
 
     /// Says and records that an app failed, or did not become healthy in time.
@@ -127,7 +162,14 @@ impl Worker {
         self.failures += 1;
         self.shared.cluster.forget_kinds().await;
         let text = reasons.join("; ");
-        self.set_status(target, Sync::Failed, Status::Unknown, &text, None);
+        self.set_status(
+            target,
+            Sync::Failed,
+            Status::Unknown,
+            &text,
+            None,
+            Vec::new(),
+        );
         tracing::warn!(app = %self.app, commit = target.commit.short(), reason = text, "deploy failed");
         if self.said.insert(text) {
             for reason in &reasons {
@@ -180,12 +222,14 @@ impl Worker {
         health: Status,
         message: &str,
         objects: Option<&[ObjectHealth]>,
+        notes: Vec<String>,
     ) {
         let mut statuses = self.shared.statuses();
-        let known = statuses.remove(&self.app).map(|status| status.objects);
+        let known = statuses.remove(&self.app);
+        let turned = known.as_ref().is_none_or(|known| known.sync != sync);
         let objects = match objects {
             Some(objects) => objects.iter().map(ObjectHealth::to_status).collect(),
-            None => known.unwrap_or_default(),
+            None => known.map(|known| known.objects).unwrap_or_default(),
         };
         let status = AppStatus {
             name: self.app.name.clone(),
@@ -196,8 +240,13 @@ impl Worker {
             health: health.to_string(),
             message: message.to_owned(),
             objects,
+            notes,
         };
         statuses.insert(self.app.clone(), status);
+        drop(statuses);
+        if turned {
+            self.shared.app_changed();
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use ordain_reconciler_plan::{Breaker, Inventory};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::{AppStatus, Compiler, Error, cluster::Cluster, live::Live, progress::Progress, scribe::Scribe};
+use crate::{
+    AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, progress::Progress,
+    scribe::Scribe,
+};
 
 /// Shared by the workers, the source loop and the control socket.
 pub(crate) struct Shared {
@@ -26,6 +29,10 @@ pub(crate) struct Shared {
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
     /// Hashes of approved plans.
     approved: watch::Sender<BTreeSet<String>>,
+    /// Counts changes of how apps are synced.
+    turns: watch::Sender<u64>,
+    /// Which apps of their environment apps wait for.
+    after: Mutex<BTreeMap<AppRef, BTreeSet<String>>>,
 }
 
 impl Shared {
@@ -47,6 +54,8 @@ impl Shared {
             approved: watch::channel(journal.approvals()).0,
             scribe: Scribe::new(journal, tasks),
             statuses: Mutex::default(),
+            turns: watch::channel(0).0,
+            after: Mutex::default(),
         }
     }
 
@@ -99,6 +108,42 @@ impl Shared {
         }
     }
 
+    /// True when an app has what its commit declares and is healthy.
+    pub(crate) fn is_synced(&self, env: &str, name: &str) -> bool {
+        let (env, name) = (env.to_owned(), name.to_owned());
+        let statuses = self.statuses();
+        let status = statuses.get(&AppRef { env, name });
+        status.is_some_and(|status| {
+            matches!(status.sync, Sync::Synced | Sync::Blocked) && status.health != "degraded"
+        })
+    }
+
+    /// Wakes the apps that wait for others.
+    pub(crate) fn app_changed(&self) {
+        self.turns.send_modify(|turns| *turns += 1);
+    }
+
+    pub(crate) fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
+    }
+
+    /// Notes which apps of its environment an app waits for, and returns the circle that this makes, if any.
+    pub(crate) fn comes_after(
+        &self,
+        app: &AppRef,
+        others: BTreeSet<String>,
+    ) -> Option<Vec<String>> {
+        let mut after = self.after.lock().unwrap_or_else(PoisonError::into_inner);
+        if others.is_empty() {
+            after.remove(app);
+            return None;
+        }
+        after.insert(app.clone(), others);
+        let mut way = vec![app.name.clone()];
+        let mut seen = BTreeSet::new();
+        circle(&after, app, &app.name, &mut way, &mut seen).then_some(way)
+    }
+
     pub(crate) fn approve(&self, plan: &str) {
         self.approved
             .send_if_modified(|approved| approved.insert(plan.to_owned()));
@@ -107,6 +152,31 @@ impl Shared {
     pub(crate) fn approvals(&self) -> watch::Receiver<BTreeSet<String>> {
         self.approved.subscribe()
     }
+}
+
+/// Looks for a way from the last app of `way` back to `wanted`.
+fn circle(
+    after: &BTreeMap<AppRef, BTreeSet<String>>,
+    app: &AppRef,
+    wanted: &str,
+    way: &mut Vec<String>,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    for next in after.get(app).into_iter().flatten() {
+        way.push(next.clone());
+        if next == wanted {
+            return true;
+        }
+        let reference = AppRef {
+            env: app.env.clone(),
+            name: next.clone(),
+        };
+        if seen.insert(next.clone()) && circle(after, &reference, wanted, way, seen) {
+            return true;
+        }
+        way.pop();
+    }
+    false
 }
 
 /// Milliseconds since 1970-01-01 UTC.

@@ -9,13 +9,17 @@ use serde::{Deserialize, Serialize};
 pub enum Sync {
     /// Nothing is known yet.
     Unknown,
-    /// Writes are under way.
+    /// Writes are under way, or wait for something.
     Applying,
-    /// The cluster has what the commit declares.
+    /// Every write was accepted; not everything is healthy.
+    Applied,
+    /// The cluster has what the commit declares, and everything is healthy.
     Synced,
+    /// A part could not be applied or deleted; the rest was, and it is tried again.
+    OutOfSync,
     /// A part of the plan waits for an approval.
     Blocked,
-    /// Something was refused; it is tried again.
+    /// Nothing of it could be applied; it is tried again.
     Failed,
 }
 
@@ -55,6 +59,10 @@ pub struct AppStatus {
     pub message: String,
     /// Its objects.
     pub objects: Vec<ObjectStatus>,
+    /// What people should know although nothing failed: fields taken from others, fights, pauses, deletions that
+    /// take long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Where commits come from.

@@ -11,7 +11,7 @@ use std::{
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
-use ordain_reconciler_plan::Refusal;
+use ordain_reconciler_plan::{Cause, Refusal, immutable_fields};
 use serde_json::Value;
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -174,18 +174,19 @@ fn refusal(code: StatusCode, body: &[u8]) -> Refusal {
         .as_ref()
         .and_then(|status| status.pointer("/details/causes")?.as_array());
     let text = |cause: &Value, key: &str| {
-        cause
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        let text = cause.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
     };
-    let immutable = causes
+    let causes: Vec<_> = causes
         .into_iter()
         .flatten()
-        .filter(|cause| text(cause, "message").contains("immutable"))
-        .map(|cause| text(cause, "field"))
+        .map(|cause| Cause {
+            reason: text(cause, "reason"),
+            field: text(cause, "field"),
+            message: text(cause, "message"),
+        })
         .collect();
+    let immutable = immutable_fields(&causes);
     Refusal {
         message,
         immutable,

@@ -6,12 +6,20 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ordain_reconciler_journal::AppRef;
-use ordain_reconciler_plan::health::Status;
-use tokio::sync::watch;
+use ordain_reconciler_plan::{ObjectKey, health::Status};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Sync, health_view::HealthView, ledger::Ledger, pass::Pass, shared::Shared, target::Target,
+    Sync,
+    fighting::Fighting,
+    health_view::HealthView,
+    ledger::Ledger,
+    member::Applied,
+    observe::{Next, Wakers},
+    pass::Pass,
+    shared::Shared,
+    target::Target,
 };
 
 /// The first pause after a failure; it doubles up to [`PAUSE_MAX`].
@@ -30,7 +38,11 @@ pub(crate) struct Worker {
     pub(crate) said: BTreeSet<String>,
     /// The last plan that was told.
     pub(crate) planned: String,
-    pub(crate) reverts: u32,
+    /// When something that failed is tried again.
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) fights: Fighting,
+    /// Fields that were taken from others for this commit, one line each.
+    pub(crate) taken: BTreeSet<String>,
     pub(crate) view: HealthView,
 }
 
@@ -43,7 +55,9 @@ impl Worker {
             failures: 0,
             said: BTreeSet::new(),
             planned: String::new(),
-            reverts: 0,
+            retry_at: None,
+            fights: Fighting::default(),
+            taken: BTreeSet::new(),
             view: HealthView::default(),
         }
     }
@@ -80,17 +94,37 @@ impl Worker {
         self.planned.clear();
         // What pods of an older template did says nothing about this one.
         self.view = HealthView::default();
-        self.set_status(target, Sync::Applying, Status::Unknown, "", None);
+        self.retry_at = None;
+        self.fights = Fighting::default();
+        self.taken.clear();
+        let notes = Vec::new();
+        self.set_status(target, Sync::Applying, Status::Unknown, "", None, notes);
         let mut approvals = self.shared.approvals();
+        let mut apps = self.shared.turns();
         if let Some(plan) = &target.commit.approves {
             self.shared.approve(plan);
         }
         let woken = self.shared.live.owner(&target.owner());
+        let mut before: Option<(Applied, BTreeSet<ObjectKey>)> = None;
         loop {
-            match self.pass(target).await {
-                Ok(Pass::Applied(applied)) => {
-                    self.failures = 0;
-                    self.observe(target, &applied, &woken, &mut approvals).await;
+            let pass = match before.take() {
+                Some((applied, focus)) => match self.partial_pass(target, applied, &focus).await {
+                    Ok(Some(applied)) => Ok(Pass::Applied(applied)),
+                    Ok(None) => self.pass(target).await,
+                    Err(error) => Err(error),
+                },
+                None => self.pass(target).await,
+            };
+            match pass {
+                Ok(Pass::Applied(mut applied)) => {
+                    let wakers = Wakers {
+                        objects: &woken,
+                        approvals: &mut approvals,
+                        apps: &mut apps,
+                    };
+                    if let Next::These(focus) = self.observe(target, &mut applied, wakers).await {
+                        before = Some((applied, focus));
+                    }
                 }
                 Ok(Pass::Failed { reasons, transient }) => {
                     self.failed(target, reasons, transient).await;

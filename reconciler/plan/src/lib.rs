@@ -32,6 +32,7 @@ mod prune;
 mod render;
 mod replace;
 mod rules;
+pub mod schema;
 mod selector;
 mod sets;
 mod windows;

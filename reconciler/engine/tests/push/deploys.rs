@@ -152,8 +152,8 @@ pub(crate) async fn every_refusal_is_told_and_other_apps_go_on() {
         );
     }
     assert!(
-        world.api.get("v1/configmaps/shop/right").is_none(),
-        "nothing of the app is applied"
+        world.api.get("v1/configmaps/shop/right").is_some(),
+        "what is right is applied"
     );
     assert_eq!(state(&world.history("web")[0]), "failed");
     assert_eq!(world.history("db").len(), 1);
