@@ -80,7 +80,7 @@ pub(crate) fn decide(
                 }
                 let fields = refusal.immutable.join(", ");
                 let reason = format!(
-                    "{fields} cannot be changed in place, and {lost}; to have it deleted and created again, push a \
+                    "{fields} cannot be changed in place; {lost}; to have it deleted and created again, push a \
                      commit with the trailer `Approve-Plan: {approval}`"
                 );
                 action(desired, Verb::Held, reason)

@@ -228,7 +228,9 @@ fn block(graph: &Graph, actions: &mut [Action]) {
     }
     let mut walk = Walk::new(graph);
     for action in actions.iter().filter(stops) {
-        walk.failed(&action.key, &action.reason);
+        // What can be done about it is said once, at the object itself.
+        let reason = action.reason.split("; ").next().unwrap_or_default();
+        walk.failed(&action.key, reason);
     }
     let blocked: HashMap<_, _> = walk
         .blocked()

@@ -69,7 +69,10 @@ fn action_lines(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
         Verb::Unchanged => return Ok(()),
     };
     write!(out, "  {mark} {}", action.key)?;
-    if !matches!(action.verb, Verb::Create | Verb::Update) || action.reason.starts_with("checked") {
+    let told = ["checked", "moves"]
+        .iter()
+        .any(|start| action.reason.starts_with(start));
+    if !matches!(action.verb, Verb::Create | Verb::Update) || told {
         write!(out, ": {}", action.reason)?;
     }
     if let Some(at) = &action.at {

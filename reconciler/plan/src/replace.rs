@@ -75,16 +75,16 @@ pub(crate) fn verdict(
     let terminating = live
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(|at| !at.is_null());
-    let certain = !refusal.immutable.is_empty()
-        && refusal
-            .immutable
-            .iter()
-            .all(|field| changes(live, &desired.object, field));
+    // A server names fields that follow from the changed one as well.
+    let certain = refusal
+        .immutable
+        .iter()
+        .any(|field| changes(live, &desired.object, field));
     if terminating || !certain {
         return Verdict::Refuse(None);
     }
     if let Some(holds) = holds(&desired.key, live) {
-        return Verdict::Ask(holds.to_owned());
+        return Verdict::Ask(holds);
     }
     // A Job runs once: a changed one is another run.
     if policy.replace.value || desired.key.is("batch", "Job") {
@@ -94,26 +94,29 @@ pub(crate) fn verdict(
     Verdict::Refuse(Some(help.to_owned()))
 }
 
-/// What is lost with an object of this kind; `None` for kinds without data.
-fn holds(key: &ObjectKey, live: &Value) -> Option<&'static str> {
-    match (key.group.as_str(), key.kind.as_str()) {
-        ("", "PersistentVolumeClaim" | "PersistentVolume") => Some("its data may go with it"),
-        ("", "Namespace") => Some("everything in it goes with it"),
+/// What is lost with an object of this kind, or what else can be done; `None` for kinds without data.
+fn holds(key: &ObjectKey, live: &Value) -> Option<String> {
+    let words = match (key.group.as_str(), key.kind.as_str()) {
+        ("", "PersistentVolumeClaim" | "PersistentVolume") => "its data may go with it",
+        ("", "Namespace") => "everything in it goes with it",
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            Some("every object of its kind goes with it")
+            "every object of its kind goes with it"
         }
         ("apps", "StatefulSet")
             if json::items(live, "/spec/volumeClaimTemplates")
                 .next()
                 .is_some() =>
         {
-            Some(
-                "its pods keep running and its claims stay when it is deleted with `kubectl delete statefulset NAME \
-             --cascade=orphan`; it is created again at once",
-            )
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            return Some(format!(
+                "to change it while its pods run, delete it alone: `kubectl delete statefulset {} -n {namespace} \
+                 --cascade=orphan`; it is created again and takes over its pods and claims",
+                key.name
+            ));
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 /// True when what is declared at or below a field is not what is live, or something of ours below it is not declared any
