@@ -13,7 +13,10 @@ use ordain_reconciler_plan::{ApiVersion, Desired, External, MANAGER, ObjectKey, 
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
-use crate::wire::{Wire, lasting, transient};
+use crate::{
+    metrics::Metrics,
+    wire::{Wire, lasting, transient},
+};
 
 /// How one kind is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,9 +67,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(client: kube::Client) -> Self {
+    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>) -> Self {
         Self {
-            wire: Wire::new(client),
+            wire: Wire::new(client, metrics),
             kinds: Arc::default(),
         }
     }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use ordain_reconciler_journal::{AppRef, Digest, Event, Journal};
-use ordain_reconciler_source::CommitId;
+use ordain_reconciler_source::{CommitId, HookSecret, Verify};
 use serde_json::Value;
 use tokio::{
     sync::{Notify, watch},
@@ -16,10 +17,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync,
+    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync, Trust,
     cluster::Cluster,
     control,
+    listener::{self, Doors},
     live::Live,
+    metrics::{Metrics, States},
     origin::{Compile, Origin},
     progress::Rollout,
     requests::Requests,
@@ -32,6 +35,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Running {
     repository: String,
+    http: Option<SocketAddr>,
     tasks: TaskTracker,
 }
 
@@ -40,6 +44,12 @@ impl Running {
     #[must_use]
     pub fn repository(&self) -> &str {
         &self.repository
+    }
+
+    /// Where metrics and webhooks are answered, when they are.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// Waits until everything stopped, after `shutdown` was cancelled.
@@ -67,11 +77,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         blocking(move || Origin::open(&config)).await?
     };
     let tasks = TaskTracker::new();
-    let cluster = Cluster::new(config.client.clone());
+    let metrics = Arc::new(Metrics::default());
+    let cluster = Cluster::new(config.client.clone(), Arc::clone(&metrics));
     let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
     let shared = Arc::new(Shared::new(
         cluster,
         live,
+        Arc::clone(&metrics),
         journal,
         tasks.clone(),
         config.health_deadline,
@@ -94,8 +106,17 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         poke: Arc::clone(&poke),
     });
     control::serve(&config.data_dir, requests, &tasks, shutdown.clone()).await?;
+    let http = match config.listen {
+        Some(address) => {
+            let doors = doors(&shared, &source, &poke, config.hook_secret.clone());
+            let served = listener::serve(address, doors, &tasks, shutdown.clone()).await;
+            Some(served.map_err(|source| Error::Http { address, source })?)
+        }
+        None => None,
+    };
     let repository = origin.name();
     let follower = Follower {
+        trust: config.trust.clone(),
         shared,
         origin,
         compile,
@@ -114,7 +135,43 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
             never = follower.run() => match never {},
         }
     });
-    Ok(Running { repository, tasks })
+    Ok(Running {
+        repository,
+        http,
+        tasks,
+    })
+}
+
+/// What the port for everybody shows of the engine.
+fn doors(
+    shared: &Arc<Shared>,
+    source: &Arc<Mutex<SourceStatus>>,
+    poke: &Arc<Notify>,
+    secret: Option<HookSecret>,
+) -> Doors {
+    let looked = Arc::clone(shared);
+    shared.metrics.collect(move || {
+        let word = |sync: Sync| serde_json::to_value(sync).ok()?.as_str().map(str::to_owned);
+        let statuses = looked.statuses();
+        let apps = statuses.iter().map(|(app, status)| {
+            let sync = word(status.sync).unwrap_or_default();
+            (app.clone(), (sync, status.health.clone()))
+        });
+        States {
+            apps: apps.collect(),
+        }
+    });
+    let (source, poke) = (Arc::clone(source), Arc::clone(poke));
+    Doors {
+        metrics: Arc::clone(&shared.metrics),
+        secret,
+        look: Box::new(move || poke.notify_one()),
+        unready: Box::new(move || {
+            let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            let never = source.commit.is_none() && !source.message.is_empty();
+            never.then(|| source.message.clone())
+        }),
+    }
 }
 
 /// How long after the last news of the branch the compiler lets go of what it need not keep.
@@ -171,6 +228,7 @@ struct Follower {
     poke: Arc<Notify>,
     poll: Duration,
     workers: BTreeMap<AppRef, Handed>,
+    trust: Trust,
     /// The tip that was handled last, compiled or not.
     at: Option<CommitId>,
     /// Why the tip is not deployed, or empty.
@@ -187,7 +245,9 @@ impl Follower {
             // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
             let waiting = self.shared.progress.waiting();
             let origin = self.origin.clone();
-            match blocking(move || origin.look()).await {
+            let (begun, looked) = (Instant::now(), blocking(move || origin.look()).await);
+            self.shared.metrics.fetched(looked.is_ok(), begun.elapsed());
+            match looked {
                 Ok(tip) => {
                     self.say(tip.as_ref(), "");
                     if let Some(tip) = tip {
@@ -257,9 +317,24 @@ impl Follower {
                 return;
             }
         };
+        let accepted = self.accepted().await;
+        if let Err(reason) = self.trusted(accepted.as_ref(), tip).await {
+            tracing::warn!(commit = tip.short(), reason, "a commit is not trusted");
+            rollout.line(&format!("error: {reason}"));
+            rollout.line(&nothing_changed(&[]));
+            rollout.end(false);
+            let commit = tip.to_string();
+            let errors = reason.clone();
+            self.record(Event::Rejected { commit, errors }).await;
+            self.judge(tip, reason);
+            return;
+        }
         let known = self.note_commit(tip).await;
         let (compile, origin, id) = (self.compile.clone(), self.origin.clone(), tip.clone());
+        let begun = Instant::now();
         let compiled = blocking(move || compile.commit(origin.repository(), &id)).await;
+        let took = begun.elapsed();
+        self.shared.metrics.compiled(compiled.is_ok(), took);
         match compiled {
             Ok(compiled) => self.deploy(&CommitInfo::from(&commit), &compiled).await,
             Err(error) => {
@@ -274,6 +349,35 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// The tip that was let in last.
+    async fn accepted(&self) -> Option<CommitId> {
+        let (repository, branch) = (self.origin.name(), self.origin.branch().to_owned());
+        let tip = self.shared.journal(move |journal| {
+            let tip = journal.tip(&repository, &branch)?;
+            tip.parse().ok()
+        });
+        tip.await
+    }
+
+    /// Why a tip is not let in, if it is not.
+    async fn trusted(&self, accepted: Option<&CommitId>, tip: &CommitId) -> Result<(), String> {
+        if self.trust.verify == Verify::None {
+            return Ok(());
+        }
+        let (origin, trust) = (self.origin.clone(), self.trust.clone());
+        let (accepted, tip) = (accepted.cloned(), tip.clone());
+        let held = blocking(move || {
+            let Trust {
+                verify, signers, ..
+            } = &trust;
+            let repository = origin.repository();
+            repository.hold_to(*verify, signers, accepted.as_ref(), &tip)
+        });
+        held.await
+            .map(drop)
+            .map_err(|error| crate::error::chain(&error))
     }
 
     /// Records that the branch moved; returns true when the journal knew it already.

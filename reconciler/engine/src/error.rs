@@ -24,6 +24,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The port for metrics and webhooks could not be opened.
+    #[error("cannot listen on {address} for metrics and webhooks")]
+    Http {
+        /// The address that was asked for.
+        address: std::net::SocketAddr,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// Nothing runs on this data directory.
     #[error("no `ordain up` runs on `{data_dir}`")]
     NotRunning {

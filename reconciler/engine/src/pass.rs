@@ -429,6 +429,7 @@ impl Worker {
             self.planned = text;
         }
         if self.ledger.stands(&target.commit) && !drifted.is_empty() {
+            self.shared.metrics.drifted(drifted.len());
             for object in &drifted {
                 tracing::info!(app = %self.app, object, "drift is put right");
             }

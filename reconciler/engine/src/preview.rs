@@ -84,7 +84,13 @@ pub async fn preview(
     asks: Vec<Ask>,
     approved: BTreeSet<String>,
 ) -> Result<Vec<Preview>, Error> {
-    previews(&Cluster::new(client), &compiler, asks, &approved).await
+    previews(
+        &Cluster::new(client, Arc::default()),
+        &compiler,
+        asks,
+        &approved,
+    )
+    .await
 }
 
 async fn previews(

@@ -61,7 +61,9 @@ impl Requests {
                 wait,
             } => {
                 let app = self.find(&app, env.as_deref()).await?;
-                let commit = self.rollback(&app, &to, &reason, &author, reply).await?;
+                let commit = self.rollback(&app, &to, &reason, &author, reply).await;
+                self.shared.metrics.rolled_back(commit.is_ok());
+                let commit = commit?;
                 reply
                     .send(Response::Commit {
                         commit: commit.to_string(),

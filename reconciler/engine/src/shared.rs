@@ -12,14 +12,15 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, progress::Progress,
-    scribe::Scribe,
+    AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, metrics::Metrics,
+    progress::Progress, scribe::Scribe,
 };
 
 /// Shared by the workers, the source loop and the control socket.
 pub(crate) struct Shared {
     pub(crate) cluster: Cluster,
     pub(crate) live: Live,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) progress: Progress,
     pub(crate) breaker: Breaker,
     pub(crate) health_deadline: Duration,
@@ -39,6 +40,7 @@ impl Shared {
     pub(crate) fn new(
         cluster: Cluster,
         live: Live,
+        metrics: Arc<Metrics>,
         journal: Journal,
         tasks: TaskTracker,
         health_deadline: Duration,
@@ -47,6 +49,7 @@ impl Shared {
         Self {
             cluster,
             live,
+            metrics,
             progress: Progress::default(),
             breaker: Breaker::default(),
             health_deadline,

@@ -15,6 +15,8 @@ use ordain_reconciler_plan::{Cause, Refusal, immutable_fields};
 use serde_json::Value;
 use tokio::{sync::Semaphore, time::Instant};
 
+use crate::metrics::Metrics;
+
 /// Requests under way at the same time. Watches are not counted.
 const REQUESTS_MAX: usize = 32;
 
@@ -35,15 +37,17 @@ const BUSY_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Wire {
     client: kube::Client,
+    metrics: Arc<Metrics>,
     gate: Arc<Semaphore>,
     /// Nothing is sent before this moment.
     quiet_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Wire {
-    pub(crate) fn new(client: kube::Client) -> Self {
+    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
+            metrics,
             gate: Arc::new(Semaphore::new(REQUESTS_MAX)),
             quiet_until: Arc::default(),
         }
@@ -82,6 +86,11 @@ impl Wire {
                 let _permit = self.gate.acquire().await.ok();
                 tokio::time::timeout(ANSWER_MAX, self.once(request.clone())).await
             };
+            let code = match &answer {
+                Ok(Ok((status, ..))) => status.as_u16(),
+                _ => 0,
+            };
+            self.metrics.asked(request.method(), code);
             let (status, wait, body) = match answer {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return Err(unreachable_server(&error)),
@@ -230,7 +239,7 @@ mod tests {
             let answer = answers(count.fetch_add(1, Ordering::SeqCst));
             async move { Ok::<_, std::convert::Infallible>(answer) }
         });
-        Wire::new(kube::Client::new(service, "default"))
+        Wire::new(kube::Client::new(service, "default"), Arc::default())
     }
 
     fn answer(code: u16, wait: Option<&str>, body: &Value) -> Response<Body> {

@@ -107,6 +107,7 @@ impl Worker {
         let woken = self.shared.live.owner(&target.owner());
         let mut before: Option<(Applied, BTreeSet<ObjectKey>)> = None;
         loop {
+            let begun = Instant::now();
             let pass = match before.take() {
                 Some((applied, focus)) => match self.partial_pass(target, applied, &focus).await {
                     Ok(Some(applied)) => Ok(Pass::Applied(applied)),
@@ -115,6 +116,8 @@ impl Worker {
                 },
                 None => self.pass(target).await,
             };
+            let is_ok = matches!(pass, Ok(Pass::Applied(_)));
+            self.shared.metrics.passed(is_ok, begun.elapsed());
             match pass {
                 Ok(Pass::Applied(mut applied)) => {
                     let wakers = Wakers {
