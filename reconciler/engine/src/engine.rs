@@ -117,6 +117,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let repository = origin.name();
     let follower = Follower {
         trust: config.trust.clone(),
+        is_held: false,
         shared,
         origin,
         compile,
@@ -229,6 +230,8 @@ struct Follower {
     poll: Duration,
     workers: BTreeMap<AppRef, Handed>,
     trust: Trust,
+    /// True when the tip is not let in for now.
+    is_held: bool,
     /// The tip that was handled last, compiled or not.
     at: Option<CommitId>,
     /// Why the tip is not deployed, or empty.
@@ -253,7 +256,7 @@ impl Follower {
                     if let Some(tip) = tip {
                         let late = waiting.into_iter().filter(|id| id != tip.as_str());
                         late.for_each(|id| self.shared.progress.overtaken(&id, tip.short()));
-                        if self.at.as_ref() != Some(&tip) {
+                        if self.is_held || self.at.as_ref() != Some(&tip) {
                             self.take(&tip).await;
                             self.at = Some(tip);
                             (last_news, is_resting) = (Instant::now(), false);
@@ -304,7 +307,6 @@ impl Follower {
 
     /// Compiles a new tip and hands it to the workers.
     async fn take(&mut self, tip: &CommitId) {
-        self.judge(tip, String::new());
         let rollout = self.shared.progress.of(tip.as_str());
         let (origin, id) = (self.origin.clone(), tip.clone());
         let commit = match blocking(move || origin.repository().commit(&id)).await {
@@ -318,17 +320,24 @@ impl Follower {
             }
         };
         let accepted = self.accepted().await;
-        if let Err(reason) = self.trusted(accepted.as_ref(), tip).await {
-            tracing::warn!(commit = tip.short(), reason, "a commit is not trusted");
+        let trusted = self.trusted(accepted.as_ref(), tip).await;
+        // A key may be allowed later, and a rewritten branch approved.
+        let told = std::mem::replace(&mut self.is_held, trusted.is_err());
+        if let Err(reason) = trusted {
+            self.judge(tip, reason.clone());
+            if told && self.at.as_ref() == Some(tip) {
+                return;
+            }
+            tracing::warn!(commit = tip.short(), reason, "a commit is not let in");
             rollout.line(&format!("error: {reason}"));
             rollout.line(&nothing_changed(&[]));
             rollout.end(false);
             let commit = tip.to_string();
-            let errors = reason.clone();
+            let errors = reason;
             self.record(Event::Rejected { commit, errors }).await;
-            self.judge(tip, reason);
             return;
         }
+        self.judge(tip, String::new());
         let known = self.note_commit(tip).await;
         let (compile, origin, id) = (self.compile.clone(), self.origin.clone(), tip.clone());
         let begun = Instant::now();
@@ -363,21 +372,36 @@ impl Follower {
 
     /// Why a tip is not let in, if it is not.
     async fn trusted(&self, accepted: Option<&CommitId>, tip: &CommitId) -> Result<(), String> {
-        if self.trust.verify == Verify::None {
+        let Trust {
+            verify,
+            signers,
+            hold_rewrites,
+        } = self.trust.clone();
+        if verify == Verify::None && !hold_rewrites {
             return Ok(());
         }
-        let (origin, trust) = (self.origin.clone(), self.trust.clone());
-        let (accepted, tip) = (accepted.cloned(), tip.clone());
-        let held = blocking(move || {
-            let Trust {
-                verify, signers, ..
-            } = &trust;
+        let is_approved = self.shared.approvals().borrow().contains(tip.as_str());
+        let (origin, accepted, tip) = (self.origin.clone(), accepted.cloned(), tip.clone());
+        let judged = blocking(move || {
             let repository = origin.repository();
-            repository.hold_to(*verify, signers, accepted.as_ref(), &tip)
+            repository
+                .hold_to(verify, &signers, accepted.as_ref(), &tip)
+                .map_err(|error| crate::error::chain(&error))?;
+            match accepted {
+                Some(accepted)
+                    if hold_rewrites
+                        && !is_approved
+                        && !repository.is_ancestor(&accepted, &tip) =>
+                {
+                    let (branch, old, new) = (origin.branch(), accepted.short(), tip.short());
+                    Err(format!(
+                        "the history of `{branch}` was rewritten: {new} does not follow {old}; `ordain approve {tip}` lets it in"
+                    ))
+                }
+                _ => Ok(()),
+            }
         });
-        held.await
-            .map(drop)
-            .map_err(|error| crate::error::chain(&error))
+        judged.await
     }
 
     /// Records that the branch moved; returns true when the journal knew it already.

@@ -84,6 +84,8 @@ impl Requests {
                     })
                     .await?;
                 self.shared.approve(&plan);
+                // It may be a commit that waits to be let in.
+                self.poke.notify_one();
             }
             Request::Plan { app, env } => self.plans(app.as_deref(), env.as_deref(), reply).await?,
             Request::Applied => self.applied(reply).await?,

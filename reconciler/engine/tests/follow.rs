@@ -305,3 +305,27 @@ async fn only_signed_commits_are_let_in() {
     world.until("a signed history", let_in("has no app")).await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_rewritten_branch_can_be_held_until_it_is_approved() {
+    let mut world = World::new();
+    let first = world.commit(&[]);
+    world.commit(&[]);
+    world
+        .start(|config| config.trust.hold_rewrites = true)
+        .await;
+    let message = |text: &'static str| move |source: &SourceStatus| source.message.contains(text);
+    world.until("the first look", message("has no app")).await;
+    world.git(&["reset", "-q", "--hard", &first]);
+    world.git(&["commit", "-q", "--allow-empty", "-m", "other"]);
+    let tip = world.git(&["rev-parse", "HEAD"]);
+    world.ask(Request::Sync).await;
+    world.until("it is held", message("was rewritten")).await;
+    let approve = Request::Approve {
+        plan: tip,
+        author: "Ada".to_owned(),
+    };
+    world.ask(approve).await;
+    world.until("it is let in", message("has no app")).await;
+    world.stop().await;
+}
