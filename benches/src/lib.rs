@@ -8,7 +8,10 @@
     reason = "a benchmark talks to the person who started it"
 )]
 
+pub mod counter;
+pub mod fleet;
 pub mod project;
+pub mod running;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

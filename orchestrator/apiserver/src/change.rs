@@ -120,8 +120,8 @@ async fn store(
         crate::custom::validate(custom, &new, &mut causes);
     }
     let _allocating = if resource.is("", "services") && part == Part::Whole {
-        let guard = call.core.allocation.lock().await;
-        causes.extend(allocate(call, &mut new, Some(&old)).await?);
+        let mut guard = call.core.allocation.lock().await;
+        causes.extend(allocate(call, &mut guard, &mut new, Some(&old)).await?);
         Some(guard)
     } else {
         None

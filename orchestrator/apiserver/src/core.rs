@@ -34,7 +34,7 @@ use crate::{
     proxy::NodeClient,
     registry::{Registry, Resource},
     server::StartError,
-    services::{Cidr, Ranges},
+    services::{Allocated, Cidr, Ranges},
     status::{Failure, Subject, unauthorized},
 };
 
@@ -75,7 +75,7 @@ pub(crate) struct Core {
     pub(crate) shutdown: CancellationToken,
     pub(crate) advertise: SocketAddr,
     /// Held while addresses and ports are chosen and stored.
-    pub(crate) allocation: Mutex<()>,
+    pub(crate) allocation: Mutex<Allocated>,
     pub(crate) requests: AtomicU64,
     pub(crate) watches: AtomicU64,
     rbac: RwLock<Arc<Rbac>>,
@@ -104,7 +104,7 @@ impl Core {
             nodes: OnceLock::new(),
             shutdown: options.shutdown,
             advertise: options.advertise,
-            allocation: Mutex::new(()),
+            allocation: Mutex::default(),
             requests: AtomicU64::new(0),
             watches: AtomicU64::new(0),
             rbac: RwLock::new(Arc::default()),

@@ -4,16 +4,19 @@
 //! record that could disagree with them (upstream keeps a bitmap and repairs it).
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
     str::FromStr,
+    sync::Arc,
 };
 
+use ordain_orchestrator_store::{Entry, Key, Revision};
 use serde_json::{Value, json};
 
 use crate::{
     json::{as_map, bool_at, each_map, entry_map, int_at, list_at, str_at},
+    object,
     status::{Cause, FieldError},
 };
 
@@ -69,27 +72,130 @@ impl Cidr {
     }
 }
 
-/// What other Services have.
+/// What Services have, and by how many of them.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    addresses: HashSet<Ipv4Addr>,
-    node_ports: HashSet<(String, u16)>,
+    addresses: HashMap<Ipv4Addr, usize>,
+    node_ports: HashMap<(String, u16), usize>,
+}
+
+/// What one Service has.
+#[derive(Debug, Default)]
+struct Held {
+    address: Option<Ipv4Addr>,
+    node_ports: Vec<(String, u16)>,
+}
+
+impl Held {
+    fn of(service: &Value) -> Held {
+        let ports = list_at(service, &["spec", "ports"]).iter();
+        let node_ports = ports.filter_map(|port| {
+            let number = int_at(port, &["nodePort"]).and_then(|n| u16::try_from(n).ok());
+            let number = number.filter(|n| *n != 0)?;
+            Some((str_at(port, &["protocol"]).to_owned(), number))
+        });
+        Held {
+            address: str_at(service, &["spec", "clusterIP"]).parse().ok(),
+            node_ports: node_ports.collect(),
+        }
+    }
 }
 
 impl Taken {
     /// Adds what a Service has.
+    #[cfg(test)]
     pub(crate) fn add(&mut self, service: &Value) {
-        if let Ok(ip) = str_at(service, &["spec", "clusterIP"]).parse() {
-            self.addresses.insert(ip);
+        self.take(&Held::of(service));
+    }
+
+    fn take(&mut self, held: &Held) {
+        if let Some(address) = held.address {
+            *self.addresses.entry(address).or_default() += 1;
         }
-        for port in list_at(service, &["spec", "ports"]) {
-            let number = int_at(port, &["nodePort"]).and_then(|n| u16::try_from(n).ok());
-            if let Some(number) = number.filter(|n| *n != 0) {
-                self.node_ports
-                    .insert((str_at(port, &["protocol"]).to_owned(), number));
-            }
+        for port in &held.node_ports {
+            *self.node_ports.entry(port.clone()).or_default() += 1;
         }
     }
+
+    fn release(&mut self, held: &Held) {
+        fn less<K: std::hash::Hash + Eq>(map: &mut HashMap<K, usize>, key: &K) {
+            if let Some(count) = map.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    map.remove(key);
+                }
+            }
+        }
+        if let Some(address) = &held.address {
+            less(&mut self.addresses, address);
+        }
+        held.node_ports
+            .iter()
+            .for_each(|port| less(&mut self.node_ports, port));
+    }
+}
+
+/// What all stored Services have, as of the last look: of each look only the Services that changed are read.
+#[derive(Debug, Default)]
+pub(crate) struct Allocated {
+    known: HashMap<Key, Known>,
+    taken: Taken,
+    look: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    revision: Revision,
+    held: Held,
+    /// The last look that found it.
+    look: u64,
+}
+
+impl Allocated {
+    /// Looks at all Services as they are stored now.
+    pub(crate) fn look(&mut self, services: &[Arc<Entry>]) -> &Taken {
+        self.look += 1;
+        for entry in services {
+            if let Some(known) = self.known.get_mut(&entry.key)
+                && known.revision == entry.mod_revision
+            {
+                known.look = self.look;
+                continue;
+            }
+            let held = object::decode(&entry.value, 0)
+                .map_or_else(Held::default, |service| Held::of(&service));
+            self.taken.take(&held);
+            let known = Known {
+                revision: entry.mod_revision,
+                held,
+                look: self.look,
+            };
+            if let Some(before) = self.known.insert(entry.key.clone(), known) {
+                self.taken.release(&before.held);
+            }
+        }
+        if self.known.len() > services.len() {
+            let (taken, look) = (&mut self.taken, self.look);
+            self.known.retain(|_, known| {
+                let stays = known.look == look;
+                if !stays {
+                    taken.release(&known.held);
+                }
+                stays
+            });
+        }
+        &self.taken
+    }
+}
+
+/// True when a changed Service wants nothing that it does not have already.
+pub(crate) fn keeps_all(service: &Value, old: &Value) -> bool {
+    let (before, asked) = (
+        str_at(old, &["spec", "clusterIP"]),
+        str_at(service, &["spec", "clusterIP"]),
+    );
+    let kind = str_at(service, &["spec", "type"]);
+    matches!(kind, "" | "ClusterIP") && !before.is_empty() && (asked.is_empty() || asked == before)
 }
 
 /// The ranges to hand out from.
@@ -158,7 +264,7 @@ pub(crate) fn assign(
                 );
                 causes.push(Cause::invalid("spec.clusterIPs", &json!([asked]), &why));
             }
-            Ok(IpAddr::V4(ip)) if taken.addresses.contains(&ip) => {
+            Ok(IpAddr::V4(ip)) if taken.addresses.contains_key(&ip) => {
                 let why = format!("failed to allocate IP {ip}: provided IP is already allocated");
                 causes.push(Cause::invalid("spec.clusterIPs", &json!([asked]), &why));
             }
@@ -253,7 +359,7 @@ fn node_ports(
         let was_mine = old_ports
             .iter()
             .any(|o| int_at(o, &["nodePort"]) == Some(number));
-        if !was_mine && taken.node_ports.contains(&key) {
+        if !was_mine && taken.node_ports.contains_key(&key) {
             causes.push(Cause::invalid(
                 path,
                 &number.into(),
@@ -273,7 +379,7 @@ fn free_address(taken: &Taken, cidr: Cidr, salt: u32) -> Option<Ipv4Addr> {
     let offset = |step: u32| reserved + 1 + (salt.wrapping_add(step)) % (size - reserved);
     (0..size - reserved)
         .map(|step| Ipv4Addr::from(cidr.base + offset(step)))
-        .find(|ip| !taken.addresses.contains(ip))
+        .find(|ip| !taken.addresses.contains_key(ip))
 }
 
 fn free_port(
@@ -288,7 +394,7 @@ fn free_port(
         .map(|step| first + (salt.wrapping_add(step) % size) as u16)
         .find(|port| {
             let key = (protocol.to_owned(), *port);
-            !taken.node_ports.contains(&key) && !mine.contains(&key)
+            !taken.node_ports.contains_key(&key) && !mine.contains(&key)
         })
 }
 

@@ -17,7 +17,7 @@ use crate::{
     kinds, managed, object,
     pipeline::{Call, object_answer},
     read,
-    services::{self, Taken},
+    services::{self, Allocated, Taken},
     status::{Cause, Failure, FieldError},
 };
 
@@ -131,8 +131,8 @@ pub(crate) async fn insert(
     }
     let name = str_at(&stored, &["metadata", "name"]).to_owned();
     let _allocating = if resource.is("", "services") {
-        let guard = call.core.allocation.lock().await;
-        causes.extend(allocate(call, &mut stored, None).await?);
+        let mut guard = call.core.allocation.lock().await;
+        causes.extend(allocate(call, &mut guard, &mut stored, None).await?);
         Some(guard)
     } else {
         None
@@ -242,27 +242,23 @@ pub(crate) fn refuse(call: &Call, name: &str, causes: &[FieldError]) -> Result<(
 /// Gives a Service its addresses; the caller holds the lock.
 pub(crate) async fn allocate(
     call: &Call,
+    allocated: &mut Allocated,
     stored: &mut Value,
     old: Option<&Value>,
 ) -> Result<Vec<FieldError>, Failure> {
     let core = &call.core;
-    let range = ordain_orchestrator_store::Range::prefix(&call.resource.prefix);
-    let page = core.store.list(range).await.map_err(store_failure)?;
-    let mut taken = Taken::default();
-    let own = old.map_or("", |o| str_at(o, &["metadata", "uid"]));
-    for service in page
-        .entries
-        .iter()
-        .filter_map(|e| object::decode(&e.value, 0))
-    {
-        if own.is_empty() || str_at(&service, &["metadata", "uid"]) != own {
-            taken.add(&service);
-        }
-    }
+    let none = Taken::default();
+    let taken = if old.is_some_and(|old| services::keeps_all(stored, old)) {
+        &none
+    } else {
+        let range = ordain_orchestrator_store::Range::prefix(&call.resource.prefix);
+        let page = core.store.list(range).await.map_err(store_failure)?;
+        allocated.look(&page.entries)
+    };
     Ok(services::assign(
         stored,
         old,
-        &taken,
+        taken,
         &core.ranges,
         core.salt(),
     ))

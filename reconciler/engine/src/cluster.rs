@@ -63,7 +63,25 @@ impl Resource {
 pub(crate) struct Cluster {
     wire: Wire,
     /// What each group and version serves; asked once, and again when a kind is missing.
-    kinds: Arc<RwLock<HashMap<ApiVersion, Vec<Resource>>>>,
+    kinds: Arc<RwLock<HashMap<ApiVersion, Served>>>,
+    /// Held while that is asked: a thousand apps that begin together need the answer once.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What a group and version serves.
+struct Served {
+    resources: Vec<Resource>,
+    /// Tells one answer from another.
+    answer: u64,
+}
+
+impl Served {
+    fn find(&self, kind: &str) -> Option<Resource> {
+        self.resources
+            .iter()
+            .find(|found| found.kind == kind)
+            .cloned()
+    }
 }
 
 impl Cluster {
@@ -71,6 +89,7 @@ impl Cluster {
         Self {
             wire: Wire::new(client, metrics),
             kinds: Arc::default(),
+            asking: Arc::default(),
         }
     }
 
@@ -84,16 +103,21 @@ impl Cluster {
         version: &ApiVersion,
         kind: &str,
     ) -> Result<Option<Resource>, Refusal> {
-        let find =
-            |resources: &[Resource]| resources.iter().find(|found| found.kind == kind).cloned();
-        if let Some(found) = self
-            .kinds
-            .read()
-            .await
-            .get(version)
-            .and_then(|known| find(known))
-        {
-            return Ok(Some(found));
+        let look = async || {
+            let kinds = self.kinds.read().await;
+            let served = kinds.get(version);
+            let found = served.and_then(|served| served.find(kind));
+            (found, served.map(|served| served.answer))
+        };
+        let (found, before) = look().await;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let _asking = self.asking.lock().await;
+        let (found, now) = look().await;
+        if found.is_some() || (now.is_some() && now != before) {
+            // Somebody asked while this one waited.
+            return Ok(found);
         }
         let root = if version.group.is_empty() {
             "/api"
@@ -116,8 +140,12 @@ impl Cluster {
                 })
             })
             .collect();
-        let found = find(&resources);
-        self.kinds.write().await.insert(version.clone(), resources);
+        let served = Served {
+            resources,
+            answer: now.or(before).unwrap_or(0) + 1,
+        };
+        let found = served.find(kind);
+        self.kinds.write().await.insert(version.clone(), served);
         Ok(found)
     }
 

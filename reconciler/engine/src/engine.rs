@@ -20,6 +20,7 @@ use crate::{
     App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync, Trust,
     cluster::Cluster,
     control,
+    gate::in_a_lane,
     listener::{self, Doors},
     live::Live,
     metrics::{Metrics, States},
@@ -571,7 +572,7 @@ impl Follower {
         let (targets, receiver) = watch::channel(target);
         let worker = Worker::new(Arc::clone(&self.shared), app.clone());
         self.tasks
-            .spawn(worker.run(receiver, self.shutdown.clone()));
+            .spawn(in_a_lane(worker.run(receiver, self.shutdown.clone())));
         self.workers.insert(app, Handed { digest, targets });
     }
 

@@ -13,12 +13,9 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use ordain_reconciler_plan::{Cause, Refusal, immutable_fields};
 use serde_json::Value;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
-use crate::metrics::Metrics;
-
-/// Requests under way at the same time. Watches are not counted.
-const REQUESTS_MAX: usize = 32;
+use crate::{gate::Gate, metrics::Metrics};
 
 /// How long one answer may take; a kube-apiserver gives up by itself after the same time
 /// (`--request-timeout`).
@@ -38,7 +35,8 @@ const BUSY_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Wire {
     client: kube::Client,
     metrics: Arc<Metrics>,
-    gate: Arc<Semaphore>,
+    /// Watches do not pass it.
+    gate: Gate,
     /// Nothing is sent before this moment.
     quiet_until: Arc<Mutex<Option<Instant>>>,
 }
@@ -48,7 +46,7 @@ impl Wire {
         Self {
             client,
             metrics,
-            gate: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            gate: Gate::default(),
             quiet_until: Arc::default(),
         }
     }
@@ -82,9 +80,14 @@ impl Wire {
         loop {
             self.quiet().await;
             let answer = {
-                // The semaphore is never closed; without a permit the request would go on all the same.
-                let _permit = self.gate.acquire().await.ok();
-                tokio::time::timeout(ANSWER_MAX, self.once(request.clone())).await
+                let _permit = self.gate.enter().await;
+                let start = Instant::now();
+                let answer = tokio::time::timeout(ANSWER_MAX, self.once(request.clone())).await;
+                match &answer {
+                    Ok(_) => self.gate.answered(start.elapsed()),
+                    Err(_) => self.gate.busy(),
+                }
+                answer
             };
             let code = match &answer {
                 Ok(Ok((status, ..))) => status.as_u16(),
@@ -103,6 +106,9 @@ impl Wire {
             };
             let busy = status == StatusCode::TOO_MANY_REQUESTS
                 || (status == StatusCode::SERVICE_UNAVAILABLE && wait.is_some());
+            if busy {
+                self.gate.busy();
+            }
             tries += 1;
             if !busy || tries >= BUSY_TRIES {
                 return Ok((status, body));
