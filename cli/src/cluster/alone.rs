@@ -42,19 +42,13 @@ async fn run(kubeconfig: PathBuf, data_dir: PathBuf) -> Result<()> {
     let keys = Keys::new(&data_dir);
     keys.ensure_own().map_err(keys_report)?;
     let shutdown = CancellationToken::new();
-    let config = engine::Config {
-        client: kube::Client::try_from(config).into_diagnostic()?,
-        source: engine::Source::Hosted {
-            program: std::env::current_exe().into_diagnostic()?,
-            branch: "main".to_owned(),
-        },
-        data_dir,
-        compiler: Arc::new(ProjectCompiler::new(keys)),
-        cluster: "local".to_owned(),
-        env: None,
-        poll: engine::Config::POLL,
-        health_deadline: engine::Config::HEALTH_DEADLINE,
+    let source = engine::Source::Hosted {
+        program: std::env::current_exe().into_diagnostic()?,
+        branch: "main".to_owned(),
     };
+    let client = kube::Client::try_from(config).into_diagnostic()?;
+    let compiler = Arc::new(ProjectCompiler::new(keys));
+    let config = engine::Config::new(client, data_dir, source, compiler);
     let running = engine::start(config, shutdown.clone())
         .await
         .into_diagnostic()?;
