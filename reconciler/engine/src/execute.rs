@@ -95,6 +95,8 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
                 walk.failed(&action.key, &action.reason);
                 written.stuck.push(refused(round, action, at));
             }
+            // What it needs is refused: the walk says so below.
+            Verb::Blocked => {}
             _ => {
                 let live = round
                     .observed

@@ -1,0 +1,127 @@
+//! What takes long to delete, cannot be deleted, or has to make room.
+
+use kube::api::Patch;
+use kube::api::PatchParams;
+use serde_json::{Value, json};
+
+use crate::world::{World, config, failure};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finalizer_is_reported_and_stops_no_other_deletion() {
+    let world = World::start().await;
+    world
+        .deploy(
+            "web",
+            &[config("a", "1"), config("stuck", "1"), config("gone", "1")],
+        )
+        .await;
+    let hold = json!({"metadata": {"finalizers": ["example.com/backup"]}});
+    world
+        .edit("ConfigMap", "stuck", "backup-operator", &hold)
+        .await;
+    world.app("web", &[config("a", "1")]);
+    let commit = world.commit();
+    let app = world
+        .until_app("web", |app| {
+            app.commit == commit && app.notes.iter().any(|note| note.contains("being deleted"))
+        })
+        .await;
+    let note = "ConfigMap shop/stuck is being deleted, held by finalizer `example.com/backup` of backup-operator";
+    assert_eq!(app.notes, [note]);
+    world
+        .until("the other one is gone", async |world| {
+            world.data("gone").await.is_none()
+        })
+        .await;
+    let free = json!({"metadata": {"finalizers": null}});
+    world
+        .edit("ConfigMap", "stuck", "backup-operator", &free)
+        .await;
+    world
+        .until("it is gone", async |world| {
+            world.data("stuck").await.is_none()
+        })
+        .await;
+    world.until_app("web", |app| app.notes.is_empty()).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_deleted_stays_in_the_inventory_and_is_tried_again() {
+    let world = World::start().await;
+    world
+        .deploy("web", &[config("a", "1"), config("old", "1")])
+        .await;
+    world.tap.trouble(|seen| {
+        (seen.method == http::Method::DELETE).then(|| failure(500, "the webhook is away"))
+    });
+    let app = world.deploy_in_part("web", &[config("a", "1")]).await;
+    let words = "cannot delete ConfigMap shop/old: the webhook is away";
+    assert!(app.message.contains(words), "{}", app.message);
+    world.tap.calm();
+    world
+        .until("it is gone", async |world| {
+            world.data("old").await.is_none()
+        })
+        .await;
+    world
+        .until_app("web", |app| crate::world::sync(app) == "synced")
+        .await;
+    world.stop().await;
+}
+
+fn job(image: &str) -> Value {
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "m", "image": image}]}}}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replaced_object_is_put_back_when_the_new_one_is_not_created() {
+    let world = World::start().await;
+    world.app("web", &[job("m:1")]);
+    world.commit();
+    let api = world.api("batch/v1", "Job");
+    world
+        .until("the job is there", async |world| {
+            world.get("batch/v1", "Job", "migrate").await.is_some()
+        })
+        .await;
+    let done = json!({"status": {"succeeded": 1, "startTime": "2026-01-01T00:00:00Z",
+        "completionTime": "2026-01-01T00:00:01Z", "conditions": [
+            {"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}]}});
+    let patched = api
+        .patch_status("migrate", &PatchParams::default(), &Patch::Merge(&done))
+        .await;
+    patched.expect("patched");
+    world
+        .until_app("web", |app| crate::world::sync(app) == "synced")
+        .await;
+    let image = async |world: &World| {
+        let job = world.get("batch/v1", "Job", "migrate").await?;
+        let job = serde_json::to_value(job).ok()?;
+        let image = job.pointer("/spec/template/spec/containers/0/image")?;
+        Some(image.as_str()?.to_owned())
+    };
+    // The server takes the rehearsal and the deletion, and then refuses the creation.
+    let mut deleted = false;
+    world.tap.trouble(move |seen| {
+        deleted |= seen.method == http::Method::DELETE;
+        let creates = seen.method == http::Method::PATCH && seen.path.ends_with("/jobs/migrate");
+        (deleted && creates && !seen.dry_run).then(|| failure(422, "quota exceeded"))
+    });
+    let app = world.deploy_in_part("web", &[job("m:2")]).await;
+    assert!(
+        app.message
+            .contains("quota exceeded; the old one was put back"),
+        "{}",
+        app.message
+    );
+    assert_eq!(image(&world).await.as_deref(), Some("m:1"));
+    world.tap.calm();
+    world
+        .until("the new one is there", async |world| {
+            image(world).await.as_deref() == Some("m:2")
+        })
+        .await;
+    world.stop().await;
+}

@@ -1,0 +1,10 @@
+//! How a set of objects reaches a cluster: the engine against the bundled API server, in one process.
+//!
+//! One file per promise. Everything waits for what has to become true; nothing is measured in seconds.
+
+mod adoption;
+mod deletions;
+mod drift;
+mod isolation;
+mod order;
+mod world;
