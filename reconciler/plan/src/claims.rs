@@ -1,45 +1,125 @@
 //! Whose an object is: ours, another app's, another reconciler's. Nobody takes what somebody else still wants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
 use crate::{Desired, OWNER_ANNOTATION, ObjectKey, json, policy::Policy};
 
-/// What all apps of one commit declare in one cluster. Made once for a commit and shared by its apps.
+/// What the apps of one cluster declare. Kept for all of them, with a [`Claims::view`] for each plan.
+///
+/// Identities are kept as 64-bit hashes: for 100,000 objects that is a few megabytes, and by chance two of them
+/// collide once in billions of such clusters, for which an app would be told that another one declares the object too.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    declared: BTreeMap<ObjectKey, BTreeSet<String>>,
-    apps: BTreeSet<String>,
+    declared: HashMap<u64, Vec<Arc<str>>>,
+    owned: HashMap<Arc<str>, Vec<u64>>,
+    apps: Arc<HashSet<Arc<str>>>,
 }
 
 impl Claims {
-    /// Adds an app, by its owner's mark, with what it declares. One without objects counts too: it gives everything away.
-    pub fn add(&mut self, owner: &str, objects: impl IntoIterator<Item = ObjectKey>) {
-        self.apps.insert(owner.to_owned());
-        for key in objects {
+    /// Says what an app declares, by its owner's mark, in place of what it declared before. One without objects is an
+    /// app all the same: it gives everything away.
+    ///
+    /// `namespace` is where objects go that name none. Whether their kind lives in namespaces is not known yet, so such
+    /// an object is claimed with it and without; only one of the two can exist.
+    pub fn set<'a>(
+        &mut self,
+        owner: &str,
+        namespace: &str,
+        objects: impl IntoIterator<Item = &'a Value>,
+    ) {
+        self.withdraw(owner);
+        let owner: Arc<str> = owner.into();
+        let mut owned = Vec::new();
+        for key in objects.into_iter().filter_map(ObjectKey::of) {
+            let near = key
+                .namespace
+                .clone()
+                .unwrap_or_else(|| namespace.to_owned());
+            let wide = ObjectKey {
+                namespace: None,
+                ..key.clone()
+            };
+            let near = ObjectKey {
+                namespace: Some(near),
+                ..key
+            };
+            owned.extend([hash(&wide), hash(&near)]);
+        }
+        owned.sort_unstable();
+        owned.dedup();
+        for key in &owned {
             self.declared
-                .entry(key)
+                .entry(*key)
                 .or_default()
-                .insert(owner.to_owned());
+                .push(Arc::clone(&owner));
+        }
+        self.owned.insert(Arc::clone(&owner), owned);
+        Arc::make_mut(&mut self.apps).insert(owner);
+    }
+
+    /// Says that an owner is one of ours although what it declares is not known, or nothing any more.
+    pub fn know(&mut self, owner: &str) {
+        if !self.apps.contains(owner) {
+            Arc::make_mut(&mut self.apps).insert(owner.into());
         }
     }
 
-    /// The app other than `owner` that declares an object.
+    fn withdraw(&mut self, owner: &str) {
+        for key in self.owned.remove(owner).unwrap_or_default() {
+            if let Some(owners) = self.declared.get_mut(&key) {
+                owners.retain(|other| &**other != owner);
+                if owners.is_empty() {
+                    self.declared.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// What of it matters for some objects of an app: usually nothing but which apps there are.
+    #[must_use]
+    pub fn view<'a>(&self, owner: &str, keys: impl IntoIterator<Item = &'a ObjectKey>) -> Self {
+        let declared = keys.into_iter().filter_map(|key| {
+            let key = hash(key);
+            let owners = self.declared.get(&key)?;
+            owners
+                .iter()
+                .any(|other| &**other != owner)
+                .then(|| (key, owners.clone()))
+        });
+        Self {
+            declared: declared.collect(),
+            owned: HashMap::new(),
+            apps: Arc::clone(&self.apps),
+        }
+    }
+
+    /// The app other than `owner` that declares an object; the first by name where there are several.
     #[must_use]
     pub fn other(&self, key: &ObjectKey, owner: &str) -> Option<&str> {
-        let owners = self.declared.get(key)?;
+        let owners = self.declared.get(&hash(key))?;
         owners
             .iter()
-            .map(String::as_str)
-            .find(|other| *other != owner)
+            .map(AsRef::as_ref)
+            .filter(|other| *other != owner)
+            .min()
     }
 
     fn declares(&self, key: &ObjectKey, owner: &str) -> bool {
-        self.declared
-            .get(key)
-            .is_some_and(|owners| owners.contains(owner))
+        let owners = self.declared.get(&hash(key));
+        owners.is_some_and(|owners| owners.iter().any(|found| &**found == owner))
     }
+}
+
+fn hash(key: &ObjectKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether an object may be applied by an app.

@@ -49,7 +49,7 @@ pub(crate) fn decide(
         input.owner,
         desired,
         live,
-        rules.claims.as_deref(),
+        rules.claims.as_ref(),
         &rules.take_from,
     );
     if let Claim::Taken { why } = claim {

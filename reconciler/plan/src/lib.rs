@@ -57,6 +57,6 @@ pub use plan::{Action, DryRun, Input, Observed, Plan, Refusal, Verb, plan, plan_
 pub use policy::Policy;
 pub use prune::{Candidate, Keep};
 pub use replace::{Cause, Replacement, immutable_fields, object_approval};
-pub use rules::Rules;
+pub use rules::{OnRemove, Rules};
 pub use sets::{ObjectDiff, SetDiff, SetObject, diff_sets};
 pub use windows::{Cron, CronError, Effect, Verdict, WINDOW_MINUTES_MAX, Window, window_open};

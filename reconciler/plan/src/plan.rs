@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    ApiVersion, Breaker, Candidate, Desired, FieldChange, Graph, ObjectKey, Rules, Taken, Walk,
-    decide, digest, object_approval, prune, prune::Fate,
+    ApiVersion, Breaker, Candidate, Desired, FieldChange, Graph, ObjectKey, OnRemove, Rules, Taken,
+    Walk, decide, digest, object_approval, prune, prune::Fate,
 };
 
 /// Why the server refused an object.
@@ -167,8 +167,10 @@ pub fn plan(input: &Input<'_>) -> Plan {
         input.observed.len(),
         "one observation for each object"
     );
-    let gone = input.candidates.iter().map(|candidate| &candidate.key);
-    let hash = plan_hash(input.owner, input.desired, gone);
+    let hash = input.rules.hash.clone().unwrap_or_else(|| {
+        let gone = input.candidates.iter().map(|candidate| &candidate.key);
+        plan_hash(input.owner, input.desired, gone)
+    });
     let graph = Graph::new(input.desired);
     let problems: HashMap<_, _> = graph.problems().collect();
     let objects = input.desired.iter().zip(input.observed);
@@ -195,12 +197,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let deletes: Vec<_> = with(&removals, Verb::Delete)
         .map(|action| &action.key)
         .collect();
-    let kept = input.desired.len();
-    let mut breaks = input.breaker.check(&deletes, kept + input.candidates.len());
-    if input.desired.is_empty() && !deletes.is_empty() && breaks.is_empty() {
-        // An app that declares nothing is more often a mistake than a wish.
-        breaks.push("nothing is declared any more".to_owned());
-    }
+    let mut breaks = breaks(input, &deletes);
     if !deletes.is_empty() {
         breaks.extend(input.rules.holds.iter().cloned());
     }
@@ -218,6 +215,20 @@ pub fn plan(input: &Input<'_>) -> Plan {
         actions,
         held,
     }
+}
+
+/// Why deletions wait for an approval.
+fn breaks(input: &Input<'_>, deletes: &[&ObjectKey]) -> Vec<String> {
+    if matches!(input.rules.removed, Some(OnRemove::Delete | OnRemove::Wait)) {
+        return Breaker::data(deletes);
+    }
+    let before = input.desired.len() + input.candidates.len();
+    let mut breaks = input.breaker.check(deletes, before);
+    if input.desired.is_empty() && !deletes.is_empty() && breaks.is_empty() {
+        // An app that declares nothing is more often a mistake than a wish.
+        breaks.push("nothing is declared any more".to_owned());
+    }
+    breaks
 }
 
 /// Marks what cannot be applied because of something else.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ApiVersion, Desired, Graph, OWNER_ANNOTATION, ObjectKey, Policy, Rules, json,
+    ApiVersion, Desired, Graph, OWNER_ANNOTATION, ObjectKey, OnRemove, Policy, Rules, json,
     policy::{Asked, Prune},
 };
 
@@ -65,6 +65,8 @@ pub enum Keep {
         /// How it needs it.
         why: String,
     },
+    /// The app was taken out, and its objects are to stay; forget it.
+    Orphaned,
     /// Something of the app is not as declared, so nothing is deleted.
     Unfinished {
         /// What.
@@ -78,7 +80,11 @@ impl Keep {
     pub fn forget(&self) -> bool {
         matches!(
             self,
-            Self::Gone | Self::NotOurs { .. } | Self::SameObject | Self::OptedOut { .. }
+            Self::Gone
+                | Self::NotOurs { .. }
+                | Self::SameObject
+                | Self::OptedOut { .. }
+                | Self::Orphaned
         )
     }
 
@@ -105,6 +111,7 @@ impl Keep {
                 format!("being deleted, held by {}", finalizers.join(", "))
             }
             Self::Needed { by, why } => format!("{by} stays and needs it ({why})"),
+            Self::Orphaned => "the app is gone and leaves it behind".to_owned(),
             Self::Unfinished { because } => format!("kept until all is as declared: {because}"),
         }
     }
@@ -198,6 +205,9 @@ fn keep(
     let uid = json::text(live, "/metadata/uid");
     if !uid.is_empty() && context.applied_uids.contains(uid) {
         return Some(Keep::SameObject);
+    }
+    if context.rules.removed == Some(OnRemove::Orphan) {
+        return Some(Keep::Orphaned);
     }
     let claims = context.rules.claims.as_ref();
     if let Some(to) = claims.and_then(|claims| claims.other(&candidate.key, context.owner)) {

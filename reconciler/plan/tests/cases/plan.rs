@@ -3,13 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::Arc,
 };
 
 use ordain_reconciler_plan::{
     ApiVersion, Breaker, Candidate, Cause, Claims, Desired, DryRun, IgnoreRule, Ignores, Input,
-    ObjectKey, Observed, Refusal, Replacement, Rules, Verb, immutable_fields, object_approval,
-    plan,
+    ObjectKey, Observed, OnRemove, Refusal, Replacement, Rules, Verb, immutable_fields,
+    object_approval, plan,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,6 +51,9 @@ struct Given {
     holds: Vec<String>,
     #[serde(default)]
     custom_objects: BTreeMap<String, bool>,
+    /// The app was taken out.
+    #[serde(default)]
+    removed: Option<OnRemove>,
 }
 
 #[derive(Deserialize)]
@@ -139,12 +141,9 @@ fn rules(given: &Given) -> datatest_stable::Result<Rules> {
     let claims = given.apps.as_ref().map(|apps| {
         let mut claims = Claims::default();
         for (owner, objects) in apps {
-            claims.add(
-                owner,
-                objects.iter().map(|object| desired(object, None).key),
-            );
+            claims.set(owner, "shop", objects);
         }
-        Arc::new(claims)
+        claims
     });
     Ok(Rules {
         ignores: Ignores::new(&given.ignore)?,
@@ -152,6 +151,7 @@ fn rules(given: &Given) -> datatest_stable::Result<Rules> {
         take_from: given.take_from.clone(),
         holds: given.holds.clone(),
         custom_objects: given.custom_objects.clone(),
+        removed: given.removed,
         ..Rules::default()
     })
 }
