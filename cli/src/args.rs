@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Diff(commands::diff::DiffArgs),
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),
+    Run(commands::run::RunArgs),
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),

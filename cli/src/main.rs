@@ -14,6 +14,7 @@ mod output;
 mod prompt;
 mod report;
 mod sarif;
+mod source;
 mod terminal;
 mod usage;
 mod watch;

@@ -14,10 +14,11 @@ mod parts;
 mod ranges;
 
 pub(crate) use compiler::{ProjectCompiler, Tree};
-pub(crate) use data_dir::{Endpoints, default_data_dir};
-pub(crate) use parts::Cluster;
+pub(crate) use data_dir::{DataDir, Endpoints, default_data_dir};
+pub(crate) use parts::{Cluster, engine_error};
 
 use crate::commands::up::RuntimeArg;
+use crate::source::Sources;
 use std::any::Any;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,10 +31,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// How containers are run.
     pub(crate) runtime: RuntimeArg,
-    /// A repository to watch instead of the hosted one.
-    pub(crate) repository: Option<String>,
-    /// The branch that is deployed.
-    pub(crate) branch: String,
+    /// Which repository is deployed.
+    pub(crate) sources: Sources,
     /// The only environment that is deployed.
     pub(crate) env: Option<String>,
     /// Registry names and where they really are.
@@ -48,8 +47,7 @@ impl Options {
             data_dir,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             runtime: RuntimeArg::Auto,
-            repository: None,
-            branch: "main".to_owned(),
+            sources: Sources::default(),
             env: None,
             registries: Vec::new(),
             keep_alive: Vec::new(),

@@ -9,7 +9,6 @@ use ordain_orchestrator_apiserver as apiserver;
 use ordain_orchestrator_client::Informers;
 use ordain_orchestrator_store::{Embedded, Kv};
 use ordain_reconciler_engine as engine;
-use ordain_reconciler_source::Remote;
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,9 +43,6 @@ impl Cluster {
     /// # Errors
     /// Returns why a part did not start; what was started before it is stopped again.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        if let Some(url) = &options.repository {
-            local_repository(url)?;
-        }
         // Asked before anything is written; the server asks again, when it is its turn.
         if let Err(source) = std::net::TcpListener::bind(options.listen) {
             let address = options.listen;
@@ -115,16 +111,8 @@ impl Cluster {
             )
         };
 
-        let source = match &options.repository {
-            Some(url) => engine::Source::Foreign(Remote::branch(url, &options.branch)),
-            None => engine::Source::Hosted {
-                program: std::env::current_exe()
-                    .into_diagnostic()
-                    .wrap_err("cannot find the running program")?,
-                branch: options.branch.clone(),
-            },
-        };
-        let hosted = options.repository.is_none();
+        let source = options.sources.source()?;
+        let hosted = options.sources.is_hosted();
         let mut config = engine::Config::new(
             client("ordain", &masters),
             dir.path().to_owned(),
@@ -132,6 +120,7 @@ impl Cluster {
             Arc::new(ProjectCompiler::new(keys)),
         );
         config.env.clone_from(&options.env);
+        options.sources.set(&mut config);
         let engine = engine::start(config, shutdown.clone())
             .await
             .map_err(engine_error)?;
@@ -206,7 +195,7 @@ impl Cluster {
 }
 
 /// Adds the remedy to what the reconciler says.
-fn engine_error(error: engine::Error) -> miette::Report {
+pub(crate) fn engine_error(error: engine::Error) -> miette::Report {
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     let mut help = None;
     while let Some(inner) = cause {
@@ -228,24 +217,6 @@ fn server_error(error: apiserver::StartError) -> miette::Report {
         _ => None,
     };
     crate::commands::report(error, help)
-}
-
-/// Refuses a path that leads to no repository. A host that does not answer is no mistake: it is asked again.
-fn local_repository(url: &str) -> Result<()> {
-    let is_remote = url.contains("://")
-        || url
-            .split('/')
-            .next()
-            .is_some_and(|first| first.contains(':'));
-    if is_remote {
-        return Ok(());
-    }
-    let help =
-        "name a folder with a git repository, or a URL such as https://host/team/project.git";
-    let opened = ordain_reconciler_source::Repository::open(Path::new(url));
-    opened
-        .map(drop)
-        .map_err(|error| crate::commands::report(error, Some(help.to_owned())))
 }
 
 /// Returns whether containers are real, or why they cannot be.

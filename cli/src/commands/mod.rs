@@ -16,6 +16,7 @@ pub(crate) mod lsp;
 pub(crate) mod new;
 pub(crate) mod repl;
 pub(crate) mod rollback;
+pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod test;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Fmt(own) => fmt::run(own, format),
         Command::Diff(own) => diff::run(own, format),
         Command::Up(own) => up::run(own, format),
+        Command::Run(own) => run::run(own, format),
         Command::Demo(own) => demo::run(own),
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),

@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::args::{DataDirArg, Format};
 use crate::cluster::{Cluster, Options};
+use crate::source::SourceArgs;
 use crate::terminal;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -25,14 +26,6 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = RuntimeArg::Auto)]
     runtime: RuntimeArg,
 
-    /// Watch this repository instead of serving one: a path or URL
-    #[arg(long, value_name = "PATH|URL")]
-    repo: Option<String>,
-
-    /// Branch that is deployed
-    #[arg(long, value_name = "NAME", default_value = "main")]
-    branch: String,
-
     /// Deploy this environment, whatever cluster it names
     ///
     /// Without the option those environments are deployed whose `cluster` is "local".
@@ -42,6 +35,9 @@ pub(crate) struct UpArgs {
     /// Pull images of a registry name from somewhere else, as NAME=HOST:PORT (can be repeated)
     #[arg(long, value_name = "NAME=HOST:PORT", value_parser = registry)]
     registry: Vec<(String, String)>,
+
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// How containers are run.
@@ -68,8 +64,7 @@ pub(crate) fn run(args: &UpArgs, format: Format) -> miette::Result<Outcome> {
     let mut options = Options::new(args.data_dir.path());
     options.listen = args.listen;
     options.runtime = args.runtime;
-    options.repository.clone_from(&args.repo);
-    options.branch.clone_from(&args.branch);
+    options.sources = args.source.look()?;
     options.env.clone_from(&args.env);
     options.registries.clone_from(&args.registry);
     crate::cluster::block_on(async {
