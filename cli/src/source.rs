@@ -133,7 +133,9 @@ impl SourceArgs {
             let Some(file) = file else { continue };
             std::fs::File::open(file)
                 .into_diagnostic()
-                .wrap_err_with(|| format!("cannot read the file of {option}, {}", file.display()))?;
+                .wrap_err_with(|| {
+                    format!("cannot read the file of {option}, {}", file.display())
+                })?;
         }
         let has_keys = self.allowed_signers.is_some() || self.keyring.is_some();
         let verify = match self.verify {
@@ -247,9 +249,7 @@ impl Sources {
 
 /// Git runs somewhere else than we were called.
 fn absolute(access: Access) -> Access {
-    let whole = |path: Option<PathBuf>| {
-        path.map(|path| std::path::absolute(&path).unwrap_or(path))
-    };
+    let whole = |path: Option<PathBuf>| path.map(|path| std::path::absolute(&path).unwrap_or(path));
     Access {
         ssh_key: whole(access.ssh_key),
         known_hosts: whole(access.known_hosts),

@@ -108,7 +108,8 @@ async fn kubeconfig(args: &RunArgs) -> Result<(kube::Config, String)> {
         context: args.context.clone(),
         ..Default::default()
     };
-    let help = "name a kubeconfig with --kubeconfig; `kubectl config get-contexts` lists its contexts";
+    let help =
+        "name a kubeconfig with --kubeconfig; `kubectl config get-contexts` lists its contexts";
     let found = match &args.kubeconfig {
         Some(path) => kube::config::Kubeconfig::read_from(path).map(Some),
         None => match kube::config::Kubeconfig::read() {
@@ -118,7 +119,8 @@ async fn kubeconfig(args: &RunArgs) -> Result<(kube::Config, String)> {
             Err(error) => Err(error),
         },
     };
-    let Some(found) = found.map_err(|error| crate::commands::report(error, Some(help.to_owned())))?
+    let Some(found) =
+        found.map_err(|error| crate::commands::report(error, Some(help.to_owned())))?
     else {
         let config = kube::Config::incluster().map_err(|_| {
             miette!(
@@ -128,7 +130,10 @@ async fn kubeconfig(args: &RunArgs) -> Result<(kube::Config, String)> {
         })?;
         return Ok((config, "local".to_owned()));
     };
-    let context = args.context.clone().or_else(|| found.current_context.clone());
+    let context = args
+        .context
+        .clone()
+        .or_else(|| found.current_context.clone());
     let config = kube::Config::from_custom_kubeconfig(found, &options).await;
     let config = config.map_err(|error| crate::commands::report(error, Some(help.to_owned())))?;
     Ok((config, context.unwrap_or_else(|| "local".to_owned())))
@@ -141,19 +146,27 @@ fn text(running: &Running, args: &RunArgs, is_hosted: bool) -> String {
         cluster,
         http,
     } = running;
-    let mut text = format!("running; Ctrl-C stops it and leaves the cluster as it is\n\n  server    {server}\n");
+    let mut text = format!(
+        "running; Ctrl-C stops it and leaves the cluster as it is\n\n  server    {server}\n"
+    );
     match &args.env {
         Some(env) => text.push_str(&format!("  deploys   environment {env}\n")),
         None => text.push_str(&format!("  deploys   environments of cluster {cluster}\n")),
     }
     match is_hosted {
-        true => text.push_str(&format!("  deploy    git push {git} HEAD:{}\n", args.source.branch)),
+        true => text.push_str(&format!(
+            "  deploy    git push {git} HEAD:{}\n",
+            args.source.branch
+        )),
         false => text.push_str(&format!("  follows   {git}\n")),
     }
     if let Some(http) = http {
         text.push_str(&format!("  metrics   {http}/metrics\n"));
     }
     let data_dir = args.data_dir.path();
-    text.push_str(&format!("  status    ordain status --data-dir {}\n", data_dir.display()));
+    text.push_str(&format!(
+        "  status    ordain status --data-dir {}\n",
+        data_dir.display()
+    ));
     text
 }
