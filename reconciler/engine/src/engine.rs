@@ -507,6 +507,8 @@ impl Follower {
             }
         }
         self.shared.moved_on(&kept, &at);
+        // All before the first: an object that goes from one app to another must not be deleted in between.
+        targets.iter().for_each(|target| self.shared.claim(target));
         for target in targets {
             self.hand_over(target);
         }
@@ -546,6 +548,7 @@ impl Follower {
     /// Apps that were deployed and are no longer declared.
     async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
         let apps = self.shared.journal(Journal::apps).await;
+        self.shared.know_apps(&apps);
         let mut left = Vec::new();
         for app in apps.into_iter().filter(|app| !present.contains(app)) {
             // An inventory that cannot be read is no reason to think that nothing is left.
@@ -611,6 +614,9 @@ impl Follower {
                 last.collect::<Vec<_>>()
             })
             .await;
+        let known = self.shared.journal(Journal::apps).await;
+        self.shared.know_apps(&known);
+        let mut targets = Vec::new();
         for (app, deploy, objects) in last {
             let objects: Result<Vec<Value>, _> = objects
                 .iter()
@@ -641,7 +647,11 @@ impl Follower {
             // Every object of a stored set carries its namespace.
             let namespace = String::new();
             let app = App::new(name, env, namespace, objects, secrets);
-            self.hand_over(Target::new(Arc::new(app), commit, rollout));
+            targets.push(Target::new(Arc::new(app), commit, rollout));
+        }
+        targets.iter().for_each(|target| self.shared.claim(target));
+        for target in targets {
+            self.hand_over(target);
         }
     }
 }

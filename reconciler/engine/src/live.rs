@@ -64,6 +64,11 @@ impl Seen {
             owner: owner.map(str::to_owned),
         }
     }
+
+    /// True when it carries this owner's mark.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        self.owner.as_deref() == Some(owner)
+    }
 }
 
 /// The kinds an event can be about, as the watcher names them.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ordain_reconciler_plan::{
-    ObjectKey, Walk,
+    ObjectKey, Verb, Walk,
     health::{Health, Status},
 };
 use tokio::{
@@ -78,6 +78,9 @@ impl Worker {
             if applied.leaving.keys().any(|key| live.get(key).is_none()) {
                 return Next::All;
             }
+            if self.taken_over(target, applied) {
+                return Next::All;
+            }
             self.publish(target, applied, &look);
             let done = look.worst.is_done() && applied.stuck.is_empty();
             let result = if applied.is_failing() {
@@ -129,6 +132,15 @@ impl Worker {
                 Ok(()) = wakers.apps.changed(), if applied.stuck.iter().any(waits) => {}
             }
         }
+    }
+
+    /// True when another app has applied an object that was kept for it: it is not ours any more.
+    fn taken_over(&self, target: &Target, applied: &Applied) -> bool {
+        let owner = target.owner();
+        applied.plan.with(Verb::Keep).any(|action| {
+            let seen = self.shared.live.get(&action.key);
+            seen.is_some_and(|seen| !seen.is_of(&owner))
+        })
     }
 
     /// When something that failed is tried again; a look at other objects in between changes nothing of that.

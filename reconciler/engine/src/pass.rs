@@ -78,6 +78,9 @@ impl Worker {
             Err(failed) => return Ok(failed),
         };
         let (candidates, unread) = candidates(cluster, &prepared.desired, &inventory).await;
+        let declared = prepared.desired.iter().map(|desired| &desired.key);
+        let keys = declared.chain(candidates.iter().map(|candidate| &candidate.key));
+        looked.rules.claims = Some(shared.claims(&target.owner(), keys));
         let mut plan = self.plan(target, &prepared, &looked, &candidates);
         self.announce(target, &plan).await?;
         let nothing = !plan.actions.is_empty()
@@ -147,9 +150,11 @@ impl Worker {
             .filter(|(_, desired)| focus.contains(&desired.key))
             .map(|(at, _)| at)
             .collect();
-        let Ok(looked) = self.look(&prepared, at).await else {
+        let Ok(mut looked) = self.look(&prepared, at).await else {
             return Ok(None);
         };
+        looked.rules.claims = Some(shared.claims(&target.owner(), focus));
+        looked.rules.hash = Some(applied.plan.hash.clone());
         if !looked.missing.is_empty() {
             return Ok(None);
         }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use ordain_reconciler_journal::{AppRef, Event, Journal};
-use ordain_reconciler_plan::{Breaker, Inventory};
+use ordain_reconciler_plan::{Breaker, Claims, Inventory, ObjectKey};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, metrics::Metrics,
-    progress::Progress, scribe::Scribe,
+    progress::Progress, scribe::Scribe, target::Target,
 };
 
 /// Shared by the workers, the source loop and the control socket.
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     approved: watch::Sender<BTreeSet<String>>,
     /// Counts changes of how apps are synced.
     turns: watch::Sender<u64>,
+    /// What every app declares.
+    claims: Mutex<Claims>,
     /// Which apps of their environment apps wait for.
     after: Mutex<BTreeMap<AppRef, BTreeSet<String>>>,
 }
@@ -58,6 +60,7 @@ impl Shared {
             scribe: Scribe::new(journal, tasks),
             statuses: Mutex::default(),
             turns: watch::channel(0).0,
+            claims: Mutex::default(),
             after: Mutex::default(),
         }
     }
@@ -119,6 +122,32 @@ impl Shared {
         status.is_some_and(|status| {
             matches!(status.sync, Sync::Synced | Sync::Blocked) && status.health != "degraded"
         })
+    }
+
+    /// Notes what an app declares, before any app of the same commit is handed over.
+    pub(crate) fn claim(&self, target: &Target) {
+        let objects = target.objects().iter().map(|compiled| &compiled.object);
+        self.claims_mut()
+            .set(&target.owner(), &target.namespace, objects);
+    }
+
+    /// Notes apps that are ours although nothing is handed over for them.
+    pub(crate) fn know_apps(&self, apps: &[AppRef]) {
+        let mut claims = self.claims_mut();
+        apps.iter().for_each(|app| claims.know(&app.to_string()));
+    }
+
+    /// What other apps declare of these objects.
+    pub(crate) fn claims<'a>(
+        &self,
+        owner: &str,
+        keys: impl IntoIterator<Item = &'a ObjectKey>,
+    ) -> Claims {
+        self.claims_mut().view(owner, keys)
+    }
+
+    fn claims_mut(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the apps that wait for others.

@@ -105,3 +105,42 @@ pub(crate) async fn a_commit_can_approve_what_waits() {
     );
     world.stop().await;
 }
+
+pub(crate) async fn an_object_goes_to_another_app_without_being_deleted() {
+    let world = World::start().await;
+    world.app("web", &[config("a", "1")]);
+    world.app("db", &[config("moves", "1")]);
+    world.push("first").await;
+    let uid = |world: &World| {
+        let object = world
+            .api
+            .get("v1/configmaps/shop/moves")
+            .expect("it is never deleted");
+        object["metadata"]["uid"].clone()
+    };
+    let before = uid(&world);
+    world.app("web", &[config("a", "1"), config("moves", "1")]);
+    world.remove("apps/db.json");
+    let push = world.push("moved").await;
+    assert!(push.ok, "{}", push.text);
+    assert!(
+        push.text
+            .contains("~ ConfigMap shop/moves: moves here from dev/db"),
+        "{}",
+        push.text
+    );
+    // The app that is gone lets go of it as soon as the other one has it.
+    world.until(|world| world.status().apps.len() == 1).await;
+    assert_eq!(uid(&world), before);
+    // Two apps that declare it: who has it keeps it, the other one is told.
+    world.app("db", &[config("moves", "2")]);
+    let push = world.push("twice").await;
+    assert!(
+        push.text
+            .contains("ConfigMap shop/moves: app dev/web declares it too"),
+        "{}",
+        push.text
+    );
+    assert_eq!(uid(&world), before);
+    world.stop().await;
+}

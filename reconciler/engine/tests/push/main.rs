@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         deletions::what_is_no_longer_declared_is_pruned_if_it_is_ours,
         deletions::a_removed_app_waits_for_an_approval,
         deletions::a_commit_can_approve_what_waits,
+        deletions::an_object_goes_to_another_app_without_being_deleted,
         rollbacks::a_rollback_is_a_commit_that_restores_the_objects,
         rollbacks::a_rollback_takes_the_whole_tree_when_files_alone_do_not_do,
         resilience::drift_is_put_right,
