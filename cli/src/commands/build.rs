@@ -59,18 +59,40 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Outcome> {
         return write(&build.apps, &options, dir, format);
     }
     options.env = envs::choose(&project, args.env.as_deref(), OTHERWISE)?;
-    let build = ordain_lang_project::build_text(&project, &options, format);
-    if !talk(&build.diagnostics, &project, format)? {
+    let mut stdout = Stdout {
+        project: &project,
+        format,
+        has_secrets: false,
+    };
+    if !ordain_lang_project::build_to(&project, &options, format, &mut stdout)? {
         return Ok(Outcome::Findings);
     }
-    let text = build.joined(format);
-    if text.contains(ordain_lang_secrets::MARK) {
+    if stdout.has_secrets {
         terminal::say(
             "note: secrets are references here; `ordain up` exchanges them for their values when it applies",
         );
     }
-    terminal::data(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Mistakes to stderr, objects to stdout.
+struct Stdout<'p> {
+    project: &'p Project,
+    format: TextFormat,
+    has_secrets: bool,
+}
+
+impl ordain_lang_project::Out for Stdout<'_> {
+    type Error = miette::Report;
+
+    fn found(&mut self, diagnostics: &[Diagnostic]) -> Result<()> {
+        talk(diagnostics, self.project, self.format).map(drop)
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.has_secrets |= text.contains(ordain_lang_secrets::MARK);
+        terminal::data(text)
+    }
 }
 
 /// What helps beside `--env`.

@@ -42,6 +42,6 @@ pub use identity::duplicates;
 pub use look::{Node, Origin};
 pub use provenance::{How, Layer, Source};
 pub use session::{
-    App, Evaluated, More, Object, Options, Piece, evaluate, evaluate_pieces, gather,
+    App, Evaluated, More, Object, Options, Piece, evaluate, evaluate_pieces, gather, is_one_piece,
 };
 pub use suites::{Part, Rules, Tested, run_test, run_tests};

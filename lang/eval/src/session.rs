@@ -82,6 +82,8 @@ pub struct App<'m, 'p> {
     /// Its objects in the order of the source. Empty when there were mistakes.
     pub objects: Vec<Object>,
     values: Vec<Value>,
+    /// How many mistakes the machine knew before.
+    before: usize,
     machine: &'m mut Machine<'p>,
 }
 
@@ -97,6 +99,11 @@ impl<'p> App<'_, 'p> {
 }
 
 impl App<'_, '_> {
+    /// The mistakes in it.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.machine.diagnostics[self.before..]
+    }
+
     /// Writes an object; a secret is the reference that stands for it.
     pub fn write(&mut self, object: &Object, sink: &mut impl Sink) {
         let how = Pour {
@@ -211,7 +218,14 @@ pub struct More {
     pub exempted: Vec<Span>,
 }
 
-/// Evaluates all apps of a program in an environment, and gives each to `each`.
+/// Whether a program is evaluated in one piece: one app, or the exports of one file, and nothing that looks at them
+/// afterwards.
+#[must_use]
+pub fn is_one_piece(program: &Program) -> bool {
+    program.policies.is_empty() && units(program).len() == 1
+}
+
+/// Evaluates all apps of a program in an environment, and gives each to `each`, which leaves its objects as they are.
 ///
 /// Apps with mistakes are given as well, without objects. The program must have passed the
 /// checker without errors.
@@ -401,10 +415,11 @@ fn run<'p, R>(
         cluster: setting(program, machine.env, |env| env.cluster.as_ref()),
         objects,
         values,
+        before,
         machine,
     };
-    let objects = app.objects.clone();
     let result = each(&mut app);
+    let objects = std::mem::take(&mut app.objects);
     let diagnostics = app.machine.diagnostics.split_off(before);
     Piece {
         file: span.file,
@@ -425,6 +440,7 @@ pub(crate) fn look_at_app<'p>(
     let program = machine.program;
     let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
     let cluster = setting(program, machine.env, |env| env.cluster.as_ref());
+    let before = machine.diagnostics.len();
     let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
     let span = program.apps[app].span;
     for (object, value) in objects.iter().zip(&values) {
@@ -437,6 +453,7 @@ pub(crate) fn look_at_app<'p>(
         cluster,
         objects,
         values,
+        before,
         machine,
     });
 }

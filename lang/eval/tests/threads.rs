@@ -22,7 +22,7 @@ fn apps_come_in_the_order_of_the_program() {
     let build = |threads| {
         let options = Options { env: None, threads };
         let built = evaluate(&program.program, options, |app| {
-            let objects = std::mem::take(&mut app.objects);
+            let objects = app.objects.clone();
             let json: Vec<_> = objects.iter().map(|object| app.json(object)).collect();
             (app.name.to_owned(), json)
         });

@@ -1,6 +1,6 @@
 //! The objects that a project builds, as far as references name them: kinds, names, keys, ports. No values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ordain_lang_project::App;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The objects of the last build without errors, of all environments.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Known {
-    objects: BTreeSet<KnownObject>,
+    apps: Vec<(Arc<App>, Vec<KnownObject>)>,
 }
 
 /// An object that can be referred to.
@@ -28,49 +28,32 @@ pub(crate) struct KnownObject {
 }
 
 impl Known {
-    /// Reads the objects of built apps.
-    pub(crate) fn of(apps: &[Arc<App>]) -> Known {
-        let mut objects = BTreeSet::new();
-        for app in apps {
-            for object in &app.objects {
-                let text = |at: &str| object.json.pointer(at).and_then(Value::as_str);
-                let (Some(kind), Some(name)) = (text("/kind"), text("/metadata/name")) else {
-                    continue;
-                };
-                let mut keys = BTreeSet::new();
-                for map in ["/data", "/binaryData", "/stringData"] {
-                    if let Some(Value::Object(map)) = object.json.pointer(map) {
-                        keys.extend(map.keys().cloned());
-                    }
-                }
-                let mut ports = BTreeSet::new();
-                port_names(&object.json, &mut ports);
-                objects.insert(KnownObject {
-                    kind: kind.to_owned(),
-                    name: name.to_owned(),
-                    app: app.name.clone(),
-                    keys,
-                    ports,
-                });
-            }
-        }
-        Known { objects }
+    /// Takes in the apps of a build; only those that are new or changed are read.
+    pub(crate) fn take(&mut self, apps: &[Arc<App>]) {
+        let old = std::mem::take(&mut self.apps).into_iter();
+        let mut old: HashMap<*const App, _> = old
+            .map(|(app, objects)| (Arc::as_ptr(&app), (app, objects)))
+            .collect();
+        let one = |app: &Arc<App>| {
+            let known = old.remove(&Arc::as_ptr(app));
+            known.unwrap_or_else(|| (Arc::clone(app), read(app)))
+        };
+        self.apps = apps.iter().map(one).collect();
     }
 
-    /// Returns the objects of a kind; of all kinds without one.
+    /// Returns the objects of a kind, each once; of all kinds without one.
     pub(crate) fn of_kind<'k>(
         &'k self,
         kind: Option<&'k str>,
     ) -> impl Iterator<Item = &'k KnownObject> {
-        self.objects
-            .iter()
-            .filter(move |object| kind.is_none_or(|kind| object.kind == kind))
+        let objects = self.all().filter(|object| kind.is_none_or(|kind| object.kind == kind));
+        // Environments make the same ones.
+        objects.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Returns the keys of the objects with a kind and a name; without a name, of all.
     pub(crate) fn keys(&self, kind: &str, name: Option<&str>) -> BTreeSet<&str> {
-        self.objects
-            .iter()
+        self.all()
             .filter(|object| object.kind == kind)
             .filter(|object| name.is_none_or(|name| object.name == name))
             .flat_map(|object| object.keys.iter().map(String::as_str))
@@ -79,11 +62,38 @@ impl Known {
 
     /// Returns the names of ports.
     pub(crate) fn ports(&self) -> BTreeSet<&str> {
-        self.objects
-            .iter()
+        self.all()
             .flat_map(|object| object.ports.iter().map(String::as_str))
             .collect()
     }
+
+    fn all(&self) -> impl Iterator<Item = &KnownObject> {
+        self.apps.iter().flat_map(|(_, objects)| objects)
+    }
+}
+
+/// Reads the objects of an app.
+fn read(app: &App) -> Vec<KnownObject> {
+    let objects = app.objects.iter().filter_map(|object| {
+        let text = |at: &str| object.json.pointer(at).and_then(Value::as_str);
+        let (kind, name) = (text("/kind")?, text("/metadata/name")?);
+        let mut keys = BTreeSet::new();
+        for map in ["/data", "/binaryData", "/stringData"] {
+            if let Some(Value::Object(map)) = object.json.pointer(map) {
+                keys.extend(map.keys().cloned());
+            }
+        }
+        let mut ports = BTreeSet::new();
+        port_names(&object.json, &mut ports);
+        Some(KnownObject {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            app: app.name.clone(),
+            keys,
+            ports,
+        })
+    });
+    objects.collect()
 }
 
 /// Names in `ports` lists of Services and containers.

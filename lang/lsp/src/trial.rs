@@ -1,38 +1,20 @@
 //! Trying a change on a project before it is proposed.
 
-use std::collections::{BTreeMap, HashMap};
-
-use ordain_lang_syntax::Diagnostic;
+use std::collections::BTreeMap;
 
 use crate::features::Edit;
-use crate::workspace::{Document, Open};
+use crate::workspace::Open;
 
-/// Returns the first mistake that a project has with some edits and had not before. The project is left as it was.
-pub(crate) fn first_new_error(
-    open: &mut Open,
-    documents: &HashMap<String, Document>,
-    edits: &[Edit],
-) -> Option<String> {
-    let errors = |open: &mut Open| -> Vec<Diagnostic> {
-        let found = open.session.check();
-        found.iter().filter(|one| one.is_error()).cloned().collect()
-    };
-    let before = errors(open);
+/// Returns the first mistake that a project has with some edits and had not before.
+pub(crate) fn first_new_error(open: &mut Open, edits: &[Edit]) -> Option<String> {
     let changed = changed(open, edits);
-    for (path, text) in &changed {
-        open.session.set_text(path, Some(text.clone()));
-    }
-    let after = errors(open);
-    for path in changed.keys() {
-        let own = |document: &&Document| document.key == open.key && document.path == *path;
-        let unsaved = documents.values().find(own);
-        open.session
-            .set_text(path, unsaved.map(|document| document.text.clone()));
-    }
+    let project = open.session.project();
+    let before = project.errors_with(&BTreeMap::new());
+    let after = project.errors_with(&changed);
     if after.len() <= before.len() {
         return None;
     }
-    let is_new = |one: &&Diagnostic| {
+    let is_new = |one: &&ordain_lang_syntax::Diagnostic| {
         let mut before = before.iter();
         !before.any(|old| (old.code, &old.message) == (one.code, &one.message))
     };

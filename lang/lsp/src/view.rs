@@ -3,12 +3,14 @@
 //! After a keystroke only the file and what it uses is checked again, so that an answer does not wait for a
 //! thousand other files. The whole project is checked for what concerns all of it, such as renaming.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use ordain_lang_project::{Module, Project};
-use ordain_lang_syntax::ast::{File, ItemKind, SegmentKind, UseTarget};
-use ordain_lang_syntax::{FileId, Parsed, Span, parse};
+use ordain_lang_syntax::ast::{
+    Env, File, Item, ItemKind, Member, MemberKind, Record, Segment, SegmentKind, UseTarget,
+};
+use ordain_lang_syntax::{FileId, Name, Parsed, Span, parse};
 use ordain_lang_types::index::{Def, Use};
 use ordain_lang_types::{Index, Program, check_recording};
 use ordain_schemas::KubeVersion;
@@ -49,6 +51,23 @@ impl Analysis {
         check(project, &modules, None)
     }
 
+    /// Checks what stands at one place of a file, when that is less than all of it: of an environment for a thousand
+    /// apps one line, and the app that it changes.
+    pub(crate) fn near(
+        project: &Project,
+        file: FileId,
+        reach: Reach,
+        offset: u32,
+    ) -> Option<Analysis> {
+        let module = project.modules.iter().find(|m| m.file == file)?;
+        if reach == Reach::Whole || !speaks_of_apps(module) {
+            return None;
+        }
+        let at = Some((&module.parsed.file, offset));
+        let modules = reached(project, file, reach, at);
+        Some(check(project, &modules, None))
+    }
+
     /// Checks what a file needs, with another text in its place: what it would be with a name typed in.
     ///
     /// Of an environment for a thousand apps only the line at `offset` is asked about, so only its app is checked.
@@ -69,13 +88,21 @@ fn check(
     modules: &[usize],
     replaced: Option<(FileId, Parsed, String)>,
 ) -> Analysis {
-    let inputs = modules.iter().map(|at| {
-        let module = &project.modules[*at];
-        let file = match &replaced {
+    let tree = |at: usize| {
+        let module = &project.modules[at];
+        match &replaced {
             Some((file, parsed, _)) if *file == module.file => &parsed.file,
             _ => &module.parsed.file,
-        };
-        (&*module.path, file)
+        }
+    };
+    let unseen = unseen_apps(project, modules);
+    let parts: HashMap<usize, File> = modules
+        .iter()
+        .filter_map(|at| Some((*at, without_changes_of(tree(*at), &unseen)?)))
+        .collect();
+    let inputs = modules.iter().map(|at| {
+        let file = parts.get(at).unwrap_or_else(|| tree(*at));
+        (&*project.modules[*at].path, file)
     });
     let (checked, index) = check_recording(&project.input(version(project), inputs));
     let is_broken = modules.iter().any(|at| {
@@ -97,6 +124,70 @@ fn check(
         is_sound,
         replaced,
     }
+}
+
+/// The apps of the project in modules that are not looked at.
+fn unseen_apps(project: &Project, modules: &[usize]) -> HashSet<Name> {
+    let apps_of = |at: usize| {
+        let items = project.modules[at].parsed.file.items.iter();
+        items.filter_map(|item| match &item.kind {
+            ItemKind::App(app) => Some(app.name.name),
+            _ => None,
+        })
+    };
+    let seen: HashSet<Name> = modules.iter().flat_map(|at| apps_of(*at)).collect();
+    (0..project.modules.len())
+        .flat_map(apps_of)
+        .filter(|name| !seen.contains(name))
+        .collect()
+}
+
+/// A file without what its environments change in some apps: a thousand changes that mean nothing here cost more than
+/// all the rest. None when it says nothing of them.
+fn without_changes_of(file: &File, apps: &HashSet<Name>) -> Option<File> {
+    let is_left_out = |member: &Member| {
+        let path: &[Segment] = match &member.kind {
+            MemberKind::Field(field) => &field.path,
+            MemberKind::Delete(path) => path,
+            _ => &[],
+        };
+        match path.first().map(|segment| &segment.kind) {
+            Some(SegmentKind::Name(name)) => apps.contains(name),
+            _ => false,
+        }
+    };
+    let has_some = file.items.iter().any(|item| match &item.kind {
+        ItemKind::Env(env) => env.body.members.iter().any(is_left_out),
+        _ => false,
+    });
+    if !has_some {
+        return None;
+    }
+    let items = file.items.iter().map(|item| {
+        let ItemKind::Env(env) = &item.kind else {
+            return item.clone();
+        };
+        let members = env.body.members.iter().filter(|one| !is_left_out(one));
+        Item {
+            id: item.id,
+            span: item.span,
+            doc: item.doc.clone(),
+            kind: ItemKind::Env(Env {
+                name: env.name,
+                extends: env.extends,
+                body: Record {
+                    id: env.body.id,
+                    span: env.body.span,
+                    members: members.cloned().collect(),
+                },
+            }),
+        }
+    });
+    Some(File {
+        id: file.id,
+        items: items.collect(),
+        nodes: file.nodes,
+    })
 }
 
 /// The version whose types are shown: that of the first environment that is built.
@@ -136,14 +227,6 @@ fn reached(project: &Project, file: FileId, reach: Reach, at: Option<(&File, u32
             todo.extend(envs);
         }
     }
-    let speaks_of_apps = |module: &Module| {
-        declares(module, |kind| {
-            matches!(
-                kind,
-                ItemKind::Env(_) | ItemKind::Test(_) | ItemKind::Policy(_)
-            )
-        })
-    };
     if speaks_of_apps(&project.modules[start]) {
         todo.extend(apps_and_envs(project, start, at));
     }
@@ -172,6 +255,15 @@ fn reached(project: &Project, file: FileId, reach: Reach, at: Option<(&File, u32
         }
     }
     found.into_iter().collect()
+}
+
+fn speaks_of_apps(module: &Module) -> bool {
+    declares(module, |kind| {
+        matches!(
+            kind,
+            ItemKind::Env(_) | ItemKind::Test(_) | ItemKind::Policy(_)
+        )
+    })
 }
 
 fn declares(module: &Module, is_wanted: impl Fn(&ItemKind) -> bool) -> bool {

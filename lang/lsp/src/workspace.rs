@@ -55,6 +55,8 @@ pub(crate) struct Open {
     pub(crate) revision: u64,
     /// What is still to be published for the last change.
     pub(crate) pending: Pending,
+    /// Whether nothing was published yet.
+    pub(crate) is_new: bool,
     /// What was last found.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Documents with published diagnostics, and a fingerprint of these.
@@ -69,6 +71,8 @@ pub(crate) struct Open {
 pub(crate) enum Pending {
     /// Everything was published.
     Nothing,
+    /// The files that were edited are to be looked at.
+    Glance,
     /// The checks are to be run.
     Check,
     /// The checks found no error: the project is to be built.
@@ -82,6 +86,7 @@ impl Open {
             key,
             revision: 0,
             pending: Pending::Check,
+            is_new: true,
             diagnostics: Vec::new(),
             published: BTreeMap::new(),
             known: Known::default(),
@@ -92,7 +97,7 @@ impl Open {
     /// Notes that something changed.
     pub(crate) fn touch(&mut self) {
         self.revision += 1;
-        self.pending = Pending::Check;
+        self.pending = Pending::Glance;
     }
 
     /// The number of a file by its path in the project.

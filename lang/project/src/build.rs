@@ -263,35 +263,15 @@ fn run_with<R: Send>(
     each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
 ) -> (Vec<R>, Vec<Diagnostic>) {
     let environments = project.environments();
-    let mut diagnostics = project.loading_diagnostics(&environments);
-    let wanted = match wanted(&environments, options) {
-        Ok(wanted) => wanted,
-        Err(diagnostic) => {
-            diagnostics.push(*diagnostic);
-            Vec::new()
-        }
-    };
-    let versions: Vec<KubeVersion> = match environments.is_empty() {
-        true => vec![project.manifest.kubernetes],
-        false => environments.iter().map(|env| env.kubernetes).collect(),
-    };
-    let mut programs: BTreeMap<KubeVersion, Arc<Program>> = BTreeMap::new();
-    let mut by_version = Vec::new();
-    for version in versions {
-        if let Entry::Vacant(place) = programs.entry(version) {
-            let (program, found) = project.checked(version);
-            by_version.push((version, found));
-            place.insert(program);
-        }
-    }
-    add(&mut diagnostics, of_versions(by_version, &environments));
+    let prepared = prepare(project, &environments, options);
+    let (mut diagnostics, wanted) = (prepared.diagnostics, prepared.wanted);
     let mut apps = Vec::new();
     let mut whole = Whole::new(wanted.iter().copied());
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for env in wanted {
             let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
-            let Some(program) = programs.get(&version) else {
+            let Some(program) = prepared.programs.get(&version) else {
                 continue;
             };
             let id = env.and_then(|env| program.env(&env.name));
@@ -323,6 +303,48 @@ fn run_with<R: Send>(
     }
     sort(&mut diagnostics);
     (apps, diagnostics)
+}
+
+/// What is known before anything is evaluated.
+pub(crate) struct Prepared<'e> {
+    /// What was found while loading and checking.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The environments to build; none for a project without.
+    pub(crate) wanted: Vec<Option<&'e Environment>>,
+    /// The checked programs.
+    pub(crate) programs: BTreeMap<KubeVersion, Arc<Program>>,
+}
+
+/// Checks a project for its environments.
+pub(crate) fn prepare<'e>(
+    project: &Project,
+    environments: &'e [Environment],
+    options: &BuildOptions,
+) -> Prepared<'e> {
+    let mut diagnostics = project.loading_diagnostics(environments);
+    let wanted = wanted(environments, options).unwrap_or_else(|diagnostic| {
+        diagnostics.push(*diagnostic);
+        Vec::new()
+    });
+    let versions: Vec<KubeVersion> = match environments.is_empty() {
+        true => vec![project.manifest.kubernetes],
+        false => environments.iter().map(|env| env.kubernetes).collect(),
+    };
+    let mut programs: BTreeMap<KubeVersion, Arc<Program>> = BTreeMap::new();
+    let mut by_version = Vec::new();
+    for version in versions {
+        if let Entry::Vacant(place) = programs.entry(version) {
+            let (program, found) = project.checked(version);
+            by_version.push((version, found));
+            place.insert(program);
+        }
+    }
+    add(&mut diagnostics, of_versions(by_version, environments));
+    Prepared {
+        diagnostics,
+        wanted,
+        programs,
+    }
 }
 
 /// Adds diagnostics that were not said yet. What goes wrong in several environments alike is said

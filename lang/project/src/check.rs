@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{ExprKind, FieldOp, File, ItemKind, MemberKind, SegmentKind};
-use ordain_lang_syntax::{Diagnostic, Span};
+use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Span};
 use ordain_lang_types::{Checked, Index, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
@@ -229,6 +229,29 @@ impl Project {
             !is_noise && !found.span().is_some_and(is_torn)
         });
         diagnostics
+    }
+
+    /// Returns the mistakes that the modules would have before evaluation if some files had other texts. Nothing
+    /// changes; the mistakes of `ordain.toml` and of what was not read are left out.
+    pub fn errors_with(&self, texts: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        let mut parsed: BTreeMap<FileId, Parsed> = BTreeMap::new();
+        for module in &self.modules {
+            let text = texts.get(self.sources.path(module.file));
+            let new = text.map(|text| ordain_lang_syntax::parse(module.file, text));
+            let found = new.as_ref().unwrap_or(&module.parsed);
+            errors.extend(found.diagnostics.iter().cloned());
+            parsed.extend(new.map(|new| (module.file, new)));
+        }
+        for version in versions(self, &self.environments()) {
+            let files = self.modules.iter().map(|module| {
+                let file = parsed.get(&module.file).unwrap_or(&module.parsed);
+                (&*module.path, &file.file)
+            });
+            errors.extend(self.check_modules(version, files).diagnostics);
+        }
+        errors.retain(Diagnostic::is_error);
+        errors
     }
 
     /// What was found while loading, and versions that are not known.

@@ -183,8 +183,6 @@ pub(crate) struct Whole {
     considered: BTreeSet<Span>,
     /// Those that something needed.
     used: BTreeSet<Span>,
-    /// Whether the last set broke no rule and needed all of its exemptions.
-    pub(crate) is_quiet: bool,
     /// For clusters with several environments: who makes which object.
     made: BTreeMap<(String, String), (String, Span)>,
 }
@@ -211,38 +209,15 @@ impl Whole {
         units: impl Iterator<Item = &'u UnitFacts> + Clone,
         exempted: &[Span],
     ) -> Vec<Diagnostic> {
-        let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
-        let mut seen = BTreeSet::new();
-        for unit in units.clone() {
-            // Those of the environment are every unit's.
-            let new = unit.exemptions.iter().filter(|one| seen.insert(one.span));
-            exemptions.extend(new.cloned());
-            self.considered.extend(&unit.of_policies);
-        }
-        self.considered.extend(seen);
-        let is_plain = units.clone().all(|unit| unit.of_policies.is_empty());
-        let units: Vec<rules::Unit<'_>> = units
-            .map(|unit| rules::Unit {
-                app: unit.app,
-                objects: &unit.objects,
-            })
-            .collect();
-        let checked = rules::check(&rules::Set {
-            env: env.map(|env| &*env.name),
-            kubernetes,
-            units: &units,
-            exemptions: &exemptions,
-        });
-        let needed = exemptions
-            .iter()
-            .zip(&checked.used)
-            .filter(|(_, used)| **used)
-            .map(|(exemption, _)| exemption.span);
-        self.used.extend(needed);
+        self.take(Judged::of(kubernetes, env, units), exempted)
+    }
+
+    /// Takes note of what the rules said of an environment.
+    pub(crate) fn take(&mut self, judged: Judged, exempted: &[Span]) -> Vec<Diagnostic> {
+        self.considered.extend(judged.considered);
+        self.used.extend(judged.used);
         self.used.extend(exempted);
-        self.is_quiet =
-            is_plain && checked.diagnostics.is_empty() && checked.used.iter().all(|used| *used);
-        checked.diagnostics
+        judged.diagnostics
     }
 
     /// Whether environments share a cluster: then each must be compared with the others.
@@ -311,6 +286,66 @@ impl Whole {
                     .help("remove it")
             })
             .collect()
+    }
+}
+
+/// What the rules say of one environment.
+pub(crate) struct Judged {
+    diagnostics: Vec<Diagnostic>,
+    considered: BTreeSet<Span>,
+    used: Vec<Span>,
+    /// Whether the set breaks no rule and needs all of its exemptions.
+    pub(crate) is_quiet: bool,
+}
+
+impl Judged {
+    /// Applies the rules. Environments know nothing of each other here, so several can be judged at once.
+    pub(crate) fn of<'u>(
+        kubernetes: KubeVersion,
+        env: Option<&Environment>,
+        units: impl Iterator<Item = &'u UnitFacts>,
+    ) -> Judged {
+        let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
+        let mut considered = BTreeSet::new();
+        let mut is_plain = true;
+        let mut objects: Vec<rules::Unit<'_>> = Vec::new();
+        // Those of the environment are every unit's.
+        let mut last: &[Arc<rules::Exemption>] = &[];
+        for unit in units {
+            let is_same = |(at, one): (usize, &Arc<rules::Exemption>)| {
+                last.get(at).is_some_and(|other| Arc::ptr_eq(one, other))
+            };
+            if !unit.exemptions.iter().enumerate().all(is_same) {
+                let new = unit.exemptions.iter();
+                exemptions.extend(new.filter(|one| considered.insert(one.span)).cloned());
+            }
+            last = &unit.exemptions;
+            considered.extend(&unit.of_policies);
+            is_plain &= unit.of_policies.is_empty();
+            objects.push(rules::Unit {
+                app: unit.app,
+                objects: &unit.objects,
+            });
+        }
+        let checked = rules::check(&rules::Set {
+            env: env.map(|env| &*env.name),
+            kubernetes,
+            units: &objects,
+            exemptions: &exemptions,
+        });
+        let needed = exemptions.iter().zip(&checked.used);
+        let used: Vec<Span> = needed
+            .filter(|(_, used)| **used)
+            .map(|(exemption, _)| exemption.span)
+            .collect();
+        Judged {
+            is_quiet: is_plain
+                && checked.diagnostics.is_empty()
+                && used.len() == exemptions.len(),
+            diagnostics: checked.diagnostics,
+            considered,
+            used,
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ordain_lang_project::{BuildOptions, Format, Memory, Project, build_text};
+use ordain_lang_project::{BuildOptions, Format, Memory, Out, Project, build_text, build_to};
+use ordain_lang_syntax::Diagnostic;
 
 /// Codes whose pages are run here.
 fn is_ours(code: &str) -> bool {
@@ -25,6 +26,7 @@ fn found(source: &str) -> (Vec<&'static str>, String) {
         }
     };
     let built = build_text(&project, &BuildOptions::default(), Format::Yaml);
+    straight(&project);
     let mut out = String::new();
     for diagnostic in &built.diagnostics {
         let severity = if diagnostic.is_error() {
@@ -53,6 +55,64 @@ fn found(source: &str) -> (Vec<&'static str>, String) {
         }
     }
     (built.diagnostics.iter().map(|d| d.code).collect(), out)
+}
+
+/// What is written straight to an output.
+#[derive(Default)]
+struct Written {
+    found: Vec<Diagnostic>,
+    text: String,
+}
+
+impl Out for Written {
+    type Error = ();
+
+    fn found(&mut self, diagnostics: &[Diagnostic]) -> Result<(), ()> {
+        self.found.extend(diagnostics.iter().cloned());
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), ()> {
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+/// Building straight to an output finds and writes what building does.
+fn straight(project: &Project) {
+    for format in [Format::Yaml, Format::Json] {
+        let all = BuildOptions::default();
+        let mut written = Written::default();
+        let is_ok = build_to(project, &all, format, &mut written);
+        let built = build_text(project, &all, format);
+        assert_eq!(written.found, built.diagnostics);
+        assert_eq!(is_ok, Ok(built.is_ok()));
+        let text = match built.is_ok() {
+            true => built.joined(format),
+            false => String::new(),
+        };
+        assert_eq!(written.text, text);
+    }
+}
+
+/// So it does for one app, for several, and for one with more objects than are written at once.
+#[test]
+fn what_is_built_is_written() {
+    let map = "k8s.ConfigMap { metadata.name = \"m{n}\", data = { a = \"x\", b = \"two\\nlines\\n\" } }";
+    let many = format!("app a {{ objects = [for n in 0..2000 => {map}] }}\n");
+    let texts = [
+        many.clone(),
+        format!("{many}app b {{ objects = [] }}\n"),
+        format!("{many}app b {{ objects = [k8s.ConfigMap {{ metadata.name = \"b\" }}] }}\n"),
+        "app a { objects = [] }\n".to_owned(),
+        "let a = 1\n".to_owned(),
+        "export k8s.ConfigMap { metadata.name = \"a\" }\n".to_owned(),
+        "app a { objects = [for n in [1, 1] => k8s.ConfigMap { metadata.name = \"a\" }] }\n".to_owned(),
+        format!("{many}env dev {{ namespace = \"x\" }}\nenv prod extends dev {{}}\n"),
+    ];
+    for text in texts {
+        straight(&Project::single("a.ord", text));
+    }
 }
 
 #[test]

@@ -31,6 +31,17 @@ impl JsonText {
         self.out
     }
 
+    /// How many bytes the text has that was not taken.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The text written since the last call; what is open stays open.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.out)
+    }
+
     fn before(&mut self) {
         if std::mem::take(&mut self.after_key) {
             return;

@@ -31,18 +31,36 @@ use crate::view::{Analysis, Reach, View};
 
 type Answer<T> = Result<T, Failure>;
 
-/// Calls `ask` with a view of a document, its places and the offset of a position.
+/// Calls `ask` with a view of what stands at a position, its places and the offset.
 fn with_view<T>(
     server: &mut Server,
     at: &TextDocumentPositionParams,
     reach: Reach,
     ask: impl FnOnce(&View<'_>, &Places<'_>, u32) -> T,
 ) -> Answer<Option<T>> {
-    let position = at.position;
-    with_document(server, &at.text_document.uri, reach, |view, places| {
-        let offset = places.offset(view.file, position);
-        ask(view, places, offset)
-    })
+    let encoding = server.workspace.encoding;
+    let provided = server.provided.clone();
+    let Some((open, path)) = server.open_of(&at.text_document.uri) else {
+        return Ok(None);
+    };
+    let key = open.key.clone();
+    let Some(file) = source(open, &path) else {
+        return Ok(None);
+    };
+    let project = open.session.project();
+    let places = Places::new(project, &key, &provided, encoding);
+    let offset = places.offset(file, at.position);
+    if let Some(analysis) = Analysis::near(project, file, reach, offset) {
+        let view = View {
+            project,
+            analysis: &analysis,
+            file,
+        };
+        return Ok(Some(ask(&view, &places, offset)));
+    }
+    let view = open.view(file, reach);
+    let places = Places::new(view.project, &key, &provided, encoding);
+    Ok(Some(ask(&view, &places, offset)))
 }
 
 /// Calls `ask` with a view of a document and its places; no answer for what is no source.
@@ -85,10 +103,11 @@ fn with_typed<T>(
 ) -> Answer<Option<T>> {
     let encoding = server.workspace.encoding;
     let provided = server.provided.clone();
+    let (key, _) = server.workspace.open(&at.text_document.uri);
+    super::sync::first_look(server, &key);
     let Some((open, path)) = server.open_of(&at.text_document.uri) else {
         return Ok(None);
     };
-    let key = open.key.clone();
     let Some(file) = source(open, &path) else {
         return Ok(None);
     };
@@ -249,7 +268,8 @@ pub(super) fn highlight(
     params: DocumentHighlightParams,
 ) -> Answer<Option<Vec<DocumentHighlight>>> {
     let at = params.text_document_position_params;
-    with_view(server, &at, Reach::File, |view, places, offset| {
+    with_document(server, &at.text_document.uri, Reach::File, |view, places| {
+        let offset = places.offset(view.file, at.position);
         let kind = |is_definition| match is_definition {
             true => DocumentHighlightKind::WRITE,
             false => DocumentHighlightKind::READ,
@@ -295,7 +315,7 @@ pub(super) fn rename(server: &mut Server, params: RenameParams) -> Answer<Option
     let (key, _) = server.workspace.place(&at.text_document.uri);
     let workspace = &mut server.workspace;
     if let Some(open) = workspace.projects.get_mut(&key)
-        && let Some(broken) = crate::trial::first_new_error(open, &workspace.documents, &edits)
+        && let Some(broken) = crate::trial::first_new_error(open, &edits)
     {
         return Err(refused(&refer::RenameError::Breaks(broken)));
     }

@@ -10,7 +10,6 @@ use ordain_lang_project::BuildOptions;
 use ordain_lang_syntax::Diagnostic;
 
 use super::Server;
-use crate::objects::Known;
 use crate::places::Places;
 use crate::position::apply;
 use crate::report;
@@ -27,6 +26,11 @@ pub(super) fn did_open(server: &mut Server, params: DidOpenTextDocumentParams) {
 pub(super) fn did_change(server: &mut Server, params: DidChangeTextDocumentParams) {
     let name = uri::same(&params.text_document.uri);
     let encoding = server.workspace.encoding;
+    let Some(document) = server.workspace.documents.get(&name) else {
+        return;
+    };
+    let key = document.key.clone();
+    first_look(server, &key);
     let Some(document) = server.workspace.documents.get_mut(&name) else {
         return;
     };
@@ -120,12 +124,37 @@ pub(crate) fn publish_step(server: &mut Server) {
         .filter(|(_, open)| open.pending != Pending::Nothing)
         .min_by_key(|(_, open)| open.pending == Pending::Build)
         .map(|(key, _)| key.clone());
-    let Some(key) = next else { return };
-    let Some(open) = server.workspace.projects.get_mut(&key) else {
+    if let Some(key) = next {
+        publish_of(server, &key);
+    }
+}
+
+/// Publishes a project that was only just opened. What there is to propose comes from the last state that builds: the
+/// state that was opened must not be missed, or whoever types at once is proposed nothing until all is right again.
+pub(super) fn first_look(server: &mut Server, key: &Key) {
+    while let Some(open) = server.workspace.projects.get(key)
+        && open.is_new
+        && open.pending != Pending::Nothing
+    {
+        publish_of(server, key);
+    }
+}
+
+/// Does the next piece of publishing for one project.
+fn publish_of(server: &mut Server, key: &Key) {
+    let Some(open) = server.workspace.projects.get_mut(key) else {
         return;
     };
+    if open.pending == Pending::Glance {
+        open.pending = Pending::Check;
+        // A mistake is told where it is made before it is known what follows from it elsewhere.
+        if let Some(found) = open.session.glance() {
+            publish(server, key, found, true);
+            return;
+        }
+    }
     let found = match open.pending {
-        Pending::Check => {
+        Pending::Glance | Pending::Check => {
             let found = open.session.check();
             if !found.iter().any(Diagnostic::is_error) {
                 // What evaluating finds comes with it, so that nothing flickers.
@@ -137,31 +166,42 @@ pub(crate) fn publish_step(server: &mut Server) {
         Pending::Build => {
             let built = open.session.build(&BuildOptions::default());
             if built.is_ok() {
-                open.known = Known::of(&built.apps);
+                open.known.take(&built.apps);
             }
             built.diagnostics
         }
         Pending::Nothing => return,
     };
     open.pending = Pending::Nothing;
-    publish(server, &key, found.to_vec());
+    open.is_new = false;
+    publish(server, key, found.to_vec(), false);
 }
 
-/// Sends what changed of a project's diagnostics.
-fn publish(server: &mut Server, key: &Key, diagnostics: Vec<Diagnostic>) {
+/// Sends what changed of a project's diagnostics; `is_part` when they are all of their documents, and not of the others.
+fn publish(server: &mut Server, key: &Key, diagnostics: Vec<Diagnostic>, is_part: bool) {
     let (encoding, shown) = (server.workspace.encoding, server.client.shown);
     let Some(open) = server.workspace.projects.get_mut(key) else {
         return;
     };
     let places = Places::new(open.session.project(), key, &server.provided, encoding);
     let found = report::by_document(&diagnostics, &places, &server.provided, key, shown);
-    open.diagnostics = diagnostics;
+    match is_part {
+        true => {
+            let files: Vec<_> = diagnostics.iter().filter_map(Diagnostic::span).collect();
+            let is_other = |one: &Diagnostic| {
+                let place = one.span();
+                place.is_none_or(|place| files.iter().all(|span| span.file != place.file))
+            };
+            open.diagnostics.retain(is_other);
+            open.diagnostics.extend(diagnostics);
+        }
+        false => open.diagnostics = diagnostics,
+    }
     let mut news: Vec<PublishDiagnosticsParams> = Vec::new();
     let mut published = std::mem::take(&mut open.published);
-    for document in published.keys() {
-        if !found.contains_key(document)
-            && let Ok(uri) = document.parse()
-        {
+    let is_over = |document: &String| !is_part && !found.contains_key(document);
+    for document in published.keys().filter(|document| is_over(document)) {
+        if let Ok(uri) = document.parse() {
             news.push(PublishDiagnosticsParams {
                 uri,
                 diagnostics: Vec::new(),
@@ -169,7 +209,7 @@ fn publish(server: &mut Server, key: &Key, diagnostics: Vec<Diagnostic>) {
             });
         }
     }
-    published.retain(|document, _| found.contains_key(document));
+    published.retain(|document, _| !is_over(document));
     for (document, (uri, diagnostics)) in found {
         let fingerprint = serde_json::to_string(&diagnostics).unwrap_or_default();
         if published.get(&document) == Some(&fingerprint) {

@@ -15,7 +15,10 @@ use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
 use crate::check::{Environment, of_versions, sort};
 use crate::load::Project;
-use crate::whole::{self, InForce, UnitFacts, Whole};
+use crate::whole::{self, InForce, Judged, UnitFacts, Whole};
+
+/// With fewer apps, starting threads for the rules costs more than it saves.
+const MANY_UNITS: usize = 100;
 
 /// See the module.
 #[derive(Default)]
@@ -181,6 +184,11 @@ impl Built {
             let is_quiet = !whole.has_shared()
                 && rounds.iter().all(|round| round.is_like)
                 && wanted.iter().all(|env| self.quiet.contains(key(*env)));
+            let mut judged = match is_quiet {
+                true => Vec::new(),
+                false => self.judge(project, &wanted, &rounds),
+            }
+            .into_iter();
             for (env, round) in wanted.iter().zip(rounds) {
                 let name = key(*env);
                 let count = self.units.all.len();
@@ -194,10 +202,8 @@ impl Built {
                     }
                 }
                 add(&mut diagnostics, round.found);
-                if !is_quiet {
-                    let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
-                    let found =
-                        self.check_set(*env, version, &round.objects, &round.exempted, &mut whole);
+                if let Some(judged) = judged.next() {
+                    let found = self.take_judged(*env, judged, &round.exempted, &mut whole);
                     add(&mut diagnostics, found);
                 }
             }
@@ -219,42 +225,101 @@ impl Built {
     }
 }
 
+/// What is wrong with all objects of an environment together.
+struct SetFound {
+    duplicates: Vec<Diagnostic>,
+    /// None where objects are missing: half a set breaks rules that the whole one keeps.
+    judged: Option<Judged>,
+}
+
 impl Built {
-    /// Applies the rules over all objects of an environment. `strays` are objects of apps that are not kept.
-    fn check_set(
-        &mut self,
+    /// Applies the rules over all objects of each environment, side by side.
+    fn judge(
+        &self,
+        project: &Project,
+        wanted: &[Option<&Environment>],
+        rounds: &[Round],
+    ) -> Vec<SetFound> {
+        let one = |(env, round): (&Option<&Environment>, &Round)| {
+            let env = *env;
+            let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
+            self.judge_one(env, version, &round.objects)
+        };
+        let sets = wanted.iter().zip(rounds);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        if threads < 2 || wanted.len() < 2 || self.units.all.len() < MANY_UNITS {
+            return sets.map(one).collect();
+        }
+        let sets: Vec<_> = sets.collect();
+        std::thread::scope(|scope| {
+            // With more environments than processors, each thread takes several.
+            let parts = sets.chunks(sets.len().div_ceil(threads));
+            let started: Vec<_> = parts
+                .map(|part| {
+                    scope.spawn(move || part.iter().copied().map(one).collect::<Vec<_>>())
+                })
+                .collect();
+            let joined = started.into_iter().map(|thread| {
+                let done = thread.join();
+                done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            joined.flatten().collect()
+        })
+    }
+
+    /// `strays` are objects of apps that are not kept.
+    fn judge_one(
+        &self,
         env: Option<&Environment>,
         version: KubeVersion,
         strays: &BTreeMap<usize, Vec<eval::Object>>,
-        exempted: &[Span],
-        whole: &mut Whole,
-    ) -> Vec<Diagnostic> {
-        let name = key(env);
-        let known = self.known.of(name);
+    ) -> SetFound {
+        let known = self.known.of(key(env));
         let count = self.units.all.len();
         let objects = (0..count).flat_map(|unit| match (strays.get(&unit), known(unit)) {
             (Some(objects), _) => &**objects,
             (None, Some(known)) => &*known.objects,
             (None, None) => &[],
         });
-        let mut found = Vec::new();
+        let mut duplicates = Vec::new();
         let env_name = env.map(|env| ordain_lang_syntax::Name::new(&env.name));
-        eval::duplicates(objects, env_name, &mut found);
-        let mut is_quiet = found.is_empty() && exempted.is_empty();
-        // Half a set breaks rules that the whole one keeps.
-        let facts: Option<Vec<&UnitFacts>> =
-            (0..count).map(|unit| known(unit)?.facts.as_ref()).collect();
-        if let Some(facts) = facts {
+        eval::duplicates(objects, env_name, &mut duplicates);
+        let judged = self.facts(env).map(|facts| {
             let facts = facts.iter().copied();
-            let broken = whole.check(version, env, facts.clone(), exempted);
-            is_quiet &= whole.is_quiet;
-            add(&mut found, broken);
-            if let Some(env) = env {
-                add(&mut found, whole.clashes(env, facts));
+            Judged::of(version, env, facts)
+        });
+        SetFound { duplicates, judged }
+    }
+
+    /// The facts of all units in an environment; none where one is missing.
+    fn facts(&self, env: Option<&Environment>) -> Option<Vec<&UnitFacts>> {
+        let known = self.known.of(key(env));
+        (0..self.units.all.len())
+            .map(|unit| known(unit)?.facts.as_ref())
+            .collect()
+    }
+
+    /// Takes note of what is wrong with an environment's objects, and tells it.
+    fn take_judged(
+        &mut self,
+        env: Option<&Environment>,
+        set: SetFound,
+        exempted: &[Span],
+        whole: &mut Whole,
+    ) -> Vec<Diagnostic> {
+        let mut found = set.duplicates;
+        let mut is_quiet = found.is_empty() && exempted.is_empty();
+        if let Some(judged) = set.judged {
+            is_quiet &= judged.is_quiet;
+            add(&mut found, whole.take(judged, exempted));
+            let facts = env.filter(|_| whole.has_shared()).and_then(|env| Some((env, self.facts(Some(env))?)));
+            if let Some((env, facts)) = facts {
+                add(&mut found, whole.clashes(env, facts.into_iter()));
             }
         } else {
             is_quiet = false;
         }
+        let name = key(env);
         match is_quiet {
             true => self.quiet.insert(name.to_owned()),
             false => self.quiet.remove(name),

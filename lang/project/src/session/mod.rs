@@ -14,7 +14,7 @@ mod store;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ordain_lang_syntax::{Diagnostic, Name, Sources, Span, parse};
+use ordain_lang_syntax::{Diagnostic, FileId, Name, Sources, Span, parse};
 use ordain_lang_types::Program;
 
 use crate::build::{App, AppText, BuildOptions, Format, Texts};
@@ -26,7 +26,7 @@ use built::{Built, Form};
 use files::Overlay;
 use graph::Set;
 use outline::Outline;
-use statics::Statics;
+use statics::{Found, Missed, Statics};
 use store::Units;
 
 /// An open project. See the module.
@@ -44,10 +44,17 @@ struct Open {
     project: Project,
     /// The project's own modules by path.
     modules: HashMap<String, usize>,
-    /// None until the first check.
+    /// What was found before somebody made the mistakes that are there now. None until the first check.
     statics: Option<Statics>,
-    /// Modules that changed since the last check.
+    /// What a check of the whole finds with these mistakes. Putting them right leads back to `statics`, and costs no more
+    /// than any edit.
+    wrong: Option<Statics>,
+    /// Modules that changed since `statics`.
     edited: Set,
+    /// Those of them that changed since the last check.
+    fresh: Set,
+    /// What a slice found that has mistakes, while no check of the whole looked at them.
+    slip: Option<Found>,
     /// Whether only a check of the whole can tell what these changes mean.
     needs_whole: bool,
 }
@@ -150,6 +157,24 @@ impl Session {
         check_with(project, |version| statics.found(project, version)).into()
     }
 
+    /// Returns what a look at the edited modules alone finds in them, when there are mistakes: much sooner than
+    /// [`check`](Self::check), which finds the same, what follows from it elsewhere, and more that may help. None when a
+    /// check takes no longer.
+    pub fn glance(&mut self) -> Option<Vec<Diagnostic>> {
+        self.try_slice();
+        let open = self.open.as_ref()?;
+        let slip = open.slip.as_ref()?;
+        let project = &open.project;
+        let found = check_with(project, |version| {
+            project.without_noise(slip.get(&version).cloned().unwrap_or_default())
+        });
+        let files = open.fresh.iter().map(|at| project.modules[*at].file);
+        let files: BTreeSet<FileId> = files.collect();
+        let is_in = |one: &Diagnostic| one.span().is_some_and(|span| files.contains(&span.file));
+        let found: Vec<Diagnostic> = found.into_iter().filter(is_in).collect();
+        (!found.is_empty()).then_some(found)
+    }
+
     /// Returns the resolved program of the whole project, for the oldest Kubernetes version among its
     /// environments. For tools; while there are errors it has holes.
     pub fn program(&mut self) -> Arc<Program> {
@@ -237,28 +262,58 @@ impl Session {
         })
     }
 
-    /// Brings the findings before evaluation up to date.
-    fn checked(&mut self) -> (&Project, &mut Statics, &mut Built) {
+    /// Looks whether a slice of the project is enough to tell what the edits mean.
+    fn try_slice(&mut self) {
         self.load();
         let open = self.open.as_mut().expect("it was just loaded");
-        let (built, effort) = (&mut self.built, &mut self.effort);
-        let edited = std::mem::take(&mut open.edited);
-        let needs_whole = std::mem::take(&mut open.needs_whole);
-        if let Some(statics) = &mut open.statics
-            && (needs_whole || !edited.is_empty())
-        {
-            let slice = match needs_whole {
-                true => None,
-                false => statics.slice(&open.project, &edited),
-            };
-            match slice {
-                Some(slice) => {
-                    effort.slices += 1;
-                    let units = units_of(statics, &built.units, &edited);
-                    built.take_slice(&units, &slice.programs);
-                }
-                None => open.statics = None,
+        if open.fresh.is_empty() && !open.needs_whole || open.slip.is_some() {
+            return;
+        }
+        let Some(statics) = open.statics.as_mut().filter(|_| !open.needs_whole) else {
+            open.forget();
+            return;
+        };
+        match statics.slice(&open.project, &open.edited) {
+            Ok(slice) => {
+                self.effort.slices += 1;
+                let units = units_of(statics, &self.built.units, &open.edited);
+                self.built.take_slice(&units, &slice.programs);
+                open.edited.clear();
+                open.fresh.clear();
+                open.wrong = None;
             }
+            Err(Missed::Mistakes(found)) => open.slip = Some(found),
+            Err(Missed::Unclear) => open.forget(),
+        }
+    }
+
+    /// Brings the findings before evaluation up to date.
+    fn checked(&mut self) -> (&Project, &mut Statics, &mut Built) {
+        self.try_slice();
+        let open = self.open.as_mut().expect("it was just loaded");
+        let (built, effort) = (&mut self.built, &mut self.effort);
+        if open.slip.take().is_some() {
+            let fresh = std::mem::take(&mut open.fresh);
+            let wrong = open.wrong.as_mut();
+            match wrong.and_then(|wrong| wrong.slice(&open.project, &fresh).ok()) {
+                Some(_) => effort.slices += 1,
+                None => {
+                    effort.wholes += 1;
+                    open.wrong = Some(Statics::of(&open.project));
+                }
+            }
+            // Without mistakes nothing keeps the project from being built, and that from this state only.
+            let (project, wrong) = (&open.project, open.wrong.as_ref().expect("made above"));
+            let found = check_with(project, |version| wrong.found(project, version));
+            if !found.iter().any(Diagnostic::is_error) {
+                let whole = open.wrong.take();
+                open.forget();
+                open.statics = whole;
+                built.take_whole();
+            }
+        }
+        if let Some(wrong) = &mut open.wrong {
+            return (&open.project, wrong, built);
         }
         let statics = open.statics.get_or_insert_with(|| {
             effort.wholes += 1;
@@ -318,9 +373,22 @@ impl Open {
             project,
             modules,
             statics: None,
+            wrong: None,
             edited: Set::new(),
+            fresh: Set::new(),
+            slip: None,
             needs_whole: false,
         }
+    }
+
+    /// Lets the next check look at the whole.
+    fn forget(&mut self) {
+        self.statics = None;
+        self.wrong = None;
+        self.slip = None;
+        self.edited.clear();
+        self.fresh.clear();
+        self.needs_whole = false;
     }
 
     /// Takes in the text of one file. Returns false when the project must be loaded anew.
@@ -352,10 +420,16 @@ impl Open {
         if old.is_whole() || new.is_whole() {
             built.take_settings();
         }
-        let has_same_names = old.has_same_names(&new);
         self.edited.insert(at);
-        self.needs_whole |= !has_same_names || old.is_whole() || new.is_whole();
-        let old_sources = self.needs_whole.then(|| self.project.sources.clone());
+        self.fresh.insert(at);
+        self.slip = None;
+        let is_whole = old.is_whole() || new.is_whole();
+        let base = self.statics.as_ref();
+        let base = base.map_or(&old, |statics| &statics.graph.outlines[at]);
+        // What an app is named may be lost in half a word; it is back when that is mended.
+        let is_torn = parsed.diagnostics.iter().any(Diagnostic::is_error);
+        self.needs_whole |= is_whole || !(base.has_same_names(&new) || is_torn);
+        let old_sources = is_whole.then(|| self.project.sources.clone());
         self.project.diagnostics.retain(|found| !in_file(found));
         self.project
             .diagnostics

@@ -21,10 +21,13 @@ use crate::load::Project;
 /// Programs by the Kubernetes version they were checked against.
 pub(super) type Programs = BTreeMap<KubeVersion, Arc<Program>>;
 
+/// What the checker found, by version, noise and all.
+pub(super) type Found = BTreeMap<KubeVersion, Vec<Diagnostic>>;
+
 /// See the module.
 pub(super) struct Statics {
-    /// What the checker found in the whole, by version, noise and all.
-    found: BTreeMap<KubeVersion, Vec<Diagnostic>>,
+    /// What was found in the whole.
+    found: Found,
     /// The whole, as of its last check.
     whole: Arc<Programs>,
     /// Which functions and constants each file names, by version: whoever names one uses it.
@@ -37,10 +40,18 @@ pub(super) struct Statics {
 /// The places where what a file names is declared.
 type Names = HashMap<FileId, Vec<Span>>;
 
+/// Why a slice was not enough.
+pub(super) enum Missed {
+    /// There are mistakes in it, which may mean something to the rest; with what it finds.
+    Mistakes(Found),
+    /// Only a check of the whole can tell.
+    Unclear,
+}
+
 /// A slice that was checked.
 pub(super) struct Slice {
     pub(super) programs: Arc<Programs>,
-    found: BTreeMap<KubeVersion, Vec<Diagnostic>>,
+    found: Found,
     /// Files which are in it as a whole.
     complete: Vec<FileId>,
 }
@@ -83,30 +94,45 @@ impl Statics {
     }
 
     /// Checks a slice after edits of these modules, which kept the names of all apps and uses; takes over what it finds.
-    /// Returns nothing when the whole must be checked.
-    pub(super) fn slice(&mut self, project: &Project, edited: &Set) -> Option<Slice> {
+    ///
+    /// # Errors
+    /// When the whole must be checked.
+    pub(super) fn slice(&mut self, project: &Project, edited: &Set) -> Result<Slice, Missed> {
         let graph = &self.graph;
         if !graph.is_plain {
-            return None;
+            return Err(Missed::Unclear);
         }
         let roots = graph.users(edited);
         if roots.iter().any(|root| graph.outlines[*root].is_whole()) {
-            return None;
+            return Err(Missed::Unclear);
         }
         let region = Region::of(project, graph, &roots);
         let mut old = self.found.values().flatten();
         if old.any(|found| found.is_error() && region.has(found)) {
-            return None;
+            return Err(Missed::Unclear);
         }
-        let slice = check_slice(project, graph, &roots, &region, versions_of(project))?;
+        let slice = check_slice(project, graph, &roots, &region, versions_of(project))
+            .ok_or(Missed::Unclear)?;
+        let is_torn = edited.iter().any(|at| {
+            let now = Outline::of(&project.modules[*at].parsed.file);
+            !graph.outlines[*at].has_same_names(&now)
+        });
+        if is_torn || slice.found.values().flatten().any(Diagnostic::is_error) {
+            return Err(Missed::Mistakes(slice.found));
+        }
+        self.take(slice, &region).ok_or(Missed::Unclear)
+    }
+
+    /// Takes over what a slice without mistakes finds. None when it cannot stand for the whole.
+    fn take(&mut self, slice: Slice, region: &Region) -> Option<Slice> {
         let emits = |program: &Program| {
             !program.apps.is_empty() || program.modules.iter().any(|m| !m.exports.is_empty())
         };
-        let mut merged = BTreeMap::new();
+        let mut merged = Found::new();
         for (version, found) in &slice.found {
             let old = self.found.get(version)?;
             let program = slice.programs.get(version)?;
-            if graph.emits() && !emits(program) {
+            if self.graph.emits() && !emits(program) {
                 // In what emits nothing, everything may be for others.
                 return None;
             }
@@ -158,8 +184,8 @@ fn versions_of(project: &Project) -> Vec<KubeVersion> {
     versions(project, &project.environments())
 }
 
-fn check_whole(project: &Project) -> (BTreeMap<KubeVersion, Vec<Diagnostic>>, Programs) {
-    let mut found = BTreeMap::new();
+fn check_whole(project: &Project) -> (Found, Programs) {
+    let mut found = Found::new();
     let mut programs = Programs::new();
     for version in versions_of(project) {
         let modules = project.modules.iter().map(|m| (&*m.path, &m.parsed.file));
@@ -195,7 +221,7 @@ fn check_slice(
     }
     let mut slice = Slice {
         programs: Arc::default(),
-        found: BTreeMap::new(),
+        found: Found::new(),
         complete: modules
             .iter()
             .filter(|at| !parts.contains_key(at))
@@ -334,17 +360,14 @@ impl Region {
         new.iter().filter(stays).cloned().collect()
     }
 
-    /// The earlier findings with those of the slice in their place. None when the slice finds a mistake, or shows
-    /// something else than before outside of the places.
+    /// The earlier findings with those of the slice in their place. None when the slice shows something else than
+    /// before outside of the places.
     fn merge(
         &self,
         old: &[Diagnostic],
         new: &[Diagnostic],
         complete: &[FileId],
     ) -> Option<Vec<Diagnostic>> {
-        if new.iter().any(Diagnostic::is_error) {
-            return None;
-        }
         let (here, there): (Vec<_>, Vec<_>) = new.iter().partition(|one| self.has(one));
         let is_complete =
             |one: &Diagnostic| one.span().is_none_or(|span| complete.contains(&span.file));
