@@ -138,10 +138,11 @@ impl Ignores {
         for rule in self.0.iter().filter(|rule| rule.is_about(desired)) {
             rule.add(live, &mut ignored.patterns);
         }
-        let own = Policy::of(&desired.object).ignore;
+        let policy = Policy::of(&desired.object);
         ignored
             .patterns
-            .extend(own.iter().filter_map(|path| Pattern::parse(path)));
+            .extend(policy.ignore.iter().filter_map(|path| Pattern::parse(path)));
+        written_by(&policy.ignore_managers, live, &mut ignored.patterns);
         ignored
     }
 }
@@ -194,7 +195,9 @@ impl Compiled {
         let is = |regex: &Option<Regex>, text: &str| {
             regex.as_ref().is_none_or(|regex| regex.is_match(text))
         };
-        is(&self.group, &key.group)
+        // Most rules are about one kind.
+        is(&self.kind, &key.kind)
+            && is(&self.group, &key.group)
             && is(&self.version, &version.version)
             && is(&self.kind, &key.kind)
             && is(
@@ -218,21 +221,25 @@ impl Compiled {
         } else {
             patterns.extend(self.paths.iter().cloned());
         }
-        let named = |entry: &Entry<'_>| {
-            let is = |name: &String| match name.strip_suffix('*') {
-                Some(start) => entry.manager.starts_with(start),
-                None => entry.manager == name,
-            };
-            entry.subresource != "status" && self.managers.iter().any(is)
+        written_by(&self.managers, live, patterns);
+    }
+}
+
+/// Adds everything that some managers wrote, through subresources too; statuses are nobody's to declare.
+fn written_by(managers: &[String], live: &Value, patterns: &mut Vec<Pattern>) {
+    if managers.is_empty() {
+        return;
+    }
+    let named = |entry: &Entry<'_>| {
+        let is = |name: &String| match name.strip_suffix('*') {
+            Some(start) => entry.manager.starts_with(start),
+            None => entry.manager == name,
         };
-        for entry in managed::entries(live).filter(named) {
-            patterns.extend(
-                entry
-                    .places(live)
-                    .iter()
-                    .map(|place| Pattern::of_place(live, place)),
-            );
-        }
+        entry.subresource != "status" && managers.iter().any(is)
+    };
+    for entry in managed::entries(live).filter(named) {
+        let places = entry.places(live);
+        patterns.extend(places.iter().map(|place| Pattern::of_place(live, place)));
     }
 }
 

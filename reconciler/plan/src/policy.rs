@@ -4,9 +4,9 @@
 //! to rule out.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::json;
+use crate::{OWNER_ANNOTATION, json};
 
 /// `override`, `merge`, `if-not-present` or `ignore`.
 pub const APPLY_ANNOTATION: &str = "ordain.dev/apply";
@@ -71,6 +71,9 @@ pub struct Policy {
     /// Fields that are left to others, as in [`IgnoreRule::paths`](crate::IgnoreRule::paths).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
+    /// Managers whose fields are left to them, as in [`IgnoreRule::managers`](crate::IgnoreRule::managers).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_managers: Vec<String>,
     /// The owner it may be taken from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_from: Option<String>,
@@ -81,6 +84,10 @@ pub struct Policy {
 
 /// Fields of one object that are left to others: JSON pointers, separated by commas or white space.
 pub const IGNORE_ANNOTATION: &str = "ordain.dev/ignore";
+
+/// Field managers whose fields of one object are left to them: names, separated by commas; a `*` at the end stands for
+/// any ending.
+pub const IGNORE_MANAGERS_ANNOTATION: &str = "ordain.dev/ignore-managers";
 
 const FLUX: &str = "kustomize.toolkit.fluxcd.io";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
@@ -98,8 +105,10 @@ impl Policy {
     #[must_use]
     pub fn of(object: &Value) -> Self {
         let mut policy = Self::default();
-        policy.foreign(object);
-        policy.ours(object);
+        if asks(object) {
+            policy.foreign(object);
+            policy.ours(object);
+        }
         policy
     }
 
@@ -212,13 +221,46 @@ impl Policy {
             problems,
         );
         self.take_from = json::annotation(object, TAKE_FROM_ANNOTATION).map(str::to_owned);
-        let paths = json::annotation(object, IGNORE_ANNOTATION).unwrap_or_default();
-        let paths = paths.split(|char: char| char == ',' || char.is_whitespace());
-        self.ignore = paths
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect();
+        self.ignore = words(json::annotation(object, IGNORE_ANNOTATION));
+        let paths = self.ignore.iter().filter(|path| !path.starts_with('/'));
+        let wrong = paths.map(|path| {
+            format!("`{IGNORE_ANNOTATION}`: `{path}` is no JSON pointer: it has to begin with `/`")
+        });
+        self.problems.extend(wrong);
+        self.ignore_managers = words(json::annotation(object, IGNORE_MANAGERS_ANNOTATION));
     }
+}
+
+/// Where annotations and labels that are read here come from.
+const DOMAINS: [&str; 6] = [
+    "ordain.dev/",
+    "kustomize.toolkit.fluxcd.io/",
+    "argocd.argoproj.io/",
+    "cli-utils.sigs.k8s.io/",
+    "client.lifecycle.config.k8s.io/",
+    "helm.sh/",
+];
+
+/// True when an object asks for anything: most carry nothing but the owner's mark, and there may be many of them.
+fn asks(object: &Value) -> bool {
+    let keys = ["/metadata/annotations", "/metadata/labels"];
+    let keys = keys
+        .iter()
+        .filter_map(|place| json::map(object, place))
+        .flat_map(Map::keys);
+    keys.filter(|key| *key != OWNER_ANNOTATION)
+        .any(|key| DOMAINS.iter().any(|domain| key.starts_with(domain)))
+}
+
+/// Words between commas and white space.
+fn words(text: Option<&str>) -> Vec<String> {
+    let words = text
+        .unwrap_or_default()
+        .split(|char: char| char == ',' || char.is_whitespace());
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn asked<T>(value: T, by: String) -> Asked<T> {

@@ -246,6 +246,9 @@ fn keep(
 
 /// Keeps what something that stays cannot do without, and so on along the references (cli-utils `DependencyFilter`).
 fn keep_needed(candidates: &[Candidate], desired: &[Desired], fates: &mut [Fate]) {
+    if fates.iter().all(|fate| matches!(fate, Fate::Keep(_))) {
+        return;
+    }
     let position: HashMap<_, _> = candidates
         .iter()
         .enumerate()
