@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Doc(commands::doc::DocArgs),
     Lsp(commands::lsp::LspArgs),
     Diff(commands::diff::DiffArgs),
+    Plan(commands::plan::PlanArgs),
+    Snapshot(commands::snapshot::SnapshotArgs),
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),
     Run(commands::run::RunArgs),
@@ -78,6 +80,8 @@ pub(crate) enum Output {
     Yaml,
     /// SARIF 2.1.0, as code scanning services read it
     Sarif,
+    /// A comment of a pull request
+    Markdown,
 }
 
 impl Output {
@@ -85,7 +89,7 @@ impl Output {
     pub(crate) fn plain(self) -> Format {
         match self {
             Output::Json | Output::Sarif => Format::Json,
-            Output::Text | Output::Yaml => Format::Text,
+            Output::Text | Output::Yaml | Output::Markdown => Format::Text,
         }
     }
 }

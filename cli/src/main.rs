@@ -4,6 +4,7 @@ mod args;
 mod cluster;
 mod commands;
 mod demo;
+mod diffing;
 mod disk;
 mod envs;
 mod excerpt;
@@ -44,7 +45,12 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::fail(&error);
-            ExitCode::from(if usage::is_usage(&error) { 2 } else { 3 })
+            ExitCode::from(match args.command {
+                // As git and diff: 0 the same, 1 different, 2 trouble.
+                args::Command::Diff(_) => 2,
+                _ if usage::is_usage(&error) => 2,
+                _ => 3,
+            })
         }
     }
 }

@@ -69,6 +69,12 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Returns whether a stream is to be written with colors (<https://no-color.org>).
+pub(crate) fn has_color(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Returns whether a person watches stderr.
 pub(crate) fn is_watched(format: Format) -> bool {
     format == Format::Text && io::stderr().is_terminal()

@@ -14,10 +14,12 @@ pub(crate) mod image;
 pub(crate) mod import;
 pub(crate) mod lsp;
 pub(crate) mod new;
+pub(crate) mod plan;
 pub(crate) mod repl;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod up;
@@ -40,7 +42,9 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Export(own) => export::run(own),
         Command::Import(own) => import::run(own, format),
         Command::Fmt(own) => fmt::run(own, format),
-        Command::Diff(own) => diff::run(own, format),
+        Command::Diff(own) => diff::run(own),
+        Command::Plan(own) => plan::run(own),
+        Command::Snapshot(own) => snapshot::run(own, format),
         Command::Up(own) => up::run(own, format),
         Command::Run(own) => run::run(own, format),
         Command::Demo(own) => demo::run(own),
@@ -58,7 +62,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
 }
 
 /// Turns the engine's error into a report, with the remedy where there is one.
-fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Report {
+pub(crate) fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Report {
     use ordain_reconciler_engine::Error;
     let help = match &error {
         Error::NotRunning { data_dir } => Some(format!(

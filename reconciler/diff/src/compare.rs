@@ -61,10 +61,14 @@ pub fn compare(input: &Input<'_>) -> Diff {
     let was_tried = live.is_some_and(|live| live.source == LiveSource::Cluster);
     let looks = live.map_or(&empty, |live| &live.looks);
     let world = world(&before, &after, base.is_some(), looks, facts);
-    let held = match live {
-        Some(live) => live.held.clone(),
-        None => held(&before, &after, facts.breaker),
+    let mut held = match base {
+        Some(_) => held(&before, &after, facts.breaker),
+        None => Vec::new(),
     };
+    for known in live.iter().flat_map(|live| &live.held) {
+        held.retain(|one| (&one.env, &one.app) != (&known.env, &known.app));
+        held.push(known.clone());
+    }
     let is_held: BTreeSet<(&str, &str)> =
         held.iter().map(|held| (&*held.env, &*held.app)).collect();
 
@@ -112,6 +116,7 @@ pub fn compare(input: &Input<'_>) -> Diff {
             app: shown.app.clone(),
             moved_from,
             key: key.clone(),
+            api_version: api_version(&shown.object),
             verb: Verb::Unchanged,
             fields: Vec::new(),
             live: lived,
@@ -144,6 +149,7 @@ pub fn compare(input: &Input<'_>) -> Diff {
             app: look.app.clone(),
             moved_from: None,
             key: key.clone(),
+            api_version: look.now.as_ref().map_or_else(String::new, api_version),
             verb: Verb::Unchanged,
             fields: Vec::new(),
             live: Some(lived),
@@ -196,6 +202,10 @@ fn live_is_base(diff: &mut Diff) {
             }
         }
     }
+}
+
+fn api_version(object: &Value) -> String {
+    object["apiVersion"].as_str().unwrap_or_default().to_owned()
 }
 
 fn by_key(objects: &[SetObject]) -> BTreeMap<Identity, &SetObject> {

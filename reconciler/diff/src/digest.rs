@@ -27,16 +27,16 @@ impl DigestKey {
         Self(hmac(private, b"ordain snapshot digests v1"))
     }
 
-    /// Takes a key that was handed over.
+    /// Reads a key that was handed over, as 64 hexadecimal digits.
     #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_hex(text: &str) -> Option<Self> {
+        crate::snapshot::from_hex(text.trim()).map(Self)
     }
 
     /// The key itself, to be handed over.
     #[must_use]
-    pub fn bytes(&self) -> [u8; 32] {
-        self.0
+    pub fn to_hex(&self) -> String {
+        crate::snapshot::to_hex(&self.0)
     }
 
     /// The digest of one entry. The entry's place is part of it: equal passwords of two databases do not look

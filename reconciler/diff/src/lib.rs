@@ -25,4 +25,4 @@ pub use model::{
 };
 pub use plans::{Planned, of_plan};
 pub use render::{MarkdownOptions, TextOptions, markdown, sarif, text};
-pub use snapshot::{Snapshot, SnapshotApp, SnapshotError, is_namespaced};
+pub use snapshot::{Snapshot, SnapshotApp, SnapshotError, SnapshotKey, is_namespaced};

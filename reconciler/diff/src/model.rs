@@ -316,6 +316,8 @@ pub struct ObjectDiff {
     /// The object.
     #[serde(flatten)]
     pub key: ObjectKey,
+    /// The `apiVersion` that it is declared in, or was.
+    pub api_version: String,
     /// What the change of the sources does to it; `unchanged` when only the live object differs.
     pub verb: Verb,
     /// The fields which the change of the sources changes.

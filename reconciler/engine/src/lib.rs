@@ -49,5 +49,5 @@ pub use compile::{
 pub use config::{Config, Source, Trust};
 pub use engine::{Running, start};
 pub use error::Error;
-pub use preview::{Applied, Ask, Owned, Preview, owned, preview};
+pub use preview::{Applied, Ask, Owned, Preview, applied_in, owned, preview};
 pub use status::{AppStatus, HistoryRow, ObjectStatus, SourceStatus, Status, Sync};

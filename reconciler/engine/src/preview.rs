@@ -5,11 +5,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use ordain_reconciler_journal::{AppRef, State};
+use ordain_reconciler_journal::{AppRef, Journal, State};
 use ordain_reconciler_plan::{
     ApiVersion, Breaker, DryRun, Input, Inventory, MASK, OWNER_ANNOTATION, ObjectKey, Plan, Rules,
     plan,
@@ -387,6 +388,52 @@ fn failed(error: kube::Error) -> Error {
     }
 }
 
+/// Reads what is applied from the journal of a data directory on which nothing runs.
+///
+/// # Errors
+/// When the journal is in use, or cannot be read.
+pub fn applied_in(data_dir: &Path) -> Result<Vec<Applied>, Error> {
+    let (journal, _) = Journal::open(&data_dir.join("journal"))?;
+    sets(&journal)
+}
+
+/// The last set of each app that the cluster took.
+fn sets(journal: &Journal) -> Result<Vec<Applied>, Error> {
+    let stands = |state: &State| {
+        matches!(
+            state,
+            State::Applied | State::Healthy | State::Blocked { .. }
+        )
+    };
+    let mut all = Vec::new();
+    for app in journal.apps() {
+        // Nearly always it is the last one, which is in memory.
+        let deploy = match journal.last(&app).filter(|last| stands(&last.state)) {
+            Some(last) => Some(last),
+            None => {
+                let history = journal.history(&app)?;
+                history
+                    .into_iter()
+                    .rev()
+                    .find(|deploy| stands(&deploy.state))
+            }
+        };
+        let Some(deploy) = deploy else { continue };
+        let texts = journal.objects(&deploy.set)?;
+        let objects = texts.iter().map(|text| serde_json::from_str(text));
+        let objects = objects
+            .collect::<Result<Vec<Value>, _>>()
+            .map_err(|source| Error::Inventory { source })?;
+        all.push(Applied {
+            env: app.env,
+            app: app.name,
+            commit: Some(deploy.commit),
+            objects,
+        });
+    }
+    Ok(all)
+}
+
 impl Requests {
     /// Answers what would be done now with what the branch says.
     pub(crate) async fn plans(
@@ -470,39 +517,7 @@ impl Requests {
 
     /// Answers what is applied, as the journal has it.
     pub(crate) async fn applied(&self, reply: &Reply) -> Result<(), Error> {
-        let apps = self
-            .shared
-            .journal(|journal| {
-                let mut all = Vec::new();
-                for app in journal.apps() {
-                    let stands = |state: &State| {
-                        matches!(
-                            state,
-                            State::Applied | State::Healthy | State::Blocked { .. }
-                        )
-                    };
-                    let last = journal.last(&app).filter(|deploy| stands(&deploy.state));
-                    if let Some(deploy) = last.or_else(|| journal.healthy(&app)) {
-                        let objects = journal.objects(&deploy.set)?;
-                        all.push((app, deploy.commit, objects));
-                    }
-                }
-                Ok::<_, ordain_reconciler_journal::Error>(all)
-            })
-            .await?;
-        let apps = apps.into_iter().map(|(app, commit, texts)| {
-            let read = |text: &String| {
-                serde_json::from_str(text).map_err(|source| Error::Inventory { source })
-            };
-            let objects = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-            Ok(Applied {
-                env: app.env,
-                app: app.name,
-                commit: Some(commit),
-                objects,
-            })
-        });
-        let apps = apps.collect::<Result<Vec<_>, Error>>()?;
+        let apps = self.shared.journal(|journal| sets(journal)).await?;
         reply.send(Response::Applied { apps }).await;
         Ok(())
     }

@@ -17,7 +17,10 @@ pub(super) fn look<'a>(changed: &Changed<'a>, world: &World<'a>, found: &mut Fou
     if matches!(changed.verb, Verb::Delete | Verb::Held | Verb::Keep) {
         return;
     }
-    served(changed, new, world.facts.kubernetes(changed.env), found);
+    // A server that took it in a dry run serves it.
+    if !changed.accepted {
+        served(changed, new, world.facts.kubernetes(changed.env), found);
+    }
     if changed.is("apiextensions.k8s.io", "CustomResourceDefinition")
         && let Some(old) = changed.old
     {
