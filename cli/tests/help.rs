@@ -21,8 +21,8 @@ fn help(args: &[&str]) -> String {
 fn help_reads_well() {
     insta::assert_snapshot!("ordain", help(&["--help"]));
     for command in [
-        "new", "check", "build", "test", "diff", "up", "demo", "status", "history", "rollback",
-        "explain", "fmt", "repl", "doc", "import", "export", "secret", "vendor",
+        "new", "check", "build", "test", "diff", "up", "run", "demo", "status", "history",
+        "rollback", "explain", "fmt", "repl", "doc", "import", "export", "secret", "vendor",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }

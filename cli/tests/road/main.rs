@@ -7,6 +7,7 @@ mod demo;
 mod failures;
 mod kubectl;
 mod push;
+mod run;
 mod secrets;
 
 /// Says that a suite is left out, so that nobody takes silence for success.
