@@ -1,6 +1,6 @@
 //! The cluster, one request at a time. Thin: it asks and answers, and decides nothing.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::Request;
 use kube::{
@@ -11,12 +11,18 @@ use kube::{
 };
 use ordain_reconciler_plan::{ApiVersion, Desired, External, MANAGER, ObjectKey, Refusal, health};
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::{
+    sync::{Mutex, RwLock},
+    time::Instant,
+};
 
 use crate::{
     metrics::Metrics,
     wire::{Wire, lasting, transient},
 };
+
+/// How long a cluster is taken for the same without asking: a thousand apps need not ask each.
+const UID_AGE_MAX: Duration = Duration::from_secs(2);
 
 /// How one kind is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,6 +72,8 @@ pub(crate) struct Cluster {
     kinds: Arc<RwLock<HashMap<ApiVersion, Served>>>,
     /// Held while that is asked: a thousand apps that begin together need the answer once.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// The cluster's uid, and when it was asked for.
+    uid: Arc<Mutex<Option<(Instant, Option<String>)>>>,
 }
 
 /// What a group and version serves.
@@ -89,6 +97,7 @@ impl Cluster {
         Self {
             wire: Wire::new(client, metrics),
             kinds: Arc::default(),
+            uid: Arc::default(),
             asking: Arc::default(),
         }
     }
@@ -263,14 +272,23 @@ impl Cluster {
         self.wire.find(request).await.map(drop)
     }
 
-    /// The uid of the namespace `kube-system`: it names the cluster, as long as that is not made anew.
+    /// The uid of the namespace `kube-system`: it names the cluster, for as long as that is not made anew. `None` when
+    /// there is no such namespace. It is asked for again after [`UID_AGE_MAX`].
     pub(crate) async fn uid(&self) -> Result<Option<String>, Refusal> {
+        let mut known = self.uid.lock().await;
+        if let Some((when, uid)) = known.as_ref()
+            && when.elapsed() < UID_AGE_MAX
+        {
+            return Ok(uid.clone());
+        }
         let (resource, key) = namespace("kube-system");
         let object = self.get(&resource, &key).await?;
         let uid = object
             .as_ref()
             .and_then(|object| object.pointer("/metadata/uid")?.as_str());
-        Ok(uid.map(str::to_owned))
+        let uid = uid.map(str::to_owned);
+        *known = Some((Instant::now(), uid.clone()));
+        Ok(uid)
     }
 
     /// True when the namespace exists and is not being deleted.
@@ -377,17 +395,30 @@ impl Cluster {
         self.list(path, &ListParams::default().labels(labels)).await
     }
 
-    /// The warnings about an object, as its events tell them.
-    pub(crate) async fn warnings(
+    /// The reason and words of the last warning about an object.
+    pub(crate) async fn last_warning(
         &self,
         namespace: &str,
         kind: &str,
         name: &str,
-    ) -> Result<Vec<Value>, Refusal> {
+    ) -> Option<(String, String)> {
         let fields = format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning");
         let path = format!("/api/v1/namespaces/{namespace}/events");
-        self.list(path, &ListParams::default().fields(&fields))
-            .await
+        let params = ListParams::default().fields(&fields);
+        let events = self.list(path, &params).await.ok()?;
+        let text = |event: &Value, pointer: &str| {
+            let text = event.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        // RFC 3339 in UTC sorts as text.
+        let when = |event: &Value| {
+            let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime"];
+            let times = times.into_iter().map(|pointer| text(event, pointer));
+            let created = text(event, "/metadata/creationTimestamp");
+            times.chain([created]).max().unwrap_or_default()
+        };
+        let last = events.iter().max_by_key(|event| when(event))?;
+        Some((text(last, "/reason"), text(last, "/message")))
     }
 
     async fn list(&self, path: String, params: &ListParams) -> Result<Vec<Value>, Refusal> {

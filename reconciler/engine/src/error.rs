@@ -75,6 +75,14 @@ pub enum Error {
         /// The apps there are.
         known: Vec<String>,
     },
+    /// No such object.
+    #[error("app `{app}` declares no `{object}`")]
+    UnknownObject {
+        /// The app.
+        app: String,
+        /// As it was given.
+        object: String,
+    },
     /// The app is in several environments.
     #[error("app `{app}` is in the environments {}; say which one", .envs.join(", "))]
     WhichEnv {

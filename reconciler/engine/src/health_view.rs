@@ -30,6 +30,7 @@ pub(crate) struct ObjectHealth {
 impl ObjectHealth {
     pub(crate) fn to_status(&self) -> ObjectStatus {
         ObjectStatus {
+            group: self.key.group.clone(),
             kind: self.key.kind.clone(),
             namespace: self.key.namespace.clone(),
             name: self.key.name.clone(),
@@ -99,13 +100,16 @@ impl HealthView {
                         .pointer("/status/phase")
                         .is_none_or(|phase| phase != "Failed")
             })
-            .filter_map(trouble)
+            .filter_map(|pod| Some((pod, trouble(pod)?)))
             .collect();
-        troubles.sort_by_key(|trouble| !trouble.stuck);
-        let Some(worst) = troubles.into_iter().next() else {
+        troubles.sort_by_key(|(_, trouble)| !trouble.stuck);
+        let Some((pod, mut worst)) = troubles.into_iter().next() else {
             self.stuck_since.remove(&member.key);
             return health;
         };
+        if let Some(words) = failed_probe(cluster, namespace, pod, &worst.message).await {
+            worst.message = format!("{}: {words}", worst.message);
+        }
         // A Job counts its pods' failures itself, but an image that is not there never becomes one.
         let judged = worst.stuck && !(is_job && worst.message.starts_with("CrashLoopBackOff"));
         if !judged {
@@ -131,6 +135,22 @@ impl HealthView {
             message: worst.message,
         }
     }
+}
+
+/// What the last probe of a pod said, when its containers run and are not ready, or are killed again and again:
+/// only an event tells it (kubelet `pkg/kubelet/prober/prober.go`).
+async fn failed_probe(
+    cluster: &Cluster,
+    namespace: &str,
+    pod: &Value,
+    trouble: &str,
+) -> Option<String> {
+    if !trouble.ends_with("is not ready") && !trouble.starts_with("CrashLoopBackOff") {
+        return None;
+    }
+    let name = pod.pointer("/metadata/name")?.as_str()?;
+    let (reason, words) = cluster.last_warning(namespace, "Pod", name).await?;
+    (reason == "Unhealthy").then_some(words)
 }
 
 /// An object's own health, and whether it is about the generation that was written.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ordain_reconciler_journal::{
-    AppRef, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State,
+    AppRef, CLUSTER_FACT, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State,
 };
 use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
 
@@ -83,6 +83,7 @@ impl Ledger {
         prepared: &Prepared,
         inventory: &Inventory,
         plan: &Plan,
+        cluster: Option<String>,
     ) -> Result<(), Error> {
         let mut union = inventory.clone();
         for desired in &prepared.desired {
@@ -91,8 +92,13 @@ impl Ledger {
         let objects = object_set(&prepared.desired);
         let set = objects.digest();
         let last = self.shared.scribe.known().last(&self.app);
+        let before = self.shared.scribe.known().cluster(&self.app);
+        let same_cluster = before.is_none() || before == cluster;
         let same = last.filter(|last| {
-            last.set == set && union == *inventory && (last.commit == commit.id || plan.is_noop())
+            last.set == set
+                && union == *inventory
+                && (last.commit == commit.id || plan.is_noop())
+                && same_cluster
         });
         if let Some(last) = same {
             let known = self.deploy.take().filter(|deploy| deploy.id == last.id);
@@ -115,7 +121,8 @@ impl Ledger {
             delete: plan.count(Verb::Delete) + plan.count(Verb::Held),
             unchanged: plan.count(Verb::Unchanged),
         };
-        self.begin(commit, objects, Some(union), plan.hash.clone(), counts)
+        let (union, hash) = (Some(union), plan.hash.clone());
+        self.begin(commit, objects, union, hash, counts, cluster)
             .await
     }
 
@@ -126,6 +133,7 @@ impl Ledger {
         inventory: Option<Inventory>,
         plan: String,
         counts: Counts,
+        cluster: Option<String>,
     ) -> Result<(), Error> {
         let (app, info, now) = (self.app.clone(), commit.clone(), now_ms());
         let compiler = self.shared.compiler.version();
@@ -152,6 +160,9 @@ impl Ledger {
                 compiler,
                 inputs: info.inputs,
                 approvals: approver.into_iter().collect(),
+                facts: (cluster.into_iter())
+                    .map(|uid| (CLUSTER_FACT.to_owned(), uid))
+                    .collect(),
                 ..Intent::default()
             };
             Ok(batch.append(now, Event::Intent(Box::new(intent))))
@@ -223,7 +234,8 @@ impl Ledger {
                     .iter()
                     .map(|compiled| canonical(&compiled.object));
                 let set = ObjectSet::new(objects);
-                self.begin(&target.commit, set, None, String::new(), Counts::default())
+                let (plan, counts) = (String::new(), Counts::default());
+                self.begin(&target.commit, set, None, plan, counts, None)
                     .await?;
             }
         }

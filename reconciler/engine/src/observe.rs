@@ -81,8 +81,10 @@ impl Worker {
             if self.taken_over(target, applied) {
                 return Next::All;
             }
-            self.publish(target, applied, &look);
             let done = look.worst.is_done() && applied.stuck.is_empty();
+            if !done || settled || applied.is_failing() {
+                self.publish(target, applied, &look);
+            }
             let result = if applied.is_failing() {
                 self.failing(target, applied).await.map(|()| false)
             } else if done && settled {
@@ -92,7 +94,10 @@ impl Worker {
             } else if done {
                 settled = true;
                 let settling = self.healthy(target, applied).await;
-                self.publish(target, applied, &look);
+                if !matches!(settling, Ok(true)) {
+                    // Not before what had to go is gone.
+                    self.publish(target, applied, &look);
+                }
                 if !applied.unread.is_empty() {
                     retry = self.retry_of(applied);
                 }
@@ -242,6 +247,7 @@ impl Worker {
         } else {
             look.worst
         };
+        self.shared.set_stuck(&self.app, &applied.stuck);
         let notes = self.notes(applied);
         self.set_status(target, sync, worst, &message, Some(&look.objects), notes);
     }

@@ -7,8 +7,8 @@ use std::{
 
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
-    Action, DryRun, External, Graph, Input, Inventory, ObjectKey, Observed, Plan, Policy, Rules,
-    Verb, adoption, health::Health, plan,
+    Action, Candidate, DryRun, External, Graph, Input, Inventory, ObjectKey, Observed, Plan,
+    Policy, Refusal, Rules, Verb, adoption, health::Health, plan,
 };
 use serde_json::Value;
 
@@ -78,6 +78,11 @@ impl Worker {
             Err(failed) => return Ok(failed),
         };
         let (candidates, unread) = candidates(cluster, &prepared.desired, &inventory).await;
+        let clusters = match self.clusters().await {
+            Ok(clusters) => clusters,
+            Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
+        };
+        looked.rules.holds.extend(clusters.hold());
         let declared = prepared.desired.iter().map(|desired| &desired.key);
         let keys = declared.chain(candidates.iter().map(|candidate| &candidate.key));
         looked.rules.claims = Some(shared.claims(&target.owner(), keys));
@@ -90,7 +95,13 @@ impl Worker {
                 .all(|action| action.verb == Verb::Refused);
         if !nothing {
             self.ledger
-                .intend(&target.commit, &prepared, &inventory, &plan)
+                .intend(
+                    &target.commit,
+                    &prepared,
+                    &inventory,
+                    &plan,
+                    clusters.inventory_is_about(&plan),
+                )
                 .await?;
         }
         if !looked.missing.is_empty() && !nothing {
@@ -258,12 +269,20 @@ impl Worker {
         }
     }
 
+    /// Which cluster this is, and which one the inventory is about.
+    async fn clusters(&self) -> Result<Clusters, Refusal> {
+        Ok(Clusters {
+            now: self.shared.cluster.uid().await?,
+            before: self.shared.scribe.known().cluster(&self.app),
+        })
+    }
+
     fn plan(
         &self,
         target: &Target,
         prepared: &Prepared,
         looked: &Looked,
-        candidates: &[ordain_reconciler_plan::Candidate],
+        candidates: &[Candidate],
     ) -> Plan {
         let whole = looked.at.len() == prepared.desired.len();
         let some: Vec<_> = if whole {
@@ -526,6 +545,33 @@ impl Looked {
         let observed = self.observed.get(&at);
         let live = observed.and_then(|observed| observed.live.as_ref());
         Care::of(&prepared.desired[at].object, live)
+    }
+}
+
+/// Clusters by the uid of their `kube-system`.
+struct Clusters {
+    now: Option<String>,
+    before: Option<String>,
+}
+
+impl Clusters {
+    /// Why nothing is deleted without an approval: an inventory says nothing about another cluster.
+    fn hold(&self) -> Option<String> {
+        let (now, before) = (self.now.as_ref()?, self.before.as_ref()?);
+        (now != before).then(|| {
+            format!(
+                "this is another cluster than at the last deploy (uid {now} of kube-system, not {before})"
+            )
+        })
+    }
+
+    /// The cluster that the inventory is about once the plan is begun: the old one while deletions are held.
+    fn inventory_is_about(&self, plan: &Plan) -> Option<String> {
+        match (&self.now, &self.before) {
+            (_, Some(before)) if !plan.held.is_empty() => Some(before.clone()),
+            (Some(now), _) => Some(now.clone()),
+            (None, before) => before.clone(),
+        }
     }
 }
 

@@ -87,6 +87,13 @@ impl Requests {
                 // It may be a commit that waits to be let in.
                 self.poke.notify_one();
             }
+            Request::Why { app, env, object } => {
+                let app = self.find(&app, env.as_deref()).await?;
+                let tree = self.why(&app, object.as_deref()).await?;
+                let ok = tree.is_well();
+                reply.send(Response::Why { tree }).await;
+                return Ok(Response::Done { ok });
+            }
             Request::Plan { app, env } => self.plans(app.as_deref(), env.as_deref(), reply).await?,
             Request::Applied => self.applied(reply).await?,
             Request::Sync => self.poke.notify_one(),
@@ -109,7 +116,7 @@ impl Requests {
         Ok(Response::Done { ok: true })
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let apps = self.shared.statuses().values().cloned().collect();
         let source = self
             .source

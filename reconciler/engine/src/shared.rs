@@ -8,12 +8,12 @@ use std::{
 
 use ordain_reconciler_journal::{AppRef, Event, Journal};
 use ordain_reconciler_plan::{Breaker, Claims, Inventory, ObjectKey};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, metrics::Metrics,
-    progress::Progress, scribe::Scribe, target::Target,
+    progress::Progress, scribe::Scribe, stuck::Stuck, target::Target,
 };
 
 /// Shared by the workers, the source loop and the control socket.
@@ -36,6 +36,12 @@ pub(crate) struct Shared {
     claims: Mutex<Claims>,
     /// Which apps of their environment apps wait for.
     after: Mutex<BTreeMap<AppRef, BTreeSet<String>>>,
+    /// Objects of apps that are not as declared.
+    stuck: Mutex<BTreeMap<AppRef, Vec<Stuck>>>,
+    /// True when the journal knew no app at the start: a new one, or one that was lost.
+    is_new: bool,
+    /// What the marks of live objects say, when the journal is new.
+    rebuilt: OnceCell<BTreeMap<String, Inventory>>,
 }
 
 impl Shared {
@@ -48,6 +54,7 @@ impl Shared {
         health_deadline: Duration,
         compiler: Arc<dyn Compiler>,
     ) -> Self {
+        let is_new = journal.apps().is_empty();
         Self {
             cluster,
             live,
@@ -62,6 +69,9 @@ impl Shared {
             turns: watch::channel(0).0,
             claims: Mutex::default(),
             after: Mutex::default(),
+            stuck: Mutex::default(),
+            is_new,
+            rebuilt: OnceCell::new(),
         }
     }
 
@@ -83,8 +93,13 @@ impl Shared {
         Ok(record.seq)
     }
 
-    /// What may exist in the cluster for an app.
+    /// What may exist in the cluster for an app, from the journal; and when that is new, from the marks of live
+    /// objects: a lost journal leaks nothing.
     pub(crate) async fn inventory(&self, app: &AppRef) -> Result<Inventory, Error> {
+        if self.is_new && self.scribe.known().inventory(app).is_none() {
+            let rebuilt = self.rebuilt.get_or_try_init(|| self.rebuild()).await?;
+            return Ok(rebuilt.get(&app.to_string()).cloned().unwrap_or_default());
+        }
         let app = app.clone();
         let bytes = self
             .journal(move |journal| {
@@ -98,6 +113,35 @@ impl Shared {
             return Ok(Inventory::default());
         };
         Inventory::from_bytes(&bytes).map_err(|source| Error::Inventory { source })
+    }
+
+    async fn rebuild(&self) -> Result<BTreeMap<String, Inventory>, Error> {
+        let owned = crate::preview::owned(self.cluster.client()).await?;
+        let rebuilt = Inventory::rebuild(owned.iter().map(|owned| &owned.object));
+        if !rebuilt.is_empty() {
+            let apps = rebuilt.len();
+            tracing::warn!(
+                apps,
+                "the journal is new; inventories are rebuilt from owner marks"
+            );
+        }
+        Ok(rebuilt)
+    }
+
+    /// Publishes which objects of an app are not as declared.
+    pub(crate) fn set_stuck(&self, app: &AppRef, objects: &[Stuck]) {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.is_empty() {
+            stuck.remove(app);
+        } else {
+            stuck.insert(app.clone(), objects.to_vec());
+        }
+    }
+
+    /// Objects of an app that are not as declared.
+    pub(crate) fn stuck(&self, app: &AppRef) -> Vec<Stuck> {
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.get(app).cloned().unwrap_or_default()
     }
 
     pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, AppStatus>> {

@@ -26,6 +26,9 @@ pub enum Sync {
 /// One object of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectStatus {
+    /// Its API group, empty for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// Its kind.
     pub kind: String,
     /// Its namespace, unless it is cluster-wide.

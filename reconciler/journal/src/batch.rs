@@ -3,10 +3,7 @@
 use std::sync::MutexGuard;
 
 use crate::{
-    AppRef, Digest, Error, Event, Journal, Record,
-    journal::Writer,
-    log::number,
-    packs::Staged,
+    AppRef, Digest, Error, Event, Journal, Record, journal::Writer, log::number, packs::Staged,
     set::ObjectSet,
 };
 

@@ -7,12 +7,8 @@
 use std::{collections::BTreeSet, sync::PoisonError};
 
 use crate::{
-    Digest, Error, Event, Journal, Query, Record,
-    deploy::Index,
-    key,
-    log::FOLDER,
-    reading::state_at,
-    set,
+    Digest, Error, Event, Journal, Query, Record, deploy::Index, key, log::FOLDER,
+    reading::state_at, set,
 };
 
 /// What a compaction did.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppRef, Counts, Digest, Event, Intent, Outcome, Record, Rollback, holds::Holds};
+use crate::{
+    AppRef, CLUSTER_FACT, Counts, Digest, Event, Intent, Outcome, Record, Rollback, holds::Holds,
+};
 
 /// Where a deploy stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +141,9 @@ pub(crate) struct AppLog {
     /// How many there were.
     pub(crate) count: u64,
     pub(crate) inventory: Option<Digest>,
+    /// The cluster that the inventory is about.
+    #[serde(default)]
+    pub(crate) cluster: Option<Box<str>>,
 }
 
 impl AppLog {
@@ -167,6 +172,9 @@ impl AppLog {
 
     fn begin(&mut self, record: &Record, intent: &Intent) {
         self.inventory = Some(intent.inventory);
+        if let Some(uid) = intent.facts.get(CLUSTER_FACT) {
+            self.cluster = Some(uid.as_str().into());
+        }
         if let Some(rollback) = &intent.rollback {
             // The undone commit and everything between it and the one that comes back; when that one
             // was never deployed here, the undone commit alone.

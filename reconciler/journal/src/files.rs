@@ -61,10 +61,7 @@ pub(crate) fn write_sealed(
 }
 
 /// Reads the header alone; the signature is checked when a key is given. Returns where the payload begins too.
-pub(crate) fn read_header(
-    path: &Path,
-    key: Option<&VerifyingKey>,
-) -> Result<(Header, u64), Error> {
+pub(crate) fn read_header(path: &Path, key: Option<&VerifyingKey>) -> Result<(Header, u64), Error> {
     let changed = |what: &str| Error::Changed {
         path: path.to_owned(),
         what: what.to_owned(),
@@ -100,7 +97,9 @@ pub(crate) fn read_sealed(
 ) -> Result<(Header, Vec<u8>), Error> {
     let (header, start) = read_header(path, key)?;
     let mut bytes = fs::read(path).map_err(Error::io("read", path))?;
-    let start = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
+    let start = usize::try_from(start)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
     let payload = bytes.split_off(start);
     if payload.len() as u64 != header.bytes || Digest::of(&payload) != header.payload {
         return Err(Error::Changed {

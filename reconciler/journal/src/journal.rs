@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    AppRef, Batch, Deploy, Digest, Error, Event, ObjectSet, Quarantined, Record, Suspension, Warning,
+    AppRef, Batch, Deploy, Digest, Error, Event, ObjectSet, Quarantined, Record, Suspension,
+    Warning,
     deploy::Index,
     files::{create_private, write_durably},
     format,
@@ -316,6 +317,15 @@ impl Journal {
         self.index().apps.get(app)?.inventory
     }
 
+    /// The uid of the cluster that an app's inventory is about, as its last intent says by [`CLUSTER_FACT`].
+    ///
+    /// [`CLUSTER_FACT`]: crate::CLUSTER_FACT
+    #[must_use]
+    pub fn cluster(&self, app: &AppRef) -> Option<String> {
+        let index = self.index();
+        index.apps.get(app)?.cluster.as_deref().map(str::to_owned)
+    }
+
     /// Hashes of plans that were approved.
     #[must_use]
     pub fn approvals(&self) -> std::collections::BTreeSet<String> {
@@ -355,9 +365,7 @@ impl Journal {
     pub fn quarantines(&self) -> Vec<(AppRef, Quarantined)> {
         let index = self.index();
         let found = index.holds.quarantines();
-        found
-            .map(|(app, one)| (app.clone(), one.clone()))
-            .collect()
+        found.map(|(app, one)| (app.clone(), one.clone())).collect()
     }
 
     /// Signs bytes with the journal's key, for commits and exports which it writes.

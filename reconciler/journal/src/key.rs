@@ -84,7 +84,8 @@ pub(crate) fn checked_public(folder: &Path) -> Result<VerifyingKey, Error> {
     match fs::read_to_string(&path) {
         Ok(text) => {
             let private = from_hex::<32>(text.trim_end_matches('\n'));
-            let fits = private.is_some_and(|bytes| SigningKey::from_bytes(&bytes).verifying_key() == key);
+            let fits =
+                private.is_some_and(|bytes| SigningKey::from_bytes(&bytes).verifying_key() == key);
             fits.then_some(key).ok_or(Error::Key { path })
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Error::Key { path }),

@@ -34,8 +34,8 @@ pub use holds::{Quarantined, Suspension};
 pub use journal::{Journal, Sizes};
 pub use reading::{At, DeployedSet, Query};
 pub use record::{
-    AppRef, Counts, DriftedObject, Event, Intent, ObjectWrite, Outcome, Record, Rollback,
-    SignatureVerdict,
+    AppRef, CLUSTER_FACT, Counts, DriftedObject, Event, Intent, ObjectWrite, Outcome, Record,
+    Rollback, SignatureVerdict,
 };
 pub use set::ObjectSet;
 pub use verify::{Verified, verify};

@@ -105,7 +105,10 @@ pub(crate) fn newest_state(
     Ok((Index::default(), 0, genesis()))
 }
 
-pub(crate) fn read_state(path: &Path, key: Option<&VerifyingKey>) -> Result<(Header, Index), Error> {
+pub(crate) fn read_state(
+    path: &Path,
+    key: Option<&VerifyingKey>,
+) -> Result<(Header, Index), Error> {
     let (header, payload) = read_sealed(path, key)?;
     let broken = |error: &dyn std::fmt::Display| Error::Changed {
         path: path.to_owned(),
@@ -356,7 +359,11 @@ impl Log {
 
     /// The last record that could be cut off: of the newest sealed segment that ended before a time and
     /// has a state file. `None` when there is none.
-    pub(crate) fn cut_before(&self, key: &Key, time_ms: i64) -> Result<Option<(u64, Digest)>, Error> {
+    pub(crate) fn cut_before(
+        &self,
+        key: &Key,
+        time_ms: i64,
+    ) -> Result<Option<(u64, Digest)>, Error> {
         let mut found = None;
         for first in Segments::list(&self.folder)?.sealed {
             let path = sealed_path(&self.folder, first);
@@ -391,12 +398,7 @@ impl Log {
 }
 
 /// A segment must begin where the one before it ended.
-pub(crate) fn follows(
-    path: &Path,
-    header: &Header,
-    seq: u64,
-    head: Digest,
-) -> Result<(), Error> {
+pub(crate) fn follows(path: &Path, header: &Header, seq: u64, head: Digest) -> Result<(), Error> {
     if header.first == seq + 1 && header.before == head {
         return Ok(());
     }

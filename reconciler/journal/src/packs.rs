@@ -156,7 +156,8 @@ type Broken = String;
 /// Reads the frame at the beginning of `bytes`; returns its digest, its content and its length.
 fn read_frame(bytes: &[u8]) -> Result<(Digest, Vec<u8>, usize), Broken> {
     let head = bytes.get(..FRAME_HEAD).ok_or("a frame is cut off")?;
-    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let number =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (stored, method, raw) = (number(0) as usize, head[4], number(5) as usize);
     if stored > BLOB_BYTES_MAX || raw > BLOB_BYTES_MAX {
         return Err("a frame is too long".to_owned());
@@ -325,7 +326,9 @@ impl Packs {
             let mut file = File::open(&path)?;
             let table = pack.start + pack.blobs * ENTRY as u64;
             let mut entry = [0; BLOCK_ENTRY];
-            file.seek(SeekFrom::Start(table + u64::from(number) * BLOCK_ENTRY as u64))?;
+            file.seek(SeekFrom::Start(
+                table + u64::from(number) * BLOCK_ENTRY as u64,
+            ))?;
             file.read_exact(&mut entry)?;
             let (low, high, packed) = numbers(&entry);
             let start = u64::from(low) | u64::from(high) << 32;
@@ -489,7 +492,9 @@ impl Active {
     pub(crate) fn seal(&mut self, packs: &mut Packs, key: &Key) -> Result<(), Error> {
         let bytes = fs::read(&self.path).map_err(Error::io("read", &self.path))?;
         let mut blobs = Vec::new();
-        let (_, broken) = scan(&bytes, 0, |digest, _, content| blobs.push((digest, content)));
+        let (_, broken) = scan(&bytes, 0, |digest, _, content| {
+            blobs.push((digest, content))
+        });
         if let Some(what) = broken {
             let path = self.path.clone();
             return Err(Error::Changed { path, what });
@@ -522,10 +527,16 @@ pub(crate) fn write_pack(
     let mut raw = 0;
     for (at, (digest, content)) in blobs.iter().enumerate() {
         let block_number = (table.len() / BLOCK_ENTRY) as u32;
-        entries.push((digest, block_number, block.len() as u32, content.len() as u32));
+        entries.push((
+            digest,
+            block_number,
+            block.len() as u32,
+            content.len() as u32,
+        ));
         block.extend_from_slice(content);
         if block.len() >= BLOCK_BYTES || at + 1 == blobs.len() {
-            let packed = zstd::bulk::compress(&block, LEVEL).map_err(Error::io("compress", &path))?;
+            let packed =
+                zstd::bulk::compress(&block, LEVEL).map_err(Error::io("compress", &path))?;
             table.extend_from_slice(&(blocks.len() as u64).to_le_bytes());
             table.extend_from_slice(&(packed.len() as u32).to_le_bytes());
             table.extend_from_slice(&(block.len() as u32).to_le_bytes());

@@ -109,8 +109,15 @@ impl Parts {
 
     /// Oldest first.
     fn all(&self) -> Vec<Part> {
-        let sealed = self.segments.sealed.iter().map(|first| Part::Sealed(*first));
-        let active = self.segments.active.map(|first| active_path(&self.folder, first));
+        let sealed = self
+            .segments
+            .sealed
+            .iter()
+            .map(|first| Part::Sealed(*first));
+        let active = self
+            .segments
+            .active
+            .map(|first| active_path(&self.folder, first));
         let active = active.or_else(|| self.old.clone()).map(Part::Active);
         sealed.chain(active).collect()
     }
@@ -190,7 +197,9 @@ fn replay(journal: &Path, key: &VerifyingKey, until_ms: i64) -> Result<Index, Er
         }
         let records = parts.read(&part, |_| true)?;
         let mut records = records.iter().skip_while(|record| record.seq <= through);
-        let past = records.by_ref().take_while(|record| record.time_ms <= until_ms);
+        let past = records
+            .by_ref()
+            .take_while(|record| record.time_ms <= until_ms);
         past.for_each(|record| index.add(record));
         if records.next().is_some() {
             break;
@@ -248,7 +257,10 @@ impl Journal {
                     }
                 }
                 let records = parts.read(part, |body| query.may_take(body))?;
-                let wanted = records.into_iter().rev().filter(|record| query.takes(record));
+                let wanted = records
+                    .into_iter()
+                    .rev()
+                    .filter(|record| query.takes(record));
                 found.extend(wanted.take(limit - found.len()));
                 if found.len() == limit {
                     break;
@@ -265,7 +277,10 @@ impl Journal {
     pub fn deploys_at(&self, time_ms: i64) -> Result<Vec<Deploy>, Error> {
         let key = key::public(self.folder())?;
         let index = steadily(|| replay(self.folder(), &key, time_ms))?;
-        let standing = index.apps.into_values().filter_map(|log| standing(log.deploys));
+        let standing = index
+            .apps
+            .into_values()
+            .filter_map(|log| standing(log.deploys));
         Ok(standing.collect())
     }
 

@@ -81,6 +81,9 @@ pub struct SignatureVerdict {
     pub method: Option<String>,
 }
 
+/// The key of [`Intent::facts`] for the uid of the cluster that the inventory is about.
+pub const CLUSTER_FACT: &str = "cluster";
+
 /// Written durably before the first write of a deploy. Its record's number names the deploy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {

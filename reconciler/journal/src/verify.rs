@@ -1,10 +1,6 @@
 //! The audit: every hash, signature and blob of a journal, without changing anything.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     Digest, Error, Event, Journal, Record,
@@ -53,7 +49,9 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, 
         let path = sealed_path(&segments_folder, *first);
         let (header, records) = read_segment(&path, Some(&key), |_| true)?;
         follows(&path, &header, seq, head)?;
-        records.iter().for_each(|record| check.take(record, &mut each));
+        records
+            .iter()
+            .for_each(|record| check.take(record, &mut each));
         (seq, head) = (header.last, header.head);
     }
     let old = folder.join(OLD_LOG);
@@ -70,7 +68,10 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, 
                 what,
             });
         }
-        scanned.records.iter().for_each(|record| check.take(record, &mut each));
+        scanned
+            .records
+            .iter()
+            .for_each(|record| check.take(record, &mut each));
         seq += scanned.records.len() as u64;
         head = scanned.head;
     }

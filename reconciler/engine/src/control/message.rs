@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Applied, HistoryRow, Preview, Status};
+use crate::{Applied, HistoryRow, Preview, Status, WhyNode};
 
 /// One reference that a push moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,15 @@ pub enum Request {
         /// Who.
         author: String,
     },
+    /// Why an app is not as it should be.
+    Why {
+        /// The app's name.
+        app: String,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// One object of it: `NAME` or `KIND/NAME`.
+        object: Option<String>,
+    },
     /// What would be done now.
     Plan {
         /// Only this app.
@@ -92,6 +101,11 @@ pub enum Response {
     History {
         /// Oldest first.
         deploys: Vec<HistoryRow>,
+    },
+    /// The answer to [`Request::Why`].
+    Why {
+        /// The app or object, and below it what stands in its way.
+        tree: WhyNode,
     },
     /// The answer to [`Request::Plan`].
     Plans {

@@ -7,4 +7,6 @@ mod deletions;
 mod drift;
 mod isolation;
 mod order;
+mod trouble;
+mod why;
 mod world;

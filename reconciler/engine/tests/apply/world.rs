@@ -222,8 +222,15 @@ impl World {
         std::fs::write(file, Value::Array(objects.to_vec()).to_string()).expect("written");
     }
 
-    /// Commits what was written; returns the commit.
+    /// Commits what was written and tells the engine; returns the commit.
     pub(crate) fn commit(&self) -> String {
+        let tip = self.commit_unheard();
+        self.call(&Ask::Sync);
+        tip
+    }
+
+    /// Commits what was written; the engine hears of it when it looks by itself.
+    pub(crate) fn commit_unheard(&self) -> String {
         let origin = self.origin();
         git(&origin, &["add", "-A"]);
         git(
@@ -231,7 +238,6 @@ impl World {
             &["commit", "--quiet", "--allow-empty", "-m", "change"],
         );
         let tip = git(&origin, &["rev-parse", "HEAD"]);
-        self.call(&Ask::Sync);
         tip.trim().to_owned()
     }
 
