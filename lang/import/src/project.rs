@@ -244,7 +244,8 @@ fn read(
                 let end = good.len() as u32;
                 diagnostics.push(
                     Diagnostic::error("E0950", "the file is not UTF-8 text")
-                        .label(Span::new(file, end, end), "up to here it is"),
+                        .label(Span::new(file, end, end), "up to here it is")
+                        .help("save the file as UTF-8"),
                 );
                 continue;
             }

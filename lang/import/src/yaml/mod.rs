@@ -4,6 +4,7 @@
 //! boolean, `0644` is octal, a date is a string. It knows nothing of Kubernetes.
 
 mod read;
+mod remedy;
 mod scalar;
 
 pub(crate) use read::{Document, read};

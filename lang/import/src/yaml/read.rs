@@ -7,8 +7,12 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, Placement, ScalarStyle, StrInput, Tag};
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
 
+use super::remedy;
 use super::scalar::{self, Bad};
 use super::{Entry, Node, Value};
+
+/// What helps where a key is no string.
+const KEYS: &str = "write it between quotes when it is meant as a text; Kubernetes knows no other keys";
 
 /// How many values a file may hold, aliases written out: a real install manifest has a hundred thousand.
 const MAX_NODES: usize = 2_000_000;
@@ -231,11 +235,11 @@ impl<'t> Reader<'t> {
             Event::MappingStart(_, anchor, _) => (Value::Map(self.map()?), anchor),
             Event::Alias(anchor) => {
                 let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
-                    self.error(
-                        "E0950",
+                    self.invalid(
                         "an alias stands inside what it names",
                         span,
                         "this alias",
+                        "write out what it stands for",
                     );
                     return Err(Told);
                 };
@@ -243,7 +247,8 @@ impl<'t> Reader<'t> {
                 (node.value, 0)
             }
             _ => {
-                self.error("E0950", "a value is missing", span, "here");
+                let help = "write a value, or `null`";
+                self.invalid("a value is missing", span, "here", help);
                 return Err(Told);
             }
         };
@@ -298,7 +303,7 @@ impl<'t> Reader<'t> {
                 }
                 (_, at) => {
                     let span = self.span(&at);
-                    self.error("E0950", "a key must be a string", span, "this key");
+                    self.invalid("a key must be a string", span, "this key", KEYS);
                     return Err(Told);
                 }
             };
@@ -342,11 +347,11 @@ impl<'t> Reader<'t> {
         };
         for source in sources {
             let Value::Map(entries) = source.value else {
-                self.error(
-                    "E0950",
+                self.invalid(
                     "only maps can be merged with `<<`",
                     span,
                     "this is no map",
+                    "let it name a map, or a list of maps",
                 );
                 return Err(Told);
             };
@@ -365,7 +370,7 @@ impl<'t> Reader<'t> {
             Value::Float(value) => value.to_string(),
             Value::Bool(value) => value.to_string(),
             Value::Null | Value::List(_) | Value::Map(_) => {
-                self.error("E0950", "a key must be a string", span, "this key");
+                self.invalid("a key must be a string", span, "this key", KEYS);
                 return Err(Told);
             }
         })
@@ -415,6 +420,12 @@ impl<'t> Reader<'t> {
             .push(Diagnostic::error(code, message).label(span, label));
     }
 
+    /// Tells what is YAML, but nothing that an object could be read from.
+    fn invalid(&mut self, message: &str, span: Span, label: &str, help: &str) {
+        self.diagnostics
+            .push(Diagnostic::error("E0950", message).label(span, label).help(help));
+    }
+
     fn scan_error(&mut self, error: &granit_parser::ScanError) {
         let at = error
             .marker()
@@ -422,18 +433,11 @@ impl<'t> Reader<'t> {
             .unwrap_or(0)
             .min(self.text.len());
         let span = Span::new(self.file, at as u32, at as u32);
-        let mut diagnostic =
-            Diagnostic::error("E0950", "this is not valid YAML").label(span, error.info());
-        let line = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
-        let line = self.text[line..].lines().next().unwrap_or_default();
-        if line.contains("{{") {
-            diagnostic = diagnostic
-                .help("it looks like a template; import what `helm template` makes of it");
-        } else if line.starts_with(|c: char| c.is_whitespace())
-            && line.trim_start_matches(' ').starts_with('\t')
-        {
-            diagnostic = diagnostic.help("YAML is indented with spaces, never with tabs");
-        }
+        let start = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        let diagnostic = Diagnostic::error("E0950", "this is not valid YAML")
+            .label(span, error.info())
+            .help(remedy::of(&error.info(), line, at - start));
         self.diagnostics.push(diagnostic);
     }
 
