@@ -49,6 +49,8 @@ pub(crate) fn prove(
         };
         let one = &set.written[at];
         let span = origin.unwrap_or(one.object().span);
+        let hidden = hidden(diagnostic, one.object());
+        let diagnostic = hidden.as_ref().unwrap_or(diagnostic);
         if let Some(line) = exemption(diagnostic, one, writer)
             .filter(|line| !set.exemptions.contains(&(at, line.clone())))
         {
@@ -122,10 +124,15 @@ fn compare(built: &Build, set: &Set, writer: &Writer<'_>, mut others: Vec<Diagno
                 .map(|found| difference(&wanted, found, &mut String::new()))
                 .min_by_key(Option::is_some)
                 .unwrap_or(Some("it is not built at all".to_owned()));
-            let Some(why) = why else {
+            let Some(mut why) = why else {
                 count = count.saturating_sub(1);
                 continue;
             };
+            if copy.kind == "Secret"
+                && let Some((place, _)) = why.split_once(WOULD_BE)
+            {
+                why = format!("{place}{WOULD_BE}another value");
+            }
             let message = format!(
                 "`{}` is imported as data, because its type would change it",
                 copy.shown()
@@ -156,6 +163,22 @@ fn compare(built: &Build, set: &Set, writer: &Writer<'_>, mut others: Vec<Diagno
     }
     Verdict::Equal(others)
 }
+
+/// A diagnostic about a Secret without what it may show of its values. None for other kinds, and for rules over the whole
+/// set, which know no values.
+fn hidden(diagnostic: &Diagnostic, object: &Object) -> Option<Diagnostic> {
+    if object.kind != "Secret" || is_of_the_set(diagnostic) {
+        return None;
+    }
+    let mut hidden = diagnostic.clone();
+    hidden.message = "this is not as its type wants it; a Secret's values are not shown".to_owned();
+    hidden.notes.clear();
+    hidden.help = None;
+    Some(hidden)
+}
+
+/// What stands between a place and the values there, which of a Secret nobody is shown.
+const WOULD_BE: &str = " would be ";
 
 /// How the line begins that a diagnostic offers for what others make.
 const EXTERNAL: &str = "external k8s.";

@@ -1,6 +1,8 @@
 //! Secrets in a project: what is typed, what is refused, what a built object carries instead of a value.
 
-use ordain_lang_project::{App, BuildOptions, Memory, Project, TestOptions, build, check, test};
+use ordain_lang_project::{
+    App, BuildOptions, Memory, Project, Scratch, TestOptions, build, check, test,
+};
 use ordain_lang_secrets::{Document, Format, Identity, Plain, Random, armor, encrypt};
 
 /// In no output whatsoever.
@@ -251,5 +253,46 @@ fn pages_tell_the_truth() {
         }
         assert!(kinds[0] > 0 && kinds[1] > 0, "{code} has both");
         let _ = check(&load(""));
+    }
+}
+
+/// The repl shows that there is a secret, its type, and its keys; never what it is.
+#[test]
+fn a_line_typed_beside_the_project_sees_no_value() {
+    let project = load(
+        "use secrets \"secrets/app.enc.yaml\" as vault\n\nlet password = vault.db.password\n\n\
+         app a {\n  token: Secret<String> = vault.db.user\n  \
+         objects = [k8s.Secret { metadata.name = \"a\", stringData.token = token }]\n}\n",
+    );
+    let mut scratch = Scratch::new(project);
+    let entries = [
+        "use main",
+        "main.password",
+        "a.token",
+        "\"x{a.token}\"",
+        "a.token.base64()",
+        "[a.token, main.password]",
+        "{ a = a.token }.to_json()",
+        "a.objects",
+        "objects.of(k8s.Secret)",
+        "a.token == \"x\"",
+        "a.token.length()",
+        "let s: String = a.token",
+        "fail(\"{a.token}\")",
+        "assert a.token == \"x\", \"{a.token}\"",
+    ];
+    let mut shown = 0;
+    for entry in entries {
+        let answer = scratch.enter(None, entry);
+        shown += usize::from(answer.value.is_some());
+        let said = format!("{answer:?}");
+        assert!(!said.contains(CANARY), "{entry}: {said}");
+        let ty = scratch.type_of(None, entry);
+        assert!(!format!("{ty:?}").contains(CANARY), "{entry}");
+    }
+    assert!(shown > 4, "{shown} entries had a value");
+    for before in [None, Some("main"), Some("a"), Some("a.token")] {
+        let proposed = scratch.complete(None, before).join(" ");
+        assert!(!proposed.contains(CANARY), "{proposed}");
     }
 }
