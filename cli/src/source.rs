@@ -10,6 +10,10 @@ use ordain_reconciler_source::{
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a repository on this machine is looked at: that costs one small file.
+const LOCAL_POLL: Duration = Duration::from_secs(1);
 
 /// Which repository is deployed.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -241,6 +245,10 @@ impl Sources {
 
     /// Sets the rest of what the engine has to know.
     pub(crate) fn set(&self, config: &mut Config) {
+        let is_local = |remote: &Remote| Path::new(&remote.url).is_dir();
+        if self.remote.as_ref().is_some_and(is_local) {
+            config.poll = LOCAL_POLL;
+        }
         config.trust = self.trust.clone();
         config.listen = self.http;
         config.hook_secret.clone_from(&self.hook_secret);

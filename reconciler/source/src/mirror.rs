@@ -131,7 +131,9 @@ impl Mirror {
     /// When the remote does not answer or has no such branch. What was fetched before stays.
     pub fn fetch(&self) -> Result<Fetched, Error> {
         let before = self.last()?;
-        self.download()?;
+        if before.is_none() || before != self.peek() {
+            self.download()?;
+        }
         let tip = self.last()?.ok_or_else(|| Error::UnknownRevision {
             revision: self.remote.follow.to_string(),
             repository: self.remote.url.clone(),
@@ -143,6 +145,22 @@ impl Mirror {
             Some(from) => Movement::Rewritten { from },
         };
         Ok(Fetched { tip, movement })
+    }
+
+    /// Where the followed reference of a repository on this machine is now, for next to nothing; `None` when that
+    /// is not so easily told.
+    fn peek(&self) -> Option<CommitId> {
+        if !self.is_local() || matches!(self.remote.follow, Follow::Commit(_)) {
+            return None;
+        }
+        let theirs = Repository::open(Path::new(&self.remote.url)).ok()?;
+        theirs.reference(&self.remote.follow.wanted()).ok()?
+    }
+
+    /// True when the remote is a folder of this machine.
+    fn is_local(&self) -> bool {
+        Transport::of(&self.remote.url) == Transport::Library
+            && Path::new(&self.remote.url).is_dir()
     }
 
     fn download(&self) -> Result<(), Error> {
