@@ -179,6 +179,9 @@ fn doors(
 /// How long after the last news of the branch the compiler lets go of what it need not keep.
 const REST_AFTER: Duration = Duration::from_secs(60);
 
+/// Overtaken commits that are counted; nobody reads more of them one by one.
+const OVERTAKEN_MAX: usize = 10_000;
+
 /// Apps that are named when a commit does not compile; more are counted.
 const AFFECTED_NAMED_MAX: usize = 10;
 
@@ -430,6 +433,7 @@ impl Follower {
             self.shared.progress.of(tip.as_str()).line(text);
         }
         let commit = tip.to_string();
+        let before = from.clone();
         self.record(Event::Commit {
             repository,
             branch,
@@ -438,7 +442,56 @@ impl Follower {
             rewritten,
         })
         .await;
+        if let Some(before) = before.and_then(|before| before.parse().ok()) {
+            self.note_overtaken(before, tip).await;
+        }
         false
+    }
+
+    /// Records the commits that a newer one took the place of before they were begun.
+    async fn note_overtaken(&self, before: CommitId, tip: &CommitId) {
+        let (origin, id) = (self.origin.clone(), tip.clone());
+        let between =
+            blocking(move || origin.repository().overtaken(&before, &id, OVERTAKEN_MAX)).await;
+        let overtaken = match between {
+            Ok(overtaken) => overtaken,
+            Err(error) => {
+                let error = crate::error::chain(&error);
+                tracing::warn!(error, "cannot tell which commits were overtaken");
+                return;
+            }
+        };
+        let (Some(first), Some(last)) = (overtaken.first(), overtaken.last()) else {
+            return;
+        };
+        let count = overtaken.len();
+        let facts = [
+            ("by", tip.to_string()),
+            ("commits", count.to_string()),
+            ("first", first.to_string()),
+            ("last", last.to_string()),
+        ];
+        let text = match count {
+            1 => format!(
+                "commit {} was superseded by {} before it was begun",
+                first.short(),
+                tip.short()
+            ),
+            _ => format!(
+                "{count} commits, {} to {}, were superseded by {} before they were begun",
+                first.short(),
+                last.short(),
+                tip.short()
+            ),
+        };
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        self.record(Event::Note {
+            only: None,
+            topic: "superseded".to_owned(),
+            text,
+            facts: facts.into_iter().collect(),
+        })
+        .await;
     }
 
     async fn record(&self, event: Event) {

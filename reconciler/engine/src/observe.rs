@@ -122,6 +122,7 @@ impl Worker {
             let quiet = done && settled;
             let again = (!quiet).then(|| now + LOOK);
             let next = [retry, again, fight].into_iter().flatten().min();
+            let (hash, is_held) = (&applied.plan.hash, !applied.plan.held.is_empty());
             tokio::select! {
                 () = wakers.objects.notified() => {}
                 () = sleep_until(next) => {
@@ -133,7 +134,12 @@ impl Worker {
                         return Next::These(self.fights.over());
                     }
                 }
-                Ok(()) = wakers.approvals.changed() => return Next::All,
+                // The approval of another app's plan is no reason to look.
+                Ok(()) = wakers.approvals.changed(), if is_held => {
+                    if wakers.approvals.borrow_and_update().contains(hash) {
+                        return Next::All;
+                    }
+                }
                 Ok(()) = wakers.apps.changed(), if applied.stuck.iter().any(waits) => {}
             }
         }

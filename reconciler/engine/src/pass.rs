@@ -189,12 +189,11 @@ impl Worker {
             return Ok(None);
         }
         for member in &mut applied.members {
-            let at = prepared
-                .desired
-                .iter()
-                .position(|desired| desired.key == member.key)
-                .filter(|_| focus.contains(&member.key));
-            if let Some(at) = at {
+            if !focus.contains(&member.key) {
+                continue;
+            }
+            let mut desired = prepared.desired.iter();
+            if let Some(at) = desired.position(|desired| desired.key == member.key) {
                 member.care = looked.care(&prepared, at);
             }
         }

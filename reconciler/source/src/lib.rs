@@ -8,6 +8,7 @@ mod hook;
 mod hosted;
 mod mirror;
 mod modules;
+mod overtaken;
 mod program;
 mod remote;
 mod repository;

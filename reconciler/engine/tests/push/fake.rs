@@ -89,6 +89,8 @@ struct State {
     applied: BTreeMap<String, Value>,
     revision: u64,
     writes: usize,
+    /// Method and path of every request that is no watch.
+    asked: Vec<String>,
     refuse: BTreeSet<String>,
     /// Writes from this number on hang, before or after they took effect.
     hang: Option<(usize, Hang)>,
@@ -140,6 +142,11 @@ impl Fake {
     /// Writes that were no dry runs.
     pub(crate) fn writes(&self) -> usize {
         self.state.lock().expect("no panic").writes
+    }
+
+    /// What was asked since the last time, watches left out.
+    pub(crate) fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("no panic").asked)
     }
 
     /// Refuses the object of this name from now on; an empty name refuses nothing.
@@ -213,7 +220,11 @@ impl Fake {
             .map(|body| body.to_bytes())
             .unwrap_or_default();
         let (down, hang) = {
-            let state = self.state.lock().expect("no panic");
+            let mut state = self.state.lock().expect("no panic");
+            if !query.contains_key("watch") {
+                let asked = format!("{} {}", parts.method, parts.uri.path());
+                state.asked.push(asked);
+            }
             (
                 state.down,
                 state

@@ -5,6 +5,7 @@
 mod deletions;
 mod deploys;
 mod fake;
+mod fleet;
 mod resilience;
 mod rollbacks;
 mod world;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         resilience::a_restart_writes_nothing_when_nothing_changed,
         resilience::a_crash_at_any_write_leaks_nothing,
         resilience::the_cluster_may_come_later,
+        fleet::a_commit_to_one_app_is_nothing_to_the_others,
+        fleet::a_storm_of_commits_ends_at_the_tip,
+        fleet::an_app_that_fails_is_tried_again_by_the_next_commit,
     );
     ExitCode::SUCCESS
 }

@@ -162,6 +162,21 @@ impl World {
         tokio::task::spawn_blocking(move || git(&work, &["push", "--force", "ordain", &target]))
     }
 
+    /// The hosted repository.
+    pub(crate) fn hosted(&self) -> PathBuf {
+        self.engine.repository().into()
+    }
+
+    /// The journal's folder.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.data_dir().join("journal")
+    }
+
+    /// Asks the engine to look at the branch now.
+    pub(crate) fn sync(&self) {
+        self.call(&Request::Sync);
+    }
+
     fn repository(&self) -> Repository {
         Repository::open(self.engine.repository().as_ref()).expect("it exists")
     }
