@@ -1,5 +1,5 @@
-//! Second roles of the same binary, that nobody types: the container shim, the git hooks, the reconciler without a
-//! cluster, and the server of the demo's shop. They are not subcommands, because they must not appear in help and the shim must run before any thread exists.
+//! Second roles of the same binary, that nobody types: the container shim, the git hooks, and the server of the demo's
+//! shop. They are not subcommands, because they must not appear in help and the shim must run before any thread exists.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,6 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     match role.to_str()? {
         #[cfg(target_os = "linux")]
         "__shim" => Some(ordain_orchestrator_node::shim_main()),
-        "__reconcile" => Some(crate::cluster::alone::main()),
         "__hook" => Some(crate::commands::hook::main()),
         "__shop" => Some(crate::demo::server::main()),
         _ => None,

@@ -164,11 +164,14 @@ impl<'w> World<'w> {
             counter = Some(started);
         }
         let data = self.data();
-        let args = [
-            OsStr::new("__reconcile"),
+        let args = "run --cluster local --format json --kubeconfig".split(' ');
+        let args = args.map(OsStr::new);
+        let places = [
             kubeconfig.as_os_str(),
+            "--data-dir".as_ref(),
             data.as_os_str(),
         ];
+        let args: Vec<&OsStr> = args.chain(places).collect();
         let log = self.temp.path().join("reconciler.log");
         self.reconciler = Some(Running::start(self.program, &args, &log)?);
         Ok(counter)

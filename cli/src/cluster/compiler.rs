@@ -281,6 +281,10 @@ impl Compiler for ProjectCompiler {
 }
 
 #[cfg(test)]
+#[path = "compiler_tests.rs"]
+mod commits;
+
+#[cfg(test)]
 mod tests {
     #[test]
     fn the_planner_knows_what_stands_for_a_secret() {

@@ -3,7 +3,6 @@
 //! It composes and decides nothing else: every part speaks to the API server through the Kubernetes API, over a
 //! transport in memory.
 
-pub(crate) mod alone;
 mod compiler;
 mod data_dir;
 #[cfg(target_os = "linux")]

@@ -124,7 +124,11 @@ impl Worker {
             let next = [retry, again, fight].into_iter().flatten().min();
             let (hash, is_held) = (&applied.plan.hash, !applied.plan.held.is_empty());
             tokio::select! {
-                () = wakers.objects.notified() => {}
+                () = wakers.objects.notified() => {
+                    if self.shared.is_to_compare(&self.app) {
+                        return Next::All;
+                    }
+                }
                 () = sleep_until(next) => {
                     let now = Instant::now();
                     if retry.is_some_and(|retry| now >= retry) {

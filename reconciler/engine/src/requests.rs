@@ -97,6 +97,10 @@ impl Requests {
             Request::Plan { app, env } => self.plans(app.as_deref(), env.as_deref(), reply).await?,
             Request::Applied => self.applied(reply).await?,
             Request::Sync => self.poke.notify_one(),
+            Request::Compare { app, env } => {
+                let app = self.find(&app, env.as_deref()).await?;
+                self.shared.compare(app);
+            }
             Request::Hook {
                 stage,
                 updates,

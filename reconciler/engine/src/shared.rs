@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) compiler: Arc<dyn Compiler>,
     pub(crate) scribe: Scribe,
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
+    /// Apps that somebody wants compared now.
+    compared: Mutex<BTreeSet<AppRef>>,
     /// Hashes of approved plans.
     approved: watch::Sender<BTreeSet<String>>,
     /// Counts changes of how apps are synced.
@@ -66,6 +68,7 @@ impl Shared {
             approved: watch::channel(journal.approvals()).0,
             scribe: Scribe::new(journal, tasks),
             statuses: Mutex::default(),
+            compared: Mutex::default(),
             turns: watch::channel(0).0,
             claims: Mutex::default(),
             after: Mutex::default(),
@@ -146,6 +149,21 @@ impl Shared {
 
     pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, AppStatus>> {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets an app compare everything, although nothing was heard of a change.
+    pub(crate) fn compare(&self, app: AppRef) {
+        let woken = self.live.owner(&app.to_string());
+        let mut asked = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(app);
+        drop(asked);
+        woken.notify_one();
+    }
+
+    /// True when somebody wants an app compared; it is from now on taken as done.
+    pub(crate) fn is_to_compare(&self, app: &AppRef) -> bool {
+        let mut asked = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.remove(app)
     }
 
     /// Says of apps that a commit which changes nothing of them is where they are.

@@ -72,6 +72,13 @@ pub enum Request {
     Applied,
     /// Look at the repository now.
     Sync,
+    /// Compare every object of an app with the cluster now, although nothing was heard of a change.
+    Compare {
+        /// The app's name.
+        app: String,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+    },
     /// A git hook is running.
     Hook {
         /// `pre-receive` or `post-receive`.
