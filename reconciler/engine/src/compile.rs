@@ -1,12 +1,14 @@
 //! The seam to the language: files of a commit in, apps with their objects out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordain_reconciler_journal::{AppRef, Digest};
 use ordain_reconciler_plan::canonical;
 use ordain_reconciler_source::TreeFiles;
 use serde_json::Value;
+
+use crate::Rules;
 
 /// Which environments to compile.
 #[derive(Debug, Clone)]
@@ -95,6 +97,8 @@ pub struct Compiled {
     pub apps: Vec<Arc<App>>,
     /// Rendered warnings, possibly empty.
     pub warnings: String,
+    /// What the project says about its rollouts.
+    pub rules: Arc<Rules>,
 }
 
 /// Encrypted files by their path, as they lie in a commit.
@@ -146,6 +150,18 @@ pub trait Compiler: Send + Sync + 'static {
     /// Its name and version, for the record of what made the objects.
     fn version(&self) -> String {
         String::new()
+    }
+
+    /// Returns the files of a commit that the objects of one app are made from, as the compile graph has them;
+    /// none when that is not known.
+    fn inputs(
+        &self,
+        files: &Arc<TreeFiles>,
+        wanted: &Wanted,
+        app: &AppRef,
+    ) -> Option<BTreeSet<String>> {
+        let _ = (files, wanted, app);
+        None
     }
 
     /// Returns the encrypted files that an object names.

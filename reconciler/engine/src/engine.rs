@@ -27,6 +27,7 @@ use crate::{
     origin::{Compile, Origin},
     progress::Rollout,
     requests::Requests,
+    rollback,
     shared::Shared,
     target::{CommitInfo, Target},
     worker::Worker,
@@ -91,6 +92,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         Arc::clone(&config.compiler),
     ));
     let compile = Compile::new(&config);
+    shared.holds.attach(origin.clone(), compile.clone());
     let source = SourceStatus {
         repository: origin.name(),
         branch: origin.branch().to_owned(),
@@ -106,6 +108,14 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         source: Arc::clone(&source),
         poke: Arc::clone(&poke),
     });
+    {
+        let (shared, origin) = (Arc::clone(&shared), origin.clone());
+        blocking(move || rollback::publish::load(&shared, &origin)).await;
+    }
+    tasks.spawn(rollback::automatic::run(
+        Arc::clone(&requests),
+        shutdown.clone(),
+    ));
     control::serve(&config.data_dir, requests, &tasks, shutdown.clone()).await?;
     let http = match config.listen {
         Some(address) => {
@@ -250,6 +260,7 @@ impl Follower {
         let mut is_resting = false;
         loop {
             // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
+            self.shared.look(|looks| looks.begun += 1);
             let waiting = self.shared.progress.waiting();
             let origin = self.origin.clone();
             let (begun, looked) = (Instant::now(), blocking(move || origin.look()).await);
@@ -265,6 +276,7 @@ impl Follower {
                             self.at = Some(tip);
                             (last_news, is_resting) = (Instant::now(), false);
                         }
+                        self.push_pending().await;
                     }
                 }
                 Err(error) => {
@@ -281,10 +293,20 @@ impl Follower {
                 blocking(move || compile.rest()).await;
                 is_resting = true;
             }
+            self.shared.look(|looks| looks.done = looks.begun);
             tokio::select! {
                 () = tokio::time::sleep(self.poll) => {}
                 () = self.poke.notified() => {}
             }
+        }
+    }
+
+    /// Pushes rollbacks that the remote did not take before.
+    async fn push_pending(&mut self) {
+        let Some(tip) = self.at.clone() else { return };
+        let (shared, origin, compile) = (&self.shared, &self.origin, &self.compile);
+        if rollback::publish::settle(shared, origin, compile, &tip).await {
+            self.poke.notify_one();
         }
     }
 
@@ -503,6 +525,7 @@ impl Follower {
     /// Hands each app over whose objects are others than before, and tells of the rest that nothing changes.
     async fn deploy(&mut self, commit: &CommitInfo, compiled: &Compiled) {
         let rollout = self.shared.progress.of(&commit.id);
+        self.shared.holds.set_rules(&compiled.rules);
         if !compiled.warnings.is_empty() {
             rollout.line(&compiled.warnings);
         }

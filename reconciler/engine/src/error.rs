@@ -67,6 +67,22 @@ pub enum Error {
         /// The app.
         app: String,
     },
+    /// No such plan waits.
+    #[error("no plan `{plan}` waits for an approval{}", waiting_hint(.waiting))]
+    NoPlan {
+        /// As it was given.
+        plan: String,
+        /// The plans that wait, with their apps.
+        waiting: Vec<String>,
+    },
+    /// Nothing to resume.
+    #[error("{app}: not suspended{}", if *.of_all { "; all apps are: `ordain resume --all` ends that" } else { "" })]
+    NotSuspended {
+        /// The app, or `all apps`.
+        app: String,
+        /// True when all apps are.
+        of_all: bool,
+    },
     /// No such app.
     #[error("there is no app `{app}`{}", known_hint(.known))]
     UnknownApp {
@@ -99,6 +115,60 @@ pub enum Error {
         /// Rendered errors.
         errors: String,
     },
+    /// The app's files make other apps as well.
+    #[error(
+        "{app} cannot go back to {commit} alone: restoring {files} changes {others} as well; \
+         roll back the whole repository with `ordain rollback --all --to {commit}`"
+    )]
+    SharedFiles {
+        /// The app.
+        app: String,
+        /// The commit, shortened.
+        commit: String,
+        /// The files.
+        files: String,
+        /// The other apps.
+        others: String,
+    },
+    /// The app's files alone do not do.
+    #[error(
+        "{app} cannot go back to {commit} alone: its own files do not give the objects it had then; \
+         roll back the whole repository with `ordain rollback --all --to {commit}`"
+    )]
+    NotExact {
+        /// The app.
+        app: String,
+        /// The commit, shortened.
+        commit: String,
+    },
+    /// There is nothing to roll back.
+    #[error("{app} has the objects of {commit} already: there is nothing to roll back")]
+    SameObjects {
+        /// The app.
+        app: String,
+        /// The commit, shortened.
+        commit: String,
+    },
+    /// The repository lost the commit.
+    #[error("commit {commit} is not in the repository any more")]
+    Gone {
+        /// The commit.
+        commit: String,
+    },
+    /// Nothing was deployed and healthy then.
+    #[error("nothing of {app} was healthy at {time}")]
+    NotThen {
+        /// The app.
+        app: String,
+        /// As it was given.
+        time: String,
+    },
+    /// The commit could not be put on the branch.
+    #[error("the commit cannot be put on the branch: {why}")]
+    NotPublished {
+        /// In words.
+        why: String,
+    },
     /// The app is not in the commit to roll back to.
     #[error("app `{app}` is not in commit {commit}")]
     NotInCommit {
@@ -107,6 +177,14 @@ pub enum Error {
         /// The commit, shortened.
         commit: String,
     },
+}
+
+fn waiting_hint(waiting: &[String]) -> String {
+    if waiting.is_empty() {
+        "; none waits".to_owned()
+    } else {
+        format!("; these wait: {}", waiting.join(", "))
+    }
 }
 
 fn known_hint(known: &[String]) -> String {

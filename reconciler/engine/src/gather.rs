@@ -212,7 +212,7 @@ pub(crate) async fn candidates(
     (found, unread)
 }
 
-async fn candidate(
+pub(crate) async fn candidate(
     cluster: &Cluster,
     key: &ObjectKey,
     version: &str,

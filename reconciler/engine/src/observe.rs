@@ -61,7 +61,7 @@ impl Worker {
         applied: &mut Applied,
         wakers: Wakers<'_>,
     ) -> Next {
-        let deadline = Instant::now() + self.shared.health_deadline;
+        let deadline = Instant::now() + self.shared.deadline(&self.app);
         let mut retry = self.retry_of(applied);
         let mut settled = false;
         loop {

@@ -1,7 +1,11 @@
 //! Where commits come from, hosted or foreign, and their compiled form. Everything here may block.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_source::{CommitId, Error, Hosted, Mirror, Repository, TreeFiles};
 
 use crate::{CompileError, Compiled, Compiler, Config, Source, Wanted};
@@ -72,6 +76,14 @@ impl Origin {
         }
     }
 
+    /// Where the branch was at the last look, without asking anybody.
+    pub(crate) fn here(&self) -> Result<Option<CommitId>, Error> {
+        match self {
+            Self::Hosted { .. } => self.look(),
+            Self::Foreign(mirror) => mirror.last(),
+        }
+    }
+
     /// Puts a commit of ours on the branch, unless the branch moved from `onto` in the meantime.
     pub(crate) fn publish(&self, onto: &CommitId, commit: &CommitId) -> Result<(), Error> {
         match self {
@@ -116,6 +128,11 @@ impl Compile {
     /// Who compiles.
     pub(crate) fn compiler(&self) -> &Arc<dyn Compiler> {
         &self.compiler
+    }
+
+    /// The files that an app is made from, when the compiler knows.
+    pub(crate) fn inputs(&self, files: &Arc<TreeFiles>, app: &AppRef) -> Option<BTreeSet<String>> {
+        self.compiler.inputs(files, &self.wanted, app)
     }
 
     /// Compiles a commit of a repository.

@@ -8,7 +8,7 @@ use std::{
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
     Action, Candidate, DryRun, External, Graph, Input, Inventory, ObjectKey, Observed, Plan,
-    Policy, Refusal, Rules, Verb, adoption, health::Health, plan,
+    Policy, Refusal, Rules, Verb, adoption, health::Health, plan, plan_rollback,
 };
 use serde_json::Value;
 
@@ -294,6 +294,10 @@ impl Worker {
                 .collect()
         };
         let observed: Vec<_> = looked.observed.values().cloned().collect();
+        let plan = match target.commit.rollback {
+            Some(_) => plan_rollback,
+            None => plan,
+        };
         let mut plan = plan(&Input {
             owner: &target.owner(),
             desired: if whole { &prepared.desired } else { &some },

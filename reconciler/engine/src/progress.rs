@@ -37,6 +37,13 @@ impl Progress {
 }
 
 impl Progress {
+    /// The rollout of a commit, when there is one.
+    pub(crate) fn known(&self, commit: &str) -> Option<Rollout> {
+        let rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = rollouts.iter().filter(|(known, _)| known == commit);
+        found.next().map(|(_, rollout)| rollout.clone())
+    }
+
     /// Commits that somebody asked about and nobody began to roll out.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,6 +165,14 @@ impl Rollout {
         first
     }
 
+    /// Says that an app is done, because the commit waits for something else than its own rollout.
+    pub(crate) fn waits(&self, app: &AppRef, why: &str) {
+        if self.is_pending(app) {
+            self.line(&format!("{app}: waits: {why}"));
+            self.finish(app, true);
+        }
+    }
+
     /// Ends the rollout as a whole, before its apps.
     pub(crate) fn end(&self, ok: bool) {
         self.change(|lines| lines.ended = Some(ok));
@@ -175,6 +190,11 @@ impl Rollout {
     /// True when the app's word was that it failed.
     pub(crate) fn has_failed(&self, app: &AppRef) -> bool {
         self.lock().parts.get(app) == Some(&Part::Done { ok: false })
+    }
+
+    /// True when every app of it said its word.
+    pub(crate) fn is_over(&self) -> bool {
+        verdict(&self.lock()).is_some()
     }
 
     fn is_waiting(&self) -> bool {

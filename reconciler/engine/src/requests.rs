@@ -12,7 +12,9 @@ use crate::{
     Error, HistoryRow, SourceStatus, Status,
     control::{Handler, HookUpdate, Reply, Request, Response},
     engine::blocking,
+    holds::Holds,
     origin::{Compile, Origin},
+    rollback::Ask,
     shared::Shared,
 };
 
@@ -58,23 +60,60 @@ impl Requests {
                 to,
                 reason,
                 author,
+                sign,
                 wait,
             } => {
                 let app = self.find(&app, env.as_deref()).await?;
-                let commit = self.rollback(&app, &to, &reason, &author, reply).await;
-                self.shared.metrics.rolled_back(commit.is_ok());
-                let commit = commit?;
-                reply
-                    .send(Response::Commit {
-                        commit: commit.to_string(),
-                    })
-                    .await;
-                self.poke.notify_one();
-                if wait {
-                    return Ok(Response::Done {
-                        ok: self.follow(commit.as_str(), reply).await,
-                    });
-                }
+                let ask = Ask {
+                    to,
+                    reason,
+                    author,
+                    sign,
+                    automatic: false,
+                };
+                let commit = self.rollback(&app, &ask, reply).await;
+                return self.rolled_back(commit, wait, reply).await;
+            }
+            Request::RollbackAll {
+                to,
+                reason,
+                author,
+                sign,
+                wait,
+            } => {
+                let ask = Ask {
+                    to,
+                    reason,
+                    author,
+                    sign,
+                    automatic: false,
+                };
+                let commit = self.rollback_all(&ask, reply).await;
+                return self.rolled_back(commit, wait, reply).await;
+            }
+            Request::ApproveApp { plan, env, author } => {
+                self.approve(&plan, env.as_deref(), author, reply).await?;
+            }
+            Request::Suspend {
+                app,
+                env,
+                reason,
+                until_ms,
+                author,
+            } => {
+                let (app, env) = (app.as_deref(), env.as_deref());
+                self.suspend(app, env, (reason, until_ms), author, reply)
+                    .await?;
+            }
+            Request::Resume { app, env, author } => {
+                self.resume(app.as_deref(), env.as_deref(), author, reply)
+                    .await?;
+            }
+            Request::SyncApp { app, env, wait } => {
+                let ok = self
+                    .sync(app.as_deref(), env.as_deref(), wait, reply)
+                    .await?;
+                return Ok(Response::Done { ok });
             }
             Request::Approve { plan, author } => {
                 self.shared
@@ -120,18 +159,41 @@ impl Requests {
         Ok(Response::Done { ok: true })
     }
 
+    /// Tells the name of a rollback commit, and follows its rollout when that is wanted.
+    async fn rolled_back(
+        &self,
+        commit: Result<String, Error>,
+        wait: bool,
+        reply: &Reply,
+    ) -> Result<Response, Error> {
+        self.shared.metrics.rolled_back(commit.is_ok());
+        let commit = commit?;
+        if commit.parse::<CommitId>().is_ok() {
+            let commit = commit.clone();
+            reply.send(Response::Commit { commit }).await;
+        }
+        self.poke.notify_one();
+        let ok = !wait || self.follow(&commit, reply).await;
+        Ok(Response::Done { ok })
+    }
+
+    /// Where the branch is.
+    pub(crate) fn source(&self) -> SourceStatus {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.clone()
+    }
+
     pub(crate) fn status(&self) -> Status {
-        let apps = self.shared.statuses().values().cloned().collect();
-        let source = self
-            .source
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        Status { apps, source }
+        let holds = Holds::all(&self.shared);
+        Status {
+            apps: self.shared.statuses().values().cloned().collect(),
+            holds,
+            source: self.source(),
+        }
     }
 
     /// The app of this name, in the only environment that has it or the named one.
-    async fn find(&self, name: &str, env: Option<&str>) -> Result<AppRef, Error> {
+    pub(crate) async fn find(&self, name: &str, env: Option<&str>) -> Result<AppRef, Error> {
         let mut known = self.shared.journal(Journal::apps).await;
         known.extend(self.shared.statuses().keys().cloned());
         known.sort();

@@ -12,7 +12,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AppStatus, Compiler, Error, Sync, cluster::Cluster, live::Live, metrics::Metrics,
+    AppStatus, Compiler, Error, Sync, cluster::Cluster, holds::Holds, live::Live, metrics::Metrics,
     progress::Progress, scribe::Scribe, stuck::Stuck, target::Target,
 };
 
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) progress: Progress,
+    /// What may keep a commit from an app.
+    pub(crate) holds: Holds,
     pub(crate) breaker: Breaker,
     pub(crate) health_deadline: Duration,
     /// Knows the secrets of objects.
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
     /// Apps that somebody wants compared now.
     compared: Mutex<BTreeSet<AppRef>>,
+    /// Looks at the repository.
+    looks: watch::Sender<Looks>,
     /// Hashes of approved plans.
     approved: watch::Sender<BTreeSet<String>>,
     /// Counts changes of how apps are synced.
@@ -62,6 +66,7 @@ impl Shared {
             live,
             metrics,
             progress: Progress::default(),
+            holds: Holds::default(),
             breaker: Breaker::default(),
             health_deadline,
             compiler,
@@ -75,6 +80,7 @@ impl Shared {
             stuck: Mutex::default(),
             is_new,
             rebuilt: OnceCell::new(),
+            looks: watch::channel(Looks::default()).0,
         }
     }
 
@@ -84,6 +90,12 @@ impl Shared {
         act: impl FnOnce(&Journal) -> T + Send + 'static,
     ) -> T {
         self.scribe.read(act).await
+    }
+
+    /// How long an app may take to become healthy.
+    pub(crate) fn deadline(&self, app: &AppRef) -> Duration {
+        let own = self.holds.rules().deadline(&app.name);
+        own.unwrap_or(self.health_deadline)
     }
 
     /// Appends one event and returns its number. See [`Scribe::write`].
@@ -145,6 +157,18 @@ impl Shared {
     pub(crate) fn stuck(&self, app: &AppRef) -> Vec<Stuck> {
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         stuck.get(app).cloned().unwrap_or_default()
+    }
+
+    /// Counts a look at the repository, when it begins and when it is over.
+    pub(crate) fn look(&self, count: impl FnOnce(&mut Looks)) {
+        self.looks.send_modify(count);
+    }
+
+    /// Waits for the end of a look that begins after this call.
+    pub(crate) async fn looked(&self) {
+        let mut looks = self.looks.subscribe();
+        let begun = looks.borrow().begun;
+        let _ = looks.wait_for(|looks| looks.done > begun).await;
     }
 
     pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, AppStatus>> {
@@ -271,6 +295,13 @@ fn circle(
         way.pop();
     }
     false
+}
+
+/// How often the repository was looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Looks {
+    pub(crate) begun: u64,
+    pub(crate) done: u64,
 }
 
 /// Milliseconds since 1970-01-01 UTC.

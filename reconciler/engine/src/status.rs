@@ -3,6 +3,8 @@
 use ordain_reconciler_journal::{Counts, Rollback, State};
 use serde::{Deserialize, Serialize};
 
+use crate::Hold;
+
 /// How far an app's objects are from the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +21,8 @@ pub enum Sync {
     OutOfSync,
     /// A part of the plan waits for an approval.
     Blocked,
+    /// Somebody suspended it, or its first commit waits: nothing is written.
+    Suspended,
     /// Nothing of it could be applied; it is tried again.
     Failed,
 }
@@ -87,6 +91,9 @@ pub struct SourceStatus {
 pub struct Status {
     /// Every app, by environment and name.
     pub apps: Vec<AppStatus>,
+    /// Commits that are held from apps, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     /// Where they come from.
     pub source: SourceStatus,
 }

@@ -14,6 +14,7 @@ use crate::{
     Sync,
     fighting::Fighting,
     health_view::HealthView,
+    holds::{Choice, Holds},
     ledger::Ledger,
     member::Applied,
     observe::{Next, Wakers},
@@ -68,22 +69,48 @@ impl Worker {
         mut targets: watch::Receiver<Arc<Target>>,
         shutdown: CancellationToken,
     ) {
+        let shared = Arc::clone(&self.shared);
+        let mut held = shared.holds.subscribe();
+        let mut offered = Arc::clone(&targets.borrow_and_update());
+        let mut choice = Holds::choose(&shared, &offered, None).await;
         loop {
-            let target = Arc::clone(&targets.borrow_and_update());
+            let mut latest = choice.clone();
             let newer = {
-                let follow = self.follow(&target);
-                tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => return,
-                    changed = targets.changed() => changed,
-                    never = follow => match never {},
+                let follow = self.follow_or_rest(&choice);
+                tokio::pin!(follow);
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = shutdown.cancelled() => return,
+                        changed = targets.changed() => if changed.is_err() {
+                            return;
+                        },
+                        Ok(()) = held.changed() => {}
+                        () = latest.is_over() => {}
+                        never = &mut follow => match never {},
+                    }
+                    offered = Arc::clone(&targets.borrow_and_update());
+                    let newer = Holds::choose(&shared, &offered, Some(&choice)).await;
+                    if !newer.is_same(&choice) {
+                        break newer;
+                    }
+                    latest = newer;
                 }
             };
-            if newer.is_err() {
-                return;
+            let old = std::mem::replace(&mut choice, newer);
+            self.superseded(&old.target, &choice.target).await;
+        }
+    }
+
+    /// Works on the chosen target for ever, or says for ever why it does not.
+    async fn follow_or_rest(&mut self, choice: &Choice) -> std::convert::Infallible {
+        match &choice.rest {
+            None => self.follow(&choice.target).await,
+            Some(why) => {
+                let (target, notes) = (&choice.target, Vec::new());
+                self.set_status(target, Sync::Suspended, Status::Unknown, why, None, notes);
+                std::future::pending().await
             }
-            let next = Arc::clone(&targets.borrow());
-            self.superseded(&target, &next).await;
         }
     }
 

@@ -27,7 +27,7 @@ impl Default for Breaker {
 }
 
 /// Kinds whose deletion takes data or other people's objects with it.
-const PROTECTED: [(&str, &str); 4] = [
+pub(crate) const PROTECTED: [(&str, &str); 4] = [
     ("", "Namespace"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
     ("", "PersistentVolume"),

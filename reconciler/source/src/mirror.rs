@@ -270,6 +270,11 @@ impl Mirror {
         guard
             .reference(&outgoing, commit.oid(), true, "outgoing")
             .map_err(failed)?;
+        if let Some(folder) = crate::beside::folder(url) {
+            drop(guard);
+            let from = self.repository.path();
+            return crate::beside::push(&folder, branch, from, &outgoing, commit);
+        }
         let refspec = format!("{outgoing}:refs/heads/{branch}");
         if Transport::of(url) == Transport::Program {
             drop(guard);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{CommitId, Error, Person, Repository};
+use crate::{CommitId, Error, Person, Repository, Signer, sign::NewCommit};
 
 /// What a rollback commit says about itself, as git trailers (git-interpret-trailers(1)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct Trailers {
     pub rollback_of: CommitId,
     /// The commit whose files come back.
     pub rollback_to: CommitId,
-    /// Hash of the plan that the rollback will carry out, when it is known.
-    pub plan_hash: Option<String>,
+    /// Hashes of the plans that the rollback will carry out, as far as they are known: one for each app.
+    pub plan_hashes: Vec<String>,
 }
 
 /// A commit to write.
@@ -22,6 +22,8 @@ pub struct Restore {
     pub reference: String,
     /// The tip it is built on; another tip at the time of writing is an error.
     pub onto: CommitId,
+    /// The commit that is undone, when it is not `onto`: the last one that the app was deployed from.
+    pub of: Option<CommitId>,
     /// The commit whose files come back.
     pub to: CommitId,
     /// Files or folders to bring back; `None` for the whole tree.
@@ -44,7 +46,8 @@ impl Repository {
     pub fn write_restore(
         &self,
         restore: &Restore,
-        plan_hash: Option<&str>,
+        plan_hashes: &[String],
+        signer: Option<&Signer<'_>>,
     ) -> Result<CommitId, Error> {
         let guard = self.lock();
         let read = |source| Error::Read {
@@ -89,26 +92,19 @@ impl Repository {
                 },
             });
         }
-        let tree = guard.find_tree(tree).map_err(read)?;
-        let time = git2::Time::new(restore.time, 0);
-        // Git refuses an empty name, and a missing address is common on fresh machines.
-        let author = &restore.author;
-        let name = if author.name.is_empty() {
-            "unknown"
-        } else {
-            &author.name
-        };
-        let author = git2::Signature::new(name, &author.email, &time).map_err(write)?;
         let trailers = Trailers {
-            rollback_of: restore.onto.clone(),
+            rollback_of: restore.of.clone().unwrap_or_else(|| restore.onto.clone()),
             rollback_to: restore.to.clone(),
-            plan_hash: plan_hash.map(str::to_owned),
+            plan_hashes: plan_hashes.to_vec(),
         };
-        let message = message(restore, &trailers);
-        let id = guard
-            .commit(None, &author, &author, &message, &tree, &[&onto])
-            .map_err(write)?;
-        Ok(id.into())
+        let commit = NewCommit {
+            author: &restore.author,
+            time: restore.time,
+            message: &message(restore, &trailers),
+            tree,
+            parent: onto.id(),
+        };
+        commit.write(&guard, signer)
     }
 
     /// Moves a reference from `from` to `to`, or fails when somebody else moved it.
@@ -146,7 +142,7 @@ impl Repository {
     }
 }
 
-fn mode(raw: i32) -> git2::FileMode {
+pub(crate) fn mode(raw: i32) -> git2::FileMode {
     match raw {
         0o040_000 => git2::FileMode::Tree,
         0o100_755 => git2::FileMode::BlobExecutable,
@@ -168,10 +164,23 @@ fn message(restore: &Restore, trailers: &Trailers) -> String {
         "\nRollback-Of: {}\nRollback-To: {}\n",
         trailers.rollback_of, trailers.rollback_to
     );
-    if let Some(hash) = &trailers.plan_hash {
+    for hash in &trailers.plan_hashes {
         let _ = writeln!(text, "Plan-Hash: {hash}");
     }
+    let reason: Vec<&str> = reason.split_whitespace().collect();
+    if !reason.is_empty() {
+        let _ = writeln!(text, "Reason: {}", reason.join(" "));
+    }
     text
+}
+
+/// Every value of a trailer in the last paragraph of a commit message.
+pub fn trailers<'a>(message: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    let last = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
+    last.lines().filter_map(move |line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(key).then(|| value.trim())
+    })
 }
 
 /// The value of a trailer in the last paragraph of a commit message.

@@ -172,6 +172,7 @@ fn restore(onto: &CommitId, to: &CommitId, paths: Option<Vec<String>>) -> Restor
     Restore {
         reference: "refs/heads/main".to_owned(),
         onto: onto.clone(),
+        of: None,
         to: to.clone(),
         paths,
         author: "Grace <grace@example.com>".parse().expect("infallible"),
@@ -198,7 +199,7 @@ fn a_rollback_is_a_commit_that_restores_only_the_named_files() {
 
     let paths = Some(vec!["web.ord".to_owned(), "extra.ord".to_owned()]);
     let id = repository
-        .write_restore(&restore(&two, &one, paths), Some("abc"))
+        .write_restore(&restore(&two, &one, paths), &["abc".to_owned()], None)
         .expect("written");
     assert_eq!(
         repository.branch("main").expect("born"),
@@ -226,7 +227,7 @@ fn a_rollback_is_a_commit_that_restores_only_the_named_files() {
 
     let late = repository.move_reference("refs/heads/main", &two, &one, "late");
     assert!(matches!(late, Err(Error::Moved { .. })), "{late:?}");
-    let nothing = repository.write_restore(&restore(&id, &id, None), None);
+    let nothing = repository.write_restore(&restore(&id, &id, None), &[], None);
     assert!(
         matches!(nothing, Err(Error::NothingToRestore { .. })),
         "{nothing:?}"
@@ -247,15 +248,16 @@ fn a_rollback_of_a_foreign_repository_is_pushed_but_never_forced() {
 
     let id = mirror
         .repository()
-        .write_restore(&restore(&two, &one, None), None)
+        .write_restore(&restore(&two, &one, None), &[], None)
         .expect("written");
     mirror.push(&id).expect("pushed");
     let origin = Repository::open(&path).expect("it exists");
     assert_eq!(origin.branch("main").expect("born"), id);
 
-    let stale = mirror
-        .repository()
-        .write_restore(&restore(&two, &one, None), Some("x"));
+    let stale =
+        mirror
+            .repository()
+            .write_restore(&restore(&two, &one, None), &["x".to_owned()], None);
     let refused = mirror.push(&stale.expect("written"));
     assert!(
         matches!(refused, Err(Error::Push { .. } | Error::Refused { .. })),

@@ -36,13 +36,69 @@ pub enum Request {
         app: String,
         /// Its environment; may be left out when it is in one only.
         env: Option<String>,
-        /// A commit, branch, tag, or `last-healthy`.
+        /// A commit, branch, tag, time, or `last-healthy`.
         to: String,
         /// Why.
         reason: String,
         /// Who, as `Name <address>`.
         author: String,
+        /// Sign the commit with the journal's key.
+        #[serde(default)]
+        sign: bool,
         /// Answer lines until the rollback is healthy or failed.
+        wait: bool,
+    },
+    /// Restore the whole repository to an earlier commit, by a new commit.
+    RollbackAll {
+        /// A commit, branch, tag, time, or `last-healthy`.
+        to: String,
+        /// Why.
+        reason: String,
+        /// Who, as `Name <address>`.
+        author: String,
+        /// Sign the commit with the journal's key.
+        sign: bool,
+        /// Answer lines until the rollback is healthy or failed.
+        wait: bool,
+    },
+    /// Allow the plan of an app that waits.
+    ApproveApp {
+        /// The app's name, or a plan's hash or the beginning of one.
+        plan: String,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// Who.
+        author: String,
+    },
+    /// Write nothing of an app any more.
+    Suspend {
+        /// The app's name; none means all of them.
+        app: Option<String>,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// Why, possibly empty.
+        reason: String,
+        /// When it ends by itself, in milliseconds since 1970-01-01 UTC.
+        until_ms: Option<i64>,
+        /// Who.
+        author: String,
+    },
+    /// End a suspension.
+    Resume {
+        /// The app's name; none means the suspension of all of them.
+        app: Option<String>,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// Who.
+        author: String,
+    },
+    /// Look at the repository now, and compare everything of an app.
+    SyncApp {
+        /// The app's name; none means all of them.
+        app: Option<String>,
+        /// Its environment; may be left out when it is in one only.
+        env: Option<String>,
+        /// Answer lines until it is healthy or failed.
         wait: bool,
     },
     /// Allow a blocked plan.

@@ -22,6 +22,11 @@ const UNIX_PATH_BYTES_MAX: usize = 100;
 pub(crate) struct Reply(mpsc::Sender<Response>);
 
 impl Reply {
+    /// A reply that nobody reads.
+    pub(crate) fn nobody() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
     /// Sends a line for the user; each line of `text` becomes its own.
     ///
     /// Returns false when nobody listens any more.

@@ -6,6 +6,8 @@ mod deletions;
 mod deploys;
 mod fake;
 mod fleet;
+mod holds;
+mod offline;
 mod resilience;
 mod rollbacks;
 mod world;
@@ -54,7 +56,21 @@ fn main() -> ExitCode {
         deletions::a_commit_can_approve_what_waits,
         deletions::an_object_goes_to_another_app_without_being_deleted,
         rollbacks::a_rollback_is_a_commit_that_restores_the_objects,
-        rollbacks::a_rollback_takes_the_whole_tree_when_files_alone_do_not_do,
+        rollbacks::a_rollback_that_would_change_others_is_refused_and_all_is_offered,
+        rollbacks::a_rollback_goes_to_a_time_and_what_follows_goes_forward_again,
+        rollbacks::the_same_objects_may_come_back_on_purpose,
+        rollbacks::a_rollback_keeps_what_holds_data,
+        rollbacks::objects_come_back_from_the_journal_when_the_commit_is_gone,
+        offline::a_rollback_without_the_remote_is_pushed_when_it_returns,
+        offline::a_rollback_goes_on_top_of_what_came_in_between,
+        offline::a_conflict_is_held_and_named_and_a_fix_goes_through,
+        holds::a_commit_that_is_late_is_rolled_back_and_held,
+        holds::without_a_healthy_deploy_nothing_is_rolled_back,
+        holds::a_suspended_app_is_left_alone_until_it_is_resumed,
+        holds::a_suspension_of_all_apps_ends_by_itself,
+        holds::a_closed_window_lets_commits_wait_and_rollbacks_through,
+        holds::an_approval_may_name_the_app,
+        holds::a_sync_waits_for_the_newest_commit,
         resilience::drift_is_put_right,
         resilience::a_restart_writes_nothing_when_nothing_changed,
         resilience::a_crash_at_any_write_leaks_nothing,

@@ -1,14 +1,15 @@
 //! A running engine with a hosted repository, a working copy beside it, and a fake cluster.
 
-use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running,
-    SecretFiles, Source, Status, Wanted,
+    App, AppRules, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Hold,
+    HoldKind, OnFailure, Rules, Running, SecretFiles, Source, Status, Wanted,
     control::{self, Request, Response},
     start,
 };
-use ordain_reconciler_source::{Commit, Repository, TreeFiles};
+use ordain_reconciler_journal::AppRef;
+use ordain_reconciler_source::{Commit, Remote, Repository, TreeFiles};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -19,7 +20,8 @@ use crate::fake::Fake;
 /// How long a test waits for what has to come; only a broken test waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Each `apps/NAME.json` is an app with a list of objects; `prefix` goes before all their names.
+/// Each `apps/NAME.json` is an app with a list of objects; `prefix` goes before all their names, and
+/// `rules.json` has the settings.
 struct JsonCompiler;
 
 impl Compiler for JsonCompiler {
@@ -56,10 +58,38 @@ impl Compiler for JsonCompiler {
                 SecretFiles::default(),
             )));
         }
+        let rules = files
+            .read("rules.json")
+            .map(|bytes| rules(&bytes))
+            .unwrap_or_default();
         Ok(Compiled {
             apps,
+            rules: Arc::new(rules),
             ..Compiled::default()
         })
+    }
+
+    fn inputs(&self, _: &Arc<TreeFiles>, _: &Wanted, app: &AppRef) -> Option<BTreeSet<String>> {
+        let own = format!("apps/{}.json", app.name);
+        Some(BTreeSet::from([own, "prefix".to_owned()]))
+    }
+}
+
+/// Reads `{"deadline": SECONDS, "rollback": BOOL, "windows": [WINDOW]}`.
+fn rules(bytes: &[u8]) -> Rules {
+    let json: Value = serde_json::from_slice(bytes).expect("settings are JSON");
+    let windows = json.get("windows").cloned().unwrap_or_else(|| json!([]));
+    let on_failure = match json["rollback"] == true {
+        true => OnFailure::RollBack,
+        false => OnFailure::Stay,
+    };
+    Rules {
+        all: AppRules {
+            deadline: json["deadline"].as_u64().map(Duration::from_secs),
+            on_failure: Some(on_failure),
+        },
+        windows: serde_json::from_value(windows).expect("windows"),
+        ..Rules::default()
     }
 }
 
@@ -74,19 +104,48 @@ pub(crate) struct World {
     dir: TempDir,
     shutdown: CancellationToken,
     engine: Running,
+    is_foreign: bool,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let api = Fake::new();
-        let world = Self::run(dir, api).await;
+        let world = Self::run(dir, api, false).await;
         world.git(&["init", "--quiet", "--initial-branch=main", "."]);
         world.git(&["remote", "add", "ordain", world.engine.repository()]);
         world
     }
 
-    async fn run(dir: TempDir, api: Fake) -> Self {
+    /// Follows a bare repository somewhere else, which can be moved away.
+    pub(crate) async fn foreign() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let origin = dir.path().join("origin.git");
+        std::fs::create_dir_all(&origin).expect("a folder");
+        git(
+            &origin,
+            &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+        );
+        let world = Self::run(dir, Fake::new(), true).await;
+        world.git(&["init", "--quiet", "--initial-branch=main", "."]);
+        world.git(&["remote", "add", "ordain", world.engine.repository()]);
+        world
+    }
+
+    /// Makes the foreign repository unreachable, or reachable again.
+    pub(crate) fn away(&self, away: bool) {
+        let (here, there) = (
+            self.dir.path().join("origin.git"),
+            self.dir.path().join("away.git"),
+        );
+        let moved = match away {
+            true => std::fs::rename(&here, &there),
+            false => std::fs::rename(&there, &here),
+        };
+        moved.expect("moved");
+    }
+
+    async fn run(dir: TempDir, api: Fake, is_foreign: bool) -> Self {
         let shutdown = CancellationToken::new();
         std::fs::create_dir_all(dir.path().join("work")).expect("a folder");
         let data_dir = dir.path().join("data");
@@ -94,13 +153,24 @@ impl World {
             program: std::env::current_exe().expect("a path"),
             branch: "main".to_owned(),
         };
-        let config = Config::new(api.client(), data_dir, source, Arc::new(JsonCompiler));
+        let source = match is_foreign {
+            false => source,
+            true => {
+                let origin = dir.path().join("origin.git").display().to_string();
+                Source::Foreign(Remote::branch(&origin, "main"))
+            }
+        };
+        let mut config = Config::new(api.client(), data_dir, source, Arc::new(JsonCompiler));
+        if is_foreign {
+            config.poll = Duration::from_millis(100);
+        }
         let engine = start(config, shutdown.clone()).await.expect("it starts");
         Self {
             api,
             dir,
             shutdown,
             engine,
+            is_foreign,
         }
     }
 
@@ -113,7 +183,7 @@ impl World {
     pub(crate) async fn restart(self) -> Self {
         self.shutdown.cancel();
         self.engine.stopped().await;
-        Self::run(self.dir, self.api).await
+        Self::run(self.dir, self.api, self.is_foreign).await
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -177,6 +247,23 @@ impl World {
         self.call(&Request::Sync);
     }
 
+    /// Pushes a change of one app to the foreign repository while the engine cannot reach it.
+    pub(crate) async fn push_away(&self, app: &str, objects: &[Value], subject: &str) -> Push {
+        self.app(app, objects);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "--quiet", "-m", subject]);
+        let away = self.dir.path().join("away.git").display().to_string();
+        self.git(&["push", &away, "HEAD:refs/heads/main"])
+    }
+
+    /// Lets the repository forget what nothing leads to.
+    pub(crate) fn collect(&self) {
+        let repository = PathBuf::from(self.engine.repository());
+        git(&repository, &["reflog", "expire", "--expire=now", "--all"]);
+        let collected = git(&repository, &["gc", "--quiet", "--prune=now"]);
+        assert!(collected.ok, "{}", collected.text);
+    }
+
     fn repository(&self) -> Repository {
         Repository::open(self.engine.repository().as_ref()).expect("it exists")
     }
@@ -228,33 +315,51 @@ impl World {
         }
     }
 
+    /// Returns the commit and what was told, or why not.
     pub(crate) async fn rollback(&self, app: &str, to: &str, reason: &str) -> (String, String) {
-        let request = Request::Rollback {
-            app: app.to_owned(),
-            env: None,
-            to: to.to_owned(),
-            reason: reason.to_owned(),
-            author: "Grace <grace@example.com>".to_owned(),
-            wait: true,
-        };
+        let request = rollback(app, to, reason);
+        let (answers, lines) = self
+            .ask(request)
+            .await
+            .unwrap_or_else(|why| panic!("{why}"));
+        match answers.into_iter().next() {
+            Some(Response::Commit { commit }) => (commit, lines),
+            other => panic!("{other:?} is no commit: {lines}"),
+        }
+    }
+
+    /// Sends a request while the engine goes on; returns the answers and lines, or the refusal.
+    pub(crate) async fn ask(&self, request: Request) -> Result<(Vec<Response>, String), String> {
         let data_dir = self.data_dir();
-        let (answers, lines) = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let mut lines = String::new();
             let answers = control::call(&data_dir, &request, |line| {
                 lines.push_str(line);
                 lines.push('\n');
             });
-            (
-                answers.unwrap_or_else(|error| panic!("{}", error.chain())),
-                lines,
-            )
+            let answers = answers.map_err(|error| error.chain());
+            answers.map(|answers| (answers, lines))
         })
         .await
-        .expect("no panic");
-        match answers.into_iter().next() {
-            Some(Response::Commit { commit }) => (commit, lines),
-            other => panic!("{other:?} is no commit"),
-        }
+        .expect("no panic")
+    }
+
+    /// What is held of this kind.
+    pub(crate) fn held(&self, kind: HoldKind) -> Option<Hold> {
+        let holds = self.status().holds;
+        holds.into_iter().find(|hold| hold.kind == kind)
+    }
+
+    /// The value in a config map of the namespace `shop`.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        let object = self.api.get(&format!("v1/configmaps/shop/{name}"))?;
+        object["data"]["value"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until a config map of the namespace `shop` has a value.
+    pub(crate) async fn until_value(&self, name: &str, value: &str) {
+        self.until(|world| world.value(name).as_deref() == Some(value))
+            .await;
     }
 
     pub(crate) fn approve(&self, plan: &str) {
@@ -279,6 +384,20 @@ impl World {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
+
+pub(crate) fn rollback(app: &str, to: &str, reason: &str) -> Request {
+    Request::Rollback {
+        app: app.to_owned(),
+        env: None,
+        to: to.to_owned(),
+        reason: reason.to_owned(),
+        author: GRACE.to_owned(),
+        sign: false,
+        wait: true,
+    }
+}
+
+pub(crate) const GRACE: &str = "Grace <grace@example.com>";
 
 fn git(work: &std::path::Path, args: &[&str]) -> Push {
     let output = Command::new("git")

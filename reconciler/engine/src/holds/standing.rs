@@ -1,0 +1,106 @@
+//! What an app was, from the journal alone: for when its newest commit may not be followed.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ordain_reconciler_journal::{AppRef, Digest, Quarantined, Rollback};
+use ordain_reconciler_source::CommitId;
+use serde_json::Value;
+
+use crate::{
+    App, CompiledObject, SecretFiles,
+    engine::blocking,
+    progress::Rollout,
+    shared::Shared,
+    target::{CommitInfo, Target},
+};
+
+/// The target that stands: what a quarantine put in place, or what was written last.
+pub(super) async fn of(
+    shared: &Shared,
+    app: &AppRef,
+    quarantine: Option<&Quarantined>,
+) -> Option<Arc<Target>> {
+    let restored = quarantine.and_then(|one| Some((one.restores?, restoring(app, one))));
+    let (set, commit) = match restored {
+        Some(restored) => restored,
+        None => last(shared, app)?,
+    };
+    from_set(shared, app, set, commit, Rollout::default()).await
+}
+
+/// A target of objects that the journal keeps. Every object of a stored set carries its namespace.
+pub(crate) async fn from_set(
+    shared: &Shared,
+    app: &AppRef,
+    set: Digest,
+    commit: CommitInfo,
+    rollout: Rollout,
+) -> Option<Arc<Target>> {
+    let texts = shared.journal(move |journal| journal.objects(&set)).await;
+    let objects: Result<Vec<Value>, _> = (texts.ok()?.iter())
+        .map(|text| serde_json::from_str(text))
+        .collect();
+    let objects: Vec<_> = (objects.ok()?.into_iter())
+        .map(|object| CompiledObject { object, at: None })
+        .collect();
+    let from = commit.rollback.as_ref().map_or(&commit.id, |back| &back.to);
+    let secrets = secret_files(shared, from, &objects).await;
+    let (name, env) = (app.name.clone(), app.env.clone());
+    let app = App::new(name, env, String::new(), objects, secrets);
+    Some(Arc::new(Target::new(Arc::new(app), commit, rollout)))
+}
+
+fn last(shared: &Shared, app: &AppRef) -> Option<(Digest, CommitInfo)> {
+    let row = shared.scribe.known().last(app)?;
+    let commit = CommitInfo {
+        id: row.commit,
+        author: row.author,
+        subject: row.subject,
+        rollback: row.rollback,
+        approves: None,
+        reason: String::new(),
+        signature: None,
+        inputs: String::new(),
+    };
+    Some((row.set, commit))
+}
+
+/// The commit of a rollback that may not have one.
+fn restoring(app: &AppRef, quarantine: &Quarantined) -> CommitInfo {
+    let to = &quarantine.to;
+    let short = to.get(..10).unwrap_or(to);
+    CommitInfo {
+        id: quarantine.rollback.clone().unwrap_or_else(|| to.clone()),
+        author: quarantine.by.clone(),
+        subject: format!("rollback {} to {short}", app.name),
+        rollback: Some(Rollback {
+            of: quarantine.commit.clone(),
+            to: to.clone(),
+        }),
+        approves: None,
+        reason: quarantine.reasons.join("; "),
+        signature: None,
+        inputs: String::new(),
+    }
+}
+
+/// The encrypted files that objects name, as a commit has them. What is missing is told when it is needed.
+async fn secret_files(shared: &Shared, commit: &str, objects: &[CompiledObject]) -> SecretFiles {
+    let paths: BTreeSet<String> = (objects.iter())
+        .flat_map(|compiled| shared.compiler.secret_files(&compiled.object))
+        .collect();
+    let (Some((origin, _)), Ok(id)) = (shared.holds.source.get(), commit.parse::<CommitId>())
+    else {
+        return SecretFiles::new();
+    };
+    if paths.is_empty() {
+        return SecretFiles::new();
+    }
+    let origin = origin.clone();
+    blocking(move || {
+        let files = origin.repository().files(&id).ok();
+        let read = |path: String| Some((path.clone(), files.as_ref()?.read(&path).ok()?));
+        paths.into_iter().filter_map(read).collect()
+    })
+    .await
+}

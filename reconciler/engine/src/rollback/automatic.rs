@@ -1,0 +1,195 @@
+//! Back to the last healthy deploy without being asked, where the project wants that.
+//!
+//! Looked at again and again instead of armed once: a restart or a clock that jumps loses nothing. A
+//! rollback is never rolled back, so nothing can go round in circles.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use ordain_reconciler_journal::{AppRef, Deploy, State, last_healthy};
+use tokio_util::sync::CancellationToken;
+
+use crate::{OnFailure, control::Reply, requests::Requests, shared::now_ms};
+
+use super::Ask;
+
+/// How often deploys are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Who writes these commits.
+const AUTHOR: &str = "Ordain <ordain@localhost>";
+
+/// Reasons that a commit's message names.
+const REASONS_MAX: usize = 5;
+
+/// Watches every app until `shutdown`.
+pub(crate) async fn run(requests: Arc<Requests>, shutdown: CancellationToken) {
+    // What could not be rolled back would fail the same way again.
+    let mut tried: BTreeSet<(AppRef, u64)> = BTreeSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        for (app, deploy, reason) in late(&requests).await {
+            if !tried.insert((app.clone(), deploy)) {
+                continue;
+            }
+            tracing::warn!(%app, reason, "rolled back automatically");
+            let ask = Ask {
+                to: "last-healthy".to_owned(),
+                reason,
+                author: AUTHOR.to_owned(),
+                sign: true,
+                automatic: true,
+            };
+            match requests.rollback(&app, &ask, &Reply::nobody()).await {
+                Ok(_) => requests.poke.notify_one(),
+                Err(error) => {
+                    tracing::error!(%app, error = error.chain(), "cannot roll back");
+                }
+            }
+        }
+    }
+}
+
+/// The apps whose last deploy did not become healthy in time, with its number and why.
+async fn late(requests: &Requests) -> Vec<(AppRef, u64, String)> {
+    let shared = &requests.shared;
+    let rules = shared.holds.rules();
+    let wanted = |app: &str| rules.on_failure(app) == OnFailure::RollBack;
+    if !wanted("") && !rules.apps.keys().any(|app| wanted(app)) {
+        return Vec::new();
+    }
+    let (rules, default, now) = (Arc::clone(&rules), shared.health_deadline, now_ms());
+    let found = shared.journal(move |journal| {
+        let late = |app: AppRef| {
+            let is_held = journal.suspension(&app, now).is_some();
+            if rules.on_failure(&app.name) == OnFailure::Stay || is_held {
+                return None;
+            }
+            let deadline = rules.deadline(&app.name).unwrap_or(default);
+            let is_open = matches!(
+                journal.last(&app)?.state,
+                State::Started | State::Applied | State::Failed { .. }
+            );
+            let rows = is_open.then(|| journal.history(&app).ok()).flatten()?;
+            let known = journal.quarantine(&app).map(|one| one.commit);
+            let (deploy, reason) = verdict(&rows, known.as_deref(), deadline, now)?;
+            Some((app, deploy, reason))
+        };
+        journal.apps().into_iter().filter_map(late).collect()
+    });
+    found.await
+}
+
+/// Whether the last deploy has to be rolled back, and why.
+fn verdict(
+    rows: &[Deploy],
+    quarantined: Option<&str>,
+    deadline: Duration,
+    now_ms: i64,
+) -> Option<(u64, String)> {
+    let last = rows.last()?;
+    let reasons = match &last.state {
+        State::Started | State::Applied => Vec::new(),
+        State::Failed { reasons } => reasons.clone(),
+        _ => return None,
+    };
+    let is_over = now_ms.saturating_sub(last.started_ms)
+        >= i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX);
+    if last.was_healthy || last.rollback.is_some() || !is_over {
+        return None;
+    }
+    if quarantined == Some(last.commit.as_str()) {
+        return None;
+    }
+    last_healthy(rows)?;
+    let mut reason = format!("not healthy within {} s", deadline.as_secs());
+    let named = &reasons[..reasons.len().min(REASONS_MAX)];
+    for (at, one) in named.iter().enumerate() {
+        reason.push_str(if at == 0 { ": " } else { "; " });
+        reason.push_str(one);
+    }
+    Some((last.id, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use ordain_reconciler_journal::{Counts, Digest, Rollback};
+
+    use super::*;
+
+    fn row(id: u64, state: State) -> Deploy {
+        Deploy {
+            id,
+            app: AppRef {
+                env: "dev".to_owned(),
+                name: "web".to_owned(),
+            },
+            commit: format!("commit {id}"),
+            author: String::new(),
+            subject: String::new(),
+            started_ms: 1000,
+            changed_ms: 1000,
+            set: Digest::of(&id.to_be_bytes()),
+            plan: String::new(),
+            counts: Counts::default(),
+            rollback: None,
+            was_healthy: state == State::Healthy,
+            state,
+        }
+    }
+
+    #[test]
+    fn only_a_new_commit_that_is_late_is_rolled_back() {
+        let failed = State::Failed {
+            reasons: vec!["ImagePullBackOff".to_owned()],
+        };
+        let deadline = Duration::from_secs(5);
+        let late = |rows: &[Deploy]| verdict(rows, None, deadline, 6000);
+        let good = row(1, State::Healthy);
+        let bad = row(2, failed.clone());
+        let rows = [good.clone(), bad.clone()];
+        let reason = "not healthy within 5 s: ImagePullBackOff".to_owned();
+        assert_eq!(late(&rows), Some((2, reason)));
+        assert_eq!(
+            verdict(&rows, None, deadline, 5999),
+            None,
+            "there is time left"
+        );
+        assert_eq!(
+            verdict(&rows, Some("commit 2"), deadline, 6000),
+            None,
+            "done already"
+        );
+        assert_eq!(
+            late(std::slice::from_ref(&bad)),
+            None,
+            "nothing to go back to"
+        );
+        assert_eq!(
+            late(&[bad.clone(), row(3, failed.clone())]),
+            None,
+            "nothing healthy"
+        );
+        assert_eq!(late(&[good.clone(), row(2, State::Healthy)]), None);
+        let waits = State::Blocked {
+            reasons: Vec::new(),
+        };
+        assert_eq!(
+            late(&[good.clone(), row(2, waits)]),
+            None,
+            "somebody is asked"
+        );
+        let mut own = row(3, failed);
+        own.rollback = Some(Rollback {
+            of: "commit 2".to_owned(),
+            to: "commit 1".to_owned(),
+        });
+        assert_eq!(
+            late(&[good, bad, own]),
+            None,
+            "a rollback is never rolled back"
+        );
+    }
+}

@@ -1,0 +1,314 @@
+//! Commits of ours on their way to the branch: now, on top of what came in between, or when the remote is
+//! back. Nothing is ever forced; what others changed as well is held and named.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ordain_reconciler_journal::{AppRef, Event};
+use ordain_reconciler_source::{CommitId, Signer};
+
+use crate::{
+    Error, Hold, HoldKind,
+    engine::blocking,
+    error::chain,
+    origin::{Compile, Origin},
+    shared::Shared,
+};
+
+use super::{
+    draft::{find, same_objects},
+    signing::Signing,
+};
+
+/// Below it lie the references of commits that are not on the branch yet.
+const PENDING: &str = "refs/ordain/pending";
+
+/// How often the branch may move while we push.
+const TRIES: usize = 5;
+
+/// Files that a conflict names.
+const NAMED_MAX: usize = 5;
+
+/// What became of a commit of ours.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It is on the branch, perhaps on top of newer commits and so under another name.
+    OnBranch(CommitId),
+    /// The remote does not answer or does not want it; tried again later.
+    Waits(String),
+    /// Somebody changed the same files.
+    Conflict(String),
+}
+
+/// The reference under which a rollback waits.
+pub(super) fn reference(app: Option<&AppRef>) -> String {
+    match app {
+        Some(app) => format!("{PENDING}/{}/{}", app.env, app.name),
+        None => format!("{PENDING}-all"),
+    }
+}
+
+fn app_of(reference: &str) -> Option<AppRef> {
+    let (env, name) = reference
+        .strip_prefix(PENDING)?
+        .strip_prefix('/')?
+        .split_once('/')?;
+    Some(AppRef {
+        env: env.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+/// Brings a commit onto the branch. `tip` is where the branch is, when that was just looked up.
+pub(crate) fn publish(
+    origin: &Origin,
+    compile: &Compile,
+    commit: &CommitId,
+    tip: Option<&CommitId>,
+    app: Option<&AppRef>,
+    signer: Option<&Signer<'_>>,
+) -> Result<Published, ordain_reconciler_source::Error> {
+    let repository = origin.repository();
+    let look = || match origin.look() {
+        Ok(Some(tip)) => Ok(tip),
+        Ok(None) => Err("the branch is gone".to_owned()),
+        Err(error) => Err(chain(&error)),
+    };
+    let mut tip = match tip.cloned().map_or_else(look, Ok) {
+        Ok(tip) => tip,
+        Err(why) => return Ok(Published::Waits(why)),
+    };
+    let mut commit = commit.clone();
+    for _ in 0..TRIES {
+        if repository.is_ancestor(&commit, &tip) {
+            return Ok(Published::OnBranch(commit));
+        }
+        let onto = repository.commit(&commit)?.parents.first().cloned();
+        if let Some(onto) = onto.filter(|onto| *onto != tip) {
+            let ours = repository.changed_paths(&onto, &commit)?;
+            let theirs = repository.changed_paths(&onto, &tip)?;
+            let both: Vec<&str> = ours.intersection(&theirs).map(String::as_str).collect();
+            if !both.is_empty() {
+                let files = both[..both.len().min(NAMED_MAX)].join(", ");
+                return Ok(Published::Conflict(format!(
+                    "commit {} changes {files} as well",
+                    tip.short()
+                )));
+            }
+            let moved = repository.replay(&commit, &tip, signer)?;
+            if !is_same(origin, compile, &commit, &moved, app) {
+                return Ok(Published::Conflict(format!(
+                    "on top of commit {} it would not give the same objects",
+                    tip.short()
+                )));
+            }
+            commit = moved;
+        }
+        let Err(error) = origin.publish(&tip, &commit) else {
+            return Ok(Published::OnBranch(commit));
+        };
+        match look() {
+            Ok(newer) if newer != tip => tip = newer,
+            Ok(_) => return Ok(Published::Waits(chain(&error))),
+            Err(why) => return Ok(Published::Waits(why)),
+        }
+    }
+    Ok(Published::Waits("the branch keeps moving".to_owned()))
+}
+
+/// True when the commit gives the app the same objects after it was moved.
+fn is_same(
+    origin: &Origin,
+    compile: &Compile,
+    before: &CommitId,
+    after: &CommitId,
+    app: Option<&AppRef>,
+) -> bool {
+    let repository = origin.repository();
+    let Ok(after) = compile.commit(repository, after) else {
+        return false;
+    };
+    let Some(app) = app else {
+        return true;
+    };
+    let Ok(before) = compile.commit(repository, before) else {
+        return true;
+    };
+    match (find(&before.apps, app), find(&after.apps, app)) {
+        (Some(before), Some(after)) => same_objects(before, after),
+        (before, after) => before.is_none() && after.is_none(),
+    }
+}
+
+/// Keeps a commit until it can be pushed, and says why in the status.
+pub(super) async fn keep(
+    shared: &Shared,
+    origin: &Origin,
+    app: Option<&AppRef>,
+    commit: &CommitId,
+    published: &Published,
+) -> Result<(), ordain_reconciler_source::Error> {
+    let name = reference(app);
+    shared.holds.hold(&name, hold(app, commit, published));
+    let (origin, commit) = (origin.clone(), commit.clone());
+    blocking(move || origin.repository().set_reference(&name, &commit)).await
+}
+
+/// Forgets a commit that is on the branch, or that is not wanted any more.
+pub(crate) async fn forget(
+    shared: &Shared,
+    origin: &Origin,
+    app: Option<&AppRef>,
+) -> Result<bool, ordain_reconciler_source::Error> {
+    let name = reference(app);
+    let was_there = shared.holds.unhold(&name);
+    if was_there {
+        let origin = origin.clone();
+        blocking(move || origin.repository().remove_reference(&name)).await?;
+    }
+    Ok(was_there)
+}
+
+/// Reads what waited when the process ended.
+pub(crate) fn load(shared: &Shared, origin: &Origin) {
+    match origin.repository().references(PENDING) {
+        Ok(found) => {
+            for (name, commit) in found {
+                let app = app_of(&name);
+                let waits = Published::Waits("it was not tried again yet".to_owned());
+                shared
+                    .holds
+                    .hold(&name, hold(app.as_ref(), &commit, &waits));
+            }
+        }
+        Err(error) => tracing::warn!(error = chain(&error), "cannot read what waits to be pushed"),
+    }
+}
+
+fn hold(app: Option<&AppRef>, commit: &CommitId, published: &Published) -> Hold {
+    let (env, name) = app.map_or_else(Default::default, |app| (app.env.clone(), app.name.clone()));
+    let (kind, message) = match published {
+        Published::Conflict(why) => (
+            HoldKind::Conflict,
+            format!(
+                "the rollback commit {} is not pushed: {why}; push a fix or roll back again, \
+                 `ordain resume` drops it",
+                commit.short()
+            ),
+        ),
+        Published::Waits(why) => (
+            HoldKind::Pending,
+            format!(
+                "the rollback commit {} waits to be pushed: {why}",
+                commit.short()
+            ),
+        ),
+        Published::OnBranch(_) => (HoldKind::Pending, String::new()),
+    };
+    Hold {
+        env,
+        app: name,
+        kind,
+        commit: Some(commit.to_string()),
+        message,
+        until: None,
+    }
+}
+
+/// Tries again to push what waits, now that the branch is known to be at `tip`. Returns true when it moved.
+pub(crate) async fn settle(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    compile: &Compile,
+    tip: &CommitId,
+) -> bool {
+    let mut moved = false;
+    let mut tip = tip.clone();
+    for (name, hold) in shared.holds.pending() {
+        let Some(commit) = hold
+            .commit
+            .and_then(|commit| commit.parse::<CommitId>().ok())
+        else {
+            continue;
+        };
+        let app = app_of(&name);
+        let published = {
+            let (origin, compile) = (origin.clone(), compile.clone());
+            let (commit, tip, app) = (commit.clone(), tip.clone(), app.clone());
+            let signing = Signing::of(shared);
+            blocking(move || {
+                let signed = origin.repository().is_signed(&commit);
+                let published = signing.lend(signed, |signer| {
+                    publish(&origin, &compile, &commit, Some(&tip), app.as_ref(), signer)
+                });
+                Ok::<_, Error>(published??)
+            })
+            .await
+        };
+        let kept = match published {
+            Ok(Published::OnBranch(id)) => {
+                tracing::info!(commit = id.short(), "a rollback was pushed");
+                rename(shared, &commit, &id).await;
+                tip = id;
+                moved = true;
+                forget(shared, origin, app.as_ref())
+                    .await
+                    .map(drop)
+                    .map_err(Error::from)
+            }
+            Ok(other) => keep(shared, origin, app.as_ref(), &commit, &other)
+                .await
+                .map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(error = chain(&error), "cannot push a rollback");
+        }
+    }
+    moved
+}
+
+/// Takes note that a rollback got another name when it was put on top of newer commits.
+pub(super) async fn rename(shared: &Shared, from: &CommitId, to: &CommitId) {
+    if from == to {
+        return;
+    }
+    let (from, to) = (from.to_string(), to.to_string());
+    let own = shared.scribe.known().quarantines().into_iter();
+    let own = own.filter(|(_, one)| one.rollback.as_deref() == Some(from.as_str()));
+    for (app, one) in own {
+        let event = Event::Quarantine {
+            app,
+            commit: one.commit,
+            objects: one.objects,
+            to: one.to,
+            restores: one.restores,
+            rollback: Some(to.clone()),
+            reasons: one.reasons,
+            by: one.by,
+        };
+        if let Err(error) = shared.record(event).await {
+            tracing::error!(error = error.chain(), "cannot record a rollback's new name");
+        }
+    }
+}
+
+/// The names of apps, for a line.
+pub(super) fn names(apps: &BTreeSet<AppRef>) -> String {
+    let names: Vec<String> = apps.iter().map(AppRef::to_string).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_name_their_app() {
+        let app = AppRef {
+            env: "dev".to_owned(),
+            name: "web".to_owned(),
+        };
+        assert_eq!(app_of(&reference(Some(&app))), Some(app));
+        assert_eq!(app_of(&reference(None)), None);
+    }
+}
