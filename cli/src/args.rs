@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Rollback(commands::rollback::RollbackArgs),
+    Sync(commands::sync::SyncArgs),
+    Approve(commands::approve::ApproveArgs),
+    Suspend(commands::suspend::SuspendArgs),
+    Resume(commands::suspend::ResumeArgs),
     Image(commands::image::ImageArgs),
 }
 

@@ -8,8 +8,8 @@ use ordain_reconciler_engine::control::{self, Request, Response};
 
 /// List the deploys of an app, newest last
 ///
-/// Each line is one deploy: its time, the commit, who wrote it and how it ended; `--format json` adds what it changed. A
-/// rollback's reason is in its commit's message.
+/// Each line is one deploy: its time, the commit, what it created, changed and deleted, how it ended, who wrote it and why.
+/// `--format json` has everything that the journal knows.
 #[derive(clap::Args)]
 pub(crate) struct HistoryArgs {
     /// The app
@@ -54,7 +54,10 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
         return "no deploys yet\n".to_owned();
     }
     let rows = deploys.iter().map(|d| {
-        let subject = d.subject.clone();
+        let subject = match d.reason.as_str() {
+            "" => d.subject.clone(),
+            reason => format!("{}: {}", d.subject, reason.replace('\n', " ")),
+        };
         let state = serde_json::to_value(&d.state).ok();
         let state = state
             .as_ref()
@@ -66,13 +69,32 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
             d.time.clone(),
             super::status::short(&d.commit),
             d.env.clone(),
+            changes(d),
             state,
             d.author.clone(),
             subject,
         ]
     });
     super::table(
-        ["ID", "TIME", "COMMIT", "ENV", "RESULT", "AUTHOR", "SUBJECT"],
+        [
+            "ID", "TIME", "COMMIT", "ENV", "CHANGES", "RESULT", "AUTHOR", "SUBJECT",
+        ],
         rows,
     )
+}
+
+/// What a deploy did: created, changed and deleted objects.
+fn changes(deploy: &HistoryRow) -> String {
+    let counts = &deploy.counts;
+    let parts = [
+        ("+", counts.create),
+        ("~", counts.update),
+        ("-", counts.delete),
+    ];
+    let parts = parts.iter().filter(|(_, count)| *count > 0);
+    let text: Vec<String> = parts.map(|(sign, count)| format!("{sign}{count}")).collect();
+    match text.is_empty() {
+        true => "none".to_owned(),
+        false => text.join(" "),
+    }
 }

@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments, whose doc comments are its help, and what it does.
 
+pub(crate) mod approve;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod demo;
@@ -21,6 +22,8 @@ pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+pub(crate) mod suspend;
+pub(crate) mod sync;
 pub(crate) mod test;
 pub(crate) mod up;
 pub(crate) mod vendor;
@@ -51,6 +54,10 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
+        Command::Sync(own) => sync::run(own, format),
+        Command::Approve(own) => approve::run(own, format),
+        Command::Suspend(own) => suspend::suspend(own, format),
+        Command::Resume(own) => suspend::resume(own, format),
         Command::Secret(own) => secret::run(own, format),
         Command::Vendor(own) => vendor::run(own, format),
         Command::Explain(own) => explain::run(own, format),

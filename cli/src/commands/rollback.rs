@@ -1,4 +1,4 @@
-//! `ordain rollback APP --to COMMIT --reason TEXT`: asks the running instance for a rollback commit and follows it.
+//! `ordain rollback APP --to COMMIT|TIME|last-healthy`: asks the running instance for a rollback commit and follows it.
 
 use crate::Outcome;
 use crate::args::{DataDirArg, Format};
@@ -7,21 +7,33 @@ use ordain_reconciler_engine::control::{self, Request, Response};
 
 /// Restore an app to an earlier commit, by a new commit
 ///
-/// The branch gets a commit that restores the sources, with the reason and the trailers `Rollback-Of`, `Rollback-To` and
-/// `Plan-Hash`; it is deployed like any push. Automatic deploys stay on: the next push goes forward again.
+/// The branch gets a commit that restores the app's sources, with the reason and the trailers `Rollback-Of`, `Rollback-To`
+/// and `Plan-Hash`. It is compiled first: it gives exactly the objects of the earlier commit and changes no other app, or
+/// nothing is done. Automatic deploys stay on: the commit that is undone is held, and the next change goes forward again.
+///
+/// When the repository cannot be reached, the earlier objects are applied at once, and the commit is pushed when it is back.
+/// Claims, volumes, namespaces and definitions are never deleted by a rollback. Exit code 1 when it does not become healthy.
 #[derive(clap::Args)]
 pub(crate) struct RollbackArgs {
     /// The app
-    #[arg(value_name = "APP")]
-    app: String,
+    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    app: Option<String>,
 
-    /// Commit, branch or tag to restore, or `last-healthy`
-    #[arg(long, value_name = "COMMIT")]
+    /// The whole repository, every app in it
+    #[arg(long, conflicts_with = "env")]
+    all: bool,
+
+    /// Where to: a commit, branch or tag, a time such as `2026-08-01 14:03` or `2h ago`, or `last-healthy`
+    #[arg(long, value_name = "COMMIT|TIME")]
     to: String,
 
     /// Why; it stands in the commit and in the history
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
+
+    /// Sign the commit with the journal's key
+    #[arg(long)]
+    sign: bool,
 
     /// Its environment, when it runs in several
     #[arg(long, value_name = "ENV")]
@@ -40,13 +52,26 @@ pub(crate) struct RollbackArgs {
 }
 
 pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome> {
-    let request = Request::Rollback {
-        app: args.app.clone(),
-        env: args.env.clone(),
-        to: args.to.clone(),
-        reason: args.reason.clone(),
-        author: args.author.clone().unwrap_or_else(author),
-        wait: !args.no_wait,
+    let (to, reason) = (args.to.clone(), args.reason.clone());
+    let author = args.author.clone().unwrap_or_else(author);
+    let (sign, wait) = (args.sign, !args.no_wait);
+    let request = match args.app.clone() {
+        Some(app) => Request::Rollback {
+            app,
+            env: args.env.clone(),
+            to,
+            reason,
+            author,
+            sign,
+            wait,
+        },
+        None => Request::RollbackAll {
+            to,
+            reason,
+            author,
+            sign,
+            wait,
+        },
     };
     let mut progress = terminal::Progress::new();
     let answers = control::call(&args.data_dir.path(), &request, |line| progress.line(line))

@@ -162,6 +162,7 @@ impl Story {
 
     async fn rollback(&self, to: &str) -> miette::Result<()> {
         let request = Request::Rollback {
+            sign: false,
             app: APP.to_owned(),
             env: None,
             to: to.to_owned(),

@@ -291,7 +291,11 @@ impl Requests {
         let current = find(&now, app).map(|app| app.digest());
         self.quarantine_one(app, current, None, undo).await?;
         self.shared.holds.put(target);
-        reply.line(&error.chain()).await;
+        let why = match is_lost(error) {
+            true => format!("commit {short} is not in the repository any more"),
+            false => error.chain(),
+        };
+        reply.line(&why).await;
         reply
             .line(
                 "its objects are applied from the journal; the sources could not be restored, \

@@ -451,6 +451,7 @@ fn control(object: &mut Value) {
                 "readyReplicas": available, "availableReplicas": available,
             });
         }
+        Some("PersistentVolumeClaim") => object["status"] = json!({"phase": "Bound"}),
         Some("Job") => {
             object["status"] =
                 json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]});
