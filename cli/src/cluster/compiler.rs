@@ -8,9 +8,10 @@ use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
     App, CompileError, Compiled, CompiledObject, Compiler, Revealed, SecretFiles, Wanted,
 };
+use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_source::{Error, TreeFiles};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Apps of a project that is kept open while nothing happens. A larger one is let go of: it takes seconds of one core
@@ -201,6 +202,7 @@ impl Compiler for ProjectCompiler {
             *guard = Some(open);
             return Err(CompileError { text, affected });
         }
+        let rules = super::rules::rules(&project.manifest.rollout);
         let is_module = |path: &String| path.ends_with(MODULE_SUFFIX);
         let secrets_changed = changed.is_none_or(|paths| !paths.iter().all(is_module));
         let apps: Vec<_> = (built.apps.iter())
@@ -215,7 +217,14 @@ impl Compiler for ProjectCompiler {
         Ok(Compiled {
             apps,
             warnings: text,
+            rules: Arc::new(rules),
         })
+    }
+
+    fn inputs(&self, files: &Arc<TreeFiles>, _: &Wanted, app: &AppRef) -> Option<BTreeSet<String>> {
+        // Asked for rollbacks alone, of any commit: the open project stays at the one it has.
+        let mut open = Open::new(files);
+        Some(open.session.inputs(&app.name).into_iter().collect())
     }
 
     fn rest(&self) {

@@ -11,6 +11,7 @@ mod machine_linux;
 mod node_linux;
 mod parts;
 mod ranges;
+mod rules;
 
 pub(crate) use compiler::{ProjectCompiler, Tree};
 pub(crate) use data_dir::{DataDir, Endpoints, default_data_dir};

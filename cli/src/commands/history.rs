@@ -92,7 +92,9 @@ fn changes(deploy: &HistoryRow) -> String {
         ("-", counts.delete),
     ];
     let parts = parts.iter().filter(|(_, count)| *count > 0);
-    let text: Vec<String> = parts.map(|(sign, count)| format!("{sign}{count}")).collect();
+    let text: Vec<String> = parts
+        .map(|(sign, count)| format!("{sign}{count}"))
+        .collect();
     match text.is_empty() {
         true => "none".to_owned(),
         false => text.join(" "),

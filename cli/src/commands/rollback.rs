@@ -16,7 +16,11 @@ use ordain_reconciler_engine::control::{self, Request, Response};
 #[derive(clap::Args)]
 pub(crate) struct RollbackArgs {
     /// The app
-    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "APP",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     app: Option<String>,
 
     /// The whole repository, every app in it

@@ -14,7 +14,11 @@ use ordain_reconciler_engine::control::Request;
 #[derive(clap::Args)]
 pub(crate) struct SuspendArgs {
     /// The app
-    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "APP",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     app: Option<String>,
 
     /// All apps
@@ -39,7 +43,11 @@ pub(crate) struct SuspendArgs {
 #[derive(clap::Args)]
 pub(crate) struct ResumeArgs {
     /// The app
-    #[arg(value_name = "APP", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "APP",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     app: Option<String>,
 
     /// End the suspension of all apps

@@ -5,6 +5,7 @@ use ordain_schemas::KubeVersion;
 
 use crate::deps::{Dependency, want};
 use crate::near::nearest;
+use crate::rollout::{self, Rollout};
 
 /// The content of `ordain.toml`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +18,8 @@ pub struct Manifest {
     pub crds: Vec<(String, Span)>,
     /// What it depends on.
     pub dependencies: Vec<Dependency>,
+    /// How its apps are rolled out.
+    pub rollout: Rollout,
 }
 
 impl Default for Manifest {
@@ -26,12 +29,13 @@ impl Default for Manifest {
             kubernetes: KubeVersion::DEFAULT,
             crds: Vec::new(),
             dependencies: Vec::new(),
+            rollout: Rollout::default(),
         }
     }
 }
 
 /// What may stand in `ordain.toml`.
-const KEYS: [&str; 4] = ["name", "kubernetes", "crds", "dependencies"];
+const KEYS: [&str; 5] = ["name", "kubernetes", "crds", "dependencies", "rollout"];
 
 /// Reads a manifest; what is wrong is reported and takes its default.
 pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Manifest {
@@ -74,6 +78,7 @@ pub(crate) fn read(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) 
             ("dependencies", _) => {
                 manifest.dependencies = want::read(value, &span, diagnostics);
             }
+            ("rollout", _) => manifest.rollout = rollout::read(value, &span, diagnostics),
             ("crds", _) => match value.get_ref().as_array() {
                 Some(items) => {
                     for item in items {

@@ -152,7 +152,10 @@ fn in_one_piece<O: Out>(
 
 /// Whether a look at the syntax says that there is one app, and nothing that looks at it afterwards.
 fn seems_one_piece(project: &Project) -> bool {
-    let items = project.modules.iter().flat_map(|module| &module.parsed.file.items);
+    let items = project
+        .modules
+        .iter()
+        .flat_map(|module| &module.parsed.file.items);
     let (mut apps, mut has_exports) = (0, false);
     for item in items {
         match item.kind {
@@ -166,11 +169,7 @@ fn seems_one_piece(project: &Project) -> bool {
 }
 
 /// Writes the objects of an app.
-fn write<O: Out>(
-    app: &mut eval::App<'_, '_>,
-    format: Format,
-    out: &mut O,
-) -> Result<(), O::Error> {
+fn write<O: Out>(app: &mut eval::App<'_, '_>, format: Format, out: &mut O) -> Result<(), O::Error> {
     let objects = std::mem::take(&mut app.objects);
     let written = match format {
         Format::Yaml => {

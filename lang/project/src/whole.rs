@@ -339,9 +339,7 @@ impl Judged {
             .map(|(exemption, _)| exemption.span)
             .collect();
         Judged {
-            is_quiet: is_plain
-                && checked.diagnostics.is_empty()
-                && used.len() == exemptions.len(),
+            is_quiet: is_plain && checked.diagnostics.is_empty() && used.len() == exemptions.len(),
             diagnostics: checked.diagnostics,
             considered,
             used,

@@ -98,7 +98,8 @@ fn straight(project: &Project) {
 /// So it does for one app, for several, and for one with more objects than are written at once.
 #[test]
 fn what_is_built_is_written() {
-    let map = "k8s.ConfigMap { metadata.name = \"m{n}\", data = { a = \"x\", b = \"two\\nlines\\n\" } }";
+    let map =
+        "k8s.ConfigMap { metadata.name = \"m{n}\", data = { a = \"x\", b = \"two\\nlines\\n\" } }";
     let many = format!("app a {{ objects = [for n in 0..2000 => {map}] }}\n");
     let texts = [
         many.clone(),
@@ -107,7 +108,8 @@ fn what_is_built_is_written() {
         "app a { objects = [] }\n".to_owned(),
         "let a = 1\n".to_owned(),
         "export k8s.ConfigMap { metadata.name = \"a\" }\n".to_owned(),
-        "app a { objects = [for n in [1, 1] => k8s.ConfigMap { metadata.name = \"a\" }] }\n".to_owned(),
+        "app a { objects = [for n in [1, 1] => k8s.ConfigMap { metadata.name = \"a\" }] }\n"
+            .to_owned(),
         format!("{many}env dev {{ namespace = \"x\" }}\nenv prod extends dev {{}}\n"),
     ];
     for text in texts {

@@ -255,9 +255,7 @@ impl Built {
             // With more environments than processors, each thread takes several.
             let parts = sets.chunks(sets.len().div_ceil(threads));
             let started: Vec<_> = parts
-                .map(|part| {
-                    scope.spawn(move || part.iter().copied().map(one).collect::<Vec<_>>())
-                })
+                .map(|part| scope.spawn(move || part.iter().copied().map(one).collect::<Vec<_>>()))
                 .collect();
             let joined = started.into_iter().map(|thread| {
                 let done = thread.join();
@@ -312,7 +310,9 @@ impl Built {
         if let Some(judged) = set.judged {
             is_quiet &= judged.is_quiet;
             add(&mut found, whole.take(judged, exempted));
-            let facts = env.filter(|_| whole.has_shared()).and_then(|env| Some((env, self.facts(Some(env))?)));
+            let facts = env
+                .filter(|_| whole.has_shared())
+                .and_then(|env| Some((env, self.facts(Some(env))?)));
             if let Some((env, facts)) = facts {
                 add(&mut found, whole.clashes(env, facts.into_iter()));
             }

@@ -243,6 +243,26 @@ impl Session {
         units.iter().map(name).collect()
     }
 
+    /// Names the files that an app's objects are made from, sorted: its module, those it uses, and those that
+    /// declare environments. Files that are no modules are left out.
+    pub fn inputs(&mut self, app: &str) -> Vec<String> {
+        let (project, statics, _) = self.checked();
+        let graph = &statics.graph;
+        let Some(app) = graph.app(app) else {
+            return Vec::new();
+        };
+        let (mut modules, _) = graph.needed(&Set::from([graph.apps[app].module]));
+        let with_envs = graph.whole.iter();
+        modules.extend(with_envs.filter(|at| !graph.outlines[**at].envs.is_empty()));
+        let modules = modules.iter().map(|at| &project.modules[*at]);
+        let own = modules.filter(|module| module.is_own);
+        let mut paths: Vec<String> = own
+            .map(|module| project.sources.path(module.file).to_owned())
+            .collect();
+        paths.sort();
+        paths
+    }
+
     /// Brings the texts up to date.
     fn load(&mut self) -> &mut Open {
         let dirty = std::mem::take(&mut self.dirty);

@@ -93,17 +93,18 @@ pub(super) fn draft(
         return Err(Error::SameObjects { app: name, commit });
     }
     let changed = repository.changed_paths(&order.to, &order.onto)?;
-    let mut near = own_files(compile, &app);
-    near.extend(current.into_iter().flat_map(|app| own_files(compile, app)));
-    let mut far = near.clone();
-    for commit in [&order.to, &order.onto] {
-        let files = Arc::new(repository.files(commit)?);
-        far.extend(compile.inputs(&files, wanted).unwrap_or_default());
-    }
+    let mut files = own_files(compile, &app);
+    files.extend(current.into_iter().flat_map(|app| own_files(compile, app)));
     let mut verdict = Misfit::Objects;
     let mut tried = BTreeSet::new();
     // As few files as possible: each of them could be changed by somebody else in the meantime.
-    for files in [near, far] {
+    for is_near in [true, false] {
+        if !is_near {
+            for commit in [&order.to, &order.onto] {
+                let tree = Arc::new(repository.files(commit)?);
+                files.extend(compile.inputs(&tree, wanted).unwrap_or_default());
+            }
+        }
         let paths: BTreeSet<String> = files.intersection(&changed).cloned().collect();
         if paths == tried {
             continue;

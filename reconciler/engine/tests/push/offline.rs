@@ -75,7 +75,9 @@ pub(crate) async fn a_rollback_goes_on_top_of_what_came_in_between() {
     unreachable(&world).await;
     world.rollback("web", "last-healthy", "too slow").await;
     // Pushed by somebody who knows nothing of it.
-    let push = world.push_away("db", &[config("db", "2")], "another app").await;
+    let push = world
+        .push_away("db", &[config("db", "2")], "another app")
+        .await;
     assert!(push.ok, "{}", push.text);
     world.away(false);
     world.until_value("db", "2").await;
