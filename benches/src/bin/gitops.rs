@@ -360,6 +360,7 @@ fn rollback(world: &World<'_>) -> Result<()> {
         world.push()?;
         let name = format!("app-{app:05}");
         let request = Request::Rollback {
+            sign: false,
             app: format!("app_{app:05}"),
             env: None,
             to: "last-healthy".to_owned(),
