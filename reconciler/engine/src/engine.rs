@@ -107,6 +107,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         compile: compile.clone(),
         source: Arc::clone(&source),
         poke: Arc::clone(&poke),
+        trust: config.trust.clone(),
     });
     {
         let (shared, origin) = (Arc::clone(&shared), origin.clone());

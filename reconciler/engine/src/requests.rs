@@ -9,7 +9,7 @@ use ordain_reconciler_source::{CommitId, HookStage, Quarantine};
 use tokio::sync::Notify;
 
 use crate::{
-    Error, HistoryRow, SourceStatus, Status,
+    Error, HistoryRow, SourceStatus, Status, Trust,
     control::{Handler, HookUpdate, Reply, Request, Response},
     engine::blocking,
     holds::Holds,
@@ -25,6 +25,8 @@ pub(crate) struct Requests {
     pub(crate) compile: Compile,
     pub(crate) source: Arc<Mutex<SourceStatus>>,
     pub(crate) poke: Arc<Notify>,
+    /// Whose pushes are taken.
+    pub(crate) trust: Trust,
 }
 
 impl Handler for Requests {
@@ -270,12 +272,15 @@ impl Requests {
             return false;
         };
         let (origin, compile, commit) = (self.origin.clone(), self.compile.clone(), new.clone());
+        let (trust, old) = (self.trust.clone(), update.old);
         let compiled = blocking(move || {
             let id: CommitId = new.parse().map_err(Error::Source)?;
             let repository = match &quarantine {
                 Some(quarantine) => origin.repository().with_quarantine(quarantine)?,
                 None => origin.repository().clone(),
             };
+            let old = old.and_then(|old| old.parse().ok());
+            repository.hold_to(trust.verify, &trust.signers, old.as_ref(), &id)?;
             let short = id.short().to_owned();
             let errors = compile.commit(&repository, &id).err();
             Ok::<_, Error>(errors.map(|errors| Error::Compile {
@@ -288,7 +293,8 @@ impl Requests {
             Ok(None) => return true,
             Ok(Some(error)) | Err(error) => error,
         };
-        if self.origin.receives_broken() {
+        let is_untrusted = matches!(&refusal, Error::Source(source) if source.is_about_trust());
+        if self.origin.receives_broken() && !is_untrusted {
             // What is wrong is told after the branch moved, with the rest of the rollout.
             return true;
         }

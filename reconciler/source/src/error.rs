@@ -273,6 +273,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// True when it is not known, or not true, that somebody who may has signed.
+    #[must_use]
+    pub fn is_about_trust(&self) -> bool {
+        matches!(
+            self,
+            Self::Untrusted { .. } | Self::Keys { .. } | Self::Verify { .. }
+        )
+    }
+}
+
 /// The branches a remote has, for an error message.
 #[derive(Debug, Clone, Default)]
 pub struct Branches(pub Option<Vec<String>>);

@@ -1,6 +1,12 @@
 //! A running engine with a hosted repository, a working copy beside it, and a fake cluster.
 
-use std::{collections::BTreeSet, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
 use ordain_reconciler_engine::{
     App, AppRules, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Hold,
@@ -109,9 +115,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_, _| {}).await
+    }
+
+    /// Starts with a configuration of which something is set, given the folder of the test.
+    pub(crate) async fn start_with(set: impl FnOnce(&Path, &mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let api = Fake::new();
-        let world = Self::run(dir, api, false).await;
+        let world = Self::run(dir, api, false, set).await;
         world.git(&["init", "--quiet", "--initial-branch=main", "."]);
         world.git(&["remote", "add", "ordain", world.engine.repository()]);
         world
@@ -126,7 +137,7 @@ impl World {
             &origin,
             &["init", "--quiet", "--bare", "--initial-branch=main", "."],
         );
-        let world = Self::run(dir, Fake::new(), true).await;
+        let world = Self::run(dir, Fake::new(), true, |_, _| {}).await;
         world.git(&["init", "--quiet", "--initial-branch=main", "."]);
         world.git(&["remote", "add", "ordain", world.engine.repository()]);
         world
@@ -145,7 +156,12 @@ impl World {
         moved.expect("moved");
     }
 
-    async fn run(dir: TempDir, api: Fake, is_foreign: bool) -> Self {
+    async fn run(
+        dir: TempDir,
+        api: Fake,
+        is_foreign: bool,
+        set: impl FnOnce(&Path, &mut Config),
+    ) -> Self {
         let shutdown = CancellationToken::new();
         std::fs::create_dir_all(dir.path().join("work")).expect("a folder");
         let data_dir = dir.path().join("data");
@@ -164,6 +180,7 @@ impl World {
         if is_foreign {
             config.poll = Duration::from_millis(100);
         }
+        set(dir.path(), &mut config);
         let engine = start(config, shutdown.clone()).await.expect("it starts");
         Self {
             api,
@@ -183,11 +200,15 @@ impl World {
     pub(crate) async fn restart(self) -> Self {
         self.shutdown.cancel();
         self.engine.stopped().await;
-        Self::run(self.dir, self.api, self.is_foreign).await
+        Self::run(self.dir, self.api, self.is_foreign, |_, _| {}).await
     }
 
     fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     fn work(&self) -> PathBuf {
@@ -228,6 +249,15 @@ impl World {
     fn spawn_push(&self, subject: &str, branch: &str) -> JoinHandle<Push> {
         self.git(&["add", "-A"]);
         self.git(&["commit", "--quiet", "-m", subject]);
+        self.spawn_push_of_tip(branch)
+    }
+
+    /// Pushes what was committed last.
+    pub(crate) async fn push_tip(&self) -> Push {
+        self.spawn_push_of_tip("main").await.expect("no panic")
+    }
+
+    fn spawn_push_of_tip(&self, branch: &str) -> JoinHandle<Push> {
         let (work, target) = (self.work(), format!("HEAD:refs/heads/{branch}"));
         tokio::task::spawn_blocking(move || git(&work, &["push", "--force", "ordain", &target]))
     }
@@ -399,7 +429,7 @@ pub(crate) fn rollback(app: &str, to: &str, reason: &str) -> Request {
 
 pub(crate) const GRACE: &str = "Grace <grace@example.com>";
 
-fn git(work: &std::path::Path, args: &[&str]) -> Push {
+fn git(work: &Path, args: &[&str]) -> Push {
     let output = Command::new("git")
         .current_dir(work)
         .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
