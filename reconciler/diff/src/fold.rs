@@ -79,8 +79,10 @@ impl Group<'_> {
                 format!("image {old} → {new}")
             }
             ([(path, change)], _) => {
-                let leaf = path.rsplit('.').next().unwrap_or(path);
+                let leaf = leaf(path);
                 match change {
+                    // Masked values.
+                    Change::Changed { old, new } if old == new => format!("{leaf} changes"),
                     Change::Changed { old, new } if is_short(old) && is_short(new) => {
                         format!("{leaf} {} → {}", short(old), short(new))
                     }
@@ -234,14 +236,24 @@ fn split_image(image: &str) -> Option<(&str, &str)> {
     (!tag.contains('/')).then_some((name, tag))
 }
 
+/// The last step of a path: `image`, and `index.html` of `data[index.html]`.
+fn leaf(path: &str) -> &str {
+    match path.strip_suffix(']') {
+        Some(inner) => inner.rsplit('[').next().unwrap_or(inner),
+        None => path.rsplit('.').next().unwrap_or(path),
+    }
+}
+
 fn is_short(value: &Value) -> bool {
     const CHARS_MAX: usize = 40;
-    !value.is_object() && !value.is_array() && short(value).chars().count() <= CHARS_MAX
+    let is_plain = !value.is_object() && !value.is_array();
+    let text = short(value);
+    is_plain && !text.contains('\n') && text.chars().count() <= CHARS_MAX
 }
 
 fn short(value: &Value) -> String {
     match value {
-        Value::String(text) => text.replace('\n', " "),
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }

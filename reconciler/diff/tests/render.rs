@@ -64,7 +64,12 @@ fn side(name: &str, digit: char) -> Side {
 
 fn few() -> Vec<SetObject> {
     vec![
-        object("prod", "shop", deployment("web", "registry.local/web:1.0", 2), 3),
+        object(
+            "prod",
+            "shop",
+            deployment("web", "registry.local/web:1.0", 2),
+            3,
+        ),
         object("prod", "shop", secret(CANARY), 20),
         object("prod", "shop", config("<h1>\nWelcome\n</h1>\n"), 30),
         object("prod", "shop", claim("old"), 40),
@@ -73,7 +78,12 @@ fn few() -> Vec<SetObject> {
 
 fn fewer() -> Vec<SetObject> {
     vec![
-        object("prod", "shop", deployment("web", "registry.local/web:1.1", 5), 3),
+        object(
+            "prod",
+            "shop",
+            deployment("web", "registry.local/web:1.1", 5),
+            3,
+        ),
         object("prod", "shop", secret("b3RoZXI="), 20),
         object("prod", "shop", config("<h1>\nWelcome back\n</h1>\n"), 30),
         object("prod", "shop", claim("new"), 44),
@@ -93,7 +103,12 @@ fn diff(before: &[SetObject], after: &[SetObject], live: Option<&Live>) -> Diff 
     let line = |_: &_| Some("lib.ord:12".to_owned());
     diff.cite(
         |fields| fields.iter().map(line).collect(),
-        |fields| fields.iter().map(|_| Some("lib.ord:10".to_owned())).collect(),
+        |fields| {
+            fields
+                .iter()
+                .map(|_| Some("lib.ord:10".to_owned()))
+                .collect()
+        },
     );
     diff
 }
@@ -142,7 +157,10 @@ fn a_small_change_reads_well() {
     let forms = forms(&diff);
     insta::assert_snapshot!("small-text", forms[0]);
     insta::assert_snapshot!("small-markdown", forms[2]);
-    insta::assert_json_snapshot!("small-sarif", sarif(&diff, "deploy/shop")["runs"][0]["results"][0]);
+    insta::assert_json_snapshot!(
+        "small-sarif",
+        sarif(&diff, "deploy/shop")["runs"][0]["results"][0]
+    );
 }
 
 #[test]
@@ -157,14 +175,20 @@ fn one_object_is_a_short_comment() {
     insta::assert_snapshot!("one-markdown", markdown(&diff, &options));
     let same = self::diff(&before, &before, None);
     insta::assert_snapshot!("none-markdown", markdown(&same, &options));
-    assert_eq!(text(&same, TextOptions::default()), "no changes (1 objects)\n");
+    assert_eq!(
+        text(&same, TextOptions::default()),
+        "no changes (1 objects)\n"
+    );
 }
 
 #[test]
 fn five_hundred_objects_are_a_few_groups() {
     let diff = diff(&many(500, "v1", 2), &many(500, "v2", 4), None);
     let page = markdown(&diff, &MarkdownOptions::default());
-    assert!(page.contains("<b>495 Deployments</b>: image v1 → v2"), "{page}");
+    assert!(
+        page.contains("<b>495 Deployments</b>: image v1 → v2"),
+        "{page}"
+    );
     insta::assert_snapshot!("many-markdown", page);
 }
 
@@ -192,7 +216,12 @@ fn the_live_state_is_told_beside_the_change() {
     let look = |at: usize, now: Option<Value>, after: After| {
         let head: &SetObject = &fewer()[at];
         let key = ObjectKey::of(&head.object).expect("an identity");
-        let look = Look { app: "shop".to_owned(), now, after, at: head.at.clone() };
+        let look = Look {
+            app: "shop".to_owned(),
+            now,
+            after,
+            at: head.at.clone(),
+        };
         (("prod".to_owned(), key), look)
     };
     let mut hand = deployment("web", "registry.local/web:1.0", 9);
@@ -205,7 +234,8 @@ fn the_live_state_is_told_beside_the_change() {
         at: None,
     };
     let refused = After::Refused {
-        message: "admission webhook \"policy\" denied the request: no <b>claims</b> for @ada".to_owned(),
+        message: "admission webhook \"policy\" denied the request: no <b>claims</b> for @ada"
+            .to_owned(),
         immutable: Vec::new(),
     };
     let live = Live {
@@ -249,9 +279,16 @@ fn a_snapshot_tells_what_is_applied_and_no_secret() {
             facts: &facts,
         });
         let shown = forms(&diff).concat();
-        assert!(!shown.contains(CANARY) && !shown.contains("b3RoZXI"), "{shown}");
+        assert!(
+            !shown.contains(CANARY) && !shown.contains("b3RoZXI"),
+            "{shown}"
+        );
         let told = diff.objects.iter().any(|object| {
-            object.key.kind == "Secret" && object.fields.iter().any(|field| field.path == "data.password")
+            object.key.kind == "Secret"
+                && object
+                    .fields
+                    .iter()
+                    .any(|field| field.path == "data.password")
         });
         assert_eq!(told, unknown == 0, "{shown}");
     }
@@ -278,7 +315,10 @@ fn no_form_shows_a_secret() {
             all.map(|one| object("dev", "shop", one, 1)).collect()
         };
         let shown = forms(&diff(&set(before), &set(after), None)).concat();
-        assert!(!shown.contains(CANARY) && !shown.contains("b3RoZXI"), "{shown}");
+        assert!(
+            !shown.contains(CANARY) && !shown.contains("b3RoZXI"),
+            "{shown}"
+        );
     }
 }
 

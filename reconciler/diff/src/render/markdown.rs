@@ -10,7 +10,10 @@ use crate::{
     fold::{Group, fold},
 };
 
-use super::value::{lines, not_compared};
+use super::{
+    escape::{code, html, plural, text},
+    value::{lines, not_compared},
+};
 
 /// How the comment is written.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +41,9 @@ const FIELDS_MAX: usize = 40;
 
 /// Groups up to this number are shown unfolded.
 const OPEN_MAX: usize = 2;
+
+/// Characters of a commit in a command that is shown.
+const COMMIT_CHARS: usize = 12;
 
 /// Bytes kept for saying what was left out.
 const RESERVE: usize = 400;
@@ -179,14 +185,14 @@ impl Page<'_> {
             for (kind, level, count, first) in group.effects() {
                 let (who, what) = match &*group.members {
                     [object] => (name(object), text(&first.message)),
-                    _ => (
-                        plural(count, group.kind),
-                        format!(
-                            "{} (such as {})",
-                            group.summary_text(),
-                            name(group.members[0])
-                        ),
-                    ),
+                    _ => {
+                        let what = match group.says_the_same(kind) {
+                            true => text(&first.message),
+                            false => group.summary_text(),
+                        };
+                        let what = format!("{what} (such as {})", name(group.members[0]));
+                        (plural(count, group.kind), what)
+                    }
                 };
                 let place = first
                     .at
@@ -280,8 +286,10 @@ impl Page<'_> {
         }
         if left > 0 {
             let range = self.diff.base.as_ref().map(|base| {
-                let name =
-                    |side: &crate::Side| side.commit.clone().unwrap_or_else(|| side.name.clone());
+                let name = |side: &crate::Side| match &side.commit {
+                    Some(commit) => commit.chars().take(COMMIT_CHARS).collect(),
+                    None => side.name.clone(),
+                };
                 format!("{}..{}", name(base), name(&self.diff.head))
             });
             let range: String = range.unwrap_or_default().chars().take(100).collect();
@@ -309,7 +317,7 @@ impl Page<'_> {
         match &*group.members {
             [object] => self.single(object, &mut out),
             members => {
-                let _ = writeln!(out, "{}\n", self.members(members));
+                let _ = writeln!(out, "{}", self.members(members));
                 let first = fields(members[0]);
                 let fields = group
                     .fields
@@ -328,7 +336,7 @@ impl Page<'_> {
                         };
                         (path.clone(), change.clone(), place)
                     });
-                out.push_str(&fence(fields.collect()));
+                fence(fields.collect(), &mut out);
             }
         }
         out.push_str("\n</details>\n");
@@ -343,28 +351,38 @@ impl Page<'_> {
         if let Some(at) = &object.at {
             facts.push(self.place(at));
         }
-        let _ = writeln!(out, "{}\n", facts.join(" · "));
-        out.push_str(&fence(rows(&object.fields)));
+        let _ = writeln!(out, "{}", facts.join(" · "));
+        fence(rows(&object.fields), out);
         let Some(live) = &object.live else {
             return;
         };
-        if let Some(reason) = &live.reason {
-            let _ = writeln!(out, "\n{}", text(reason));
+        let reason = live.reason.as_deref().map(text);
+        let Some(side) = &self.diff.live else {
+            // It is the base, and was told.
+            if let Some(reason) = reason {
+                let _ = writeln!(out, "\n{reason}");
+            }
+            return;
+        };
+        let known = rows(&object.fields);
+        let mut more = rows(&live.fields);
+        more.retain(|row| !known.contains(row));
+        if live.verb == object.verb && more.is_empty() && reason.is_none() {
+            return;
         }
-        let same = live.verb == object.verb && rows(&live.fields) == rows(&object.fields);
-        if let Some(side) = self.diff.live.as_ref().filter(|_| !same) {
-            let what = match live.verb {
-                Verb::Unchanged => "is like this already",
-                Verb::Create => "does not have it",
-                Verb::Update | Verb::Replace => "differs in",
-                Verb::Delete => "has it, and nothing declares it",
-                Verb::Held => "keeps it until the plan is approved",
-                Verb::Refused => "refuses it",
-                Verb::Keep => "keeps it",
-            };
-            let _ = writeln!(out, "\n{} {what}\n", text(&side.to_string()));
-            out.push_str(&fence(rows(&live.fields)));
-        }
+        let what = match live.verb {
+            Verb::Unchanged => "is like this already",
+            Verb::Create => "does not have it",
+            Verb::Update | Verb::Replace if more.is_empty() => "differs in the same",
+            Verb::Update | Verb::Replace => "differs besides in",
+            Verb::Delete => "has it, and nothing declares it",
+            Verb::Held => "keeps it until the plan is approved",
+            Verb::Refused => "refuses it",
+            Verb::Keep => "keeps it",
+        };
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        let _ = writeln!(out, "\n{} {what}{reason}", text(&side.to_string()));
+        fence(more, out);
     }
 
     /// The members by environment.
@@ -427,9 +445,9 @@ fn rows(fields: &[Field]) -> Vec<Row> {
 }
 
 /// Fields as a block that viewers color.
-fn fence(rows: Vec<Row>) -> String {
+fn fence(rows: Vec<Row>, out: &mut String) {
     if rows.is_empty() {
-        return String::new();
+        return;
     }
     let mut body = String::new();
     let more = rows.len().saturating_sub(FIELDS_MAX);
@@ -453,7 +471,7 @@ fn fence(rows: Vec<Row>) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(3.max(longest + 1));
-    format!("{fence}diff\n{body}{fence}\n")
+    let _ = writeln!(out, "\n{fence}diff\n{body}{fence}");
 }
 
 fn summary(group: &Group<'_>) -> String {
@@ -486,6 +504,14 @@ fn summary(group: &Group<'_>) -> String {
 }
 
 impl Group<'_> {
+    /// True when every member's effect of this kind has the same words.
+    fn says_the_same(&self, kind: crate::EffectKind) -> bool {
+        let all = self.members.iter().flat_map(|object| &object.effects);
+        let mut all = all.filter(|effect| effect.effect == kind);
+        let first = all.next();
+        first.is_some_and(|first| all.all(|effect| effect.message == first.message))
+    }
+
     fn summary_text(&self) -> String {
         text(&self.summary())
     }
@@ -528,52 +554,4 @@ fn objects_are(count: usize) -> String {
         1 => "1 object is the same".to_owned(),
         count => format!("{count} objects are the same"),
     }
-}
-
-/// `3 Deployments`, `1 NetworkPolicy`, `2 NetworkPolicies`.
-fn plural(count: usize, kind: &str) -> String {
-    let end = |from: &str| kind.ends_with(from);
-    let word = match kind.strip_suffix('y') {
-        _ if count == 1 => kind.to_owned(),
-        Some(front) if !end("ay") && !end("ey") && !end("oy") => format!("{front}ies"),
-        _ if end("s") || end("x") || end("ch") => format!("{kind}es"),
-        _ => format!("{kind}s"),
-    };
-    format!("{count} {word}")
-}
-
-/// Text that is to be read as it is: no markup, no link, no mention.
-fn text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for sign in text.chars() {
-        match sign {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '|' => out.push_str("\\|"),
-            '*' | '_' | '[' | ']' => {
-                out.push('\\');
-                out.push(sign);
-            }
-            // A zero-width space keeps a mail address or a digest from calling somebody.
-            '@' => out.push_str("@\u{200b}"),
-            '\n' | '\r' => out.push(' '),
-            sign => out.push(sign),
-        }
-    }
-    out
-}
-
-fn html(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
-    escaped.replace('>', "&gt;").replace(['\n', '\r'], " ")
-}
-
-/// A name as code; what would end it is left out.
-fn code(text: &str) -> String {
-    let plain: String = text
-        .chars()
-        .filter(|sign| !matches!(sign, '`' | '\n' | '\r'))
-        .collect();
-    format!("`{}`", plain.replace('|', "\\|"))
 }

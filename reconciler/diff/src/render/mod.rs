@@ -1,5 +1,6 @@
 //! A [`Diff`](crate::Diff) as text, Markdown and SARIF; its JSON is the value itself.
 
+mod escape;
 mod markdown;
 mod sarif;
 mod text;

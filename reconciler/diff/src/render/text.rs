@@ -144,12 +144,19 @@ impl Text {
             }
             return;
         };
-        if live.verb == object.verb && values(&live.fields) == values(&object.fields) {
+        let known = values(&object.fields);
+        let more = live
+            .fields
+            .iter()
+            .filter(|field| !known.contains(&(&field.path, &field.change)));
+        let more: Vec<&Field> = more.collect();
+        if live.verb == object.verb && more.is_empty() {
             return;
         }
         let what = match live.verb {
             Verb::Create => "it does not exist yet",
-            Verb::Update => "it differs in",
+            Verb::Update | Verb::Replace if more.is_empty() => "it differs in the same",
+            Verb::Update => "it differs besides in",
             Verb::Replace => "it is replaced for",
             Verb::Delete => "it exists and goes",
             Verb::Held => "it stays until the plan is approved",
@@ -163,7 +170,7 @@ impl Text {
         }
         let text = self.paint(BOLD, &text);
         self.line(&text);
-        live.fields.iter().for_each(|field| self.field(field));
+        more.into_iter().for_each(|field| self.field(field));
     }
 
     fn field(&mut self, field: &Field) {

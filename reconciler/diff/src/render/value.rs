@@ -39,6 +39,8 @@ pub(crate) fn lines(change: &Change) -> Vec<(char, String)> {
     let mut all: Vec<(char, String)> = match change {
         Change::Added { new } => one(new).lines().map(|line| ('+', cut(line))).collect(),
         Change::Removed { old } => one(old).lines().map(|line| ('-', cut(line))).collect(),
+        // Masked values: that they differ is all there is to say.
+        Change::Changed { old, new } if old == new => vec![('-', line(old)), ('+', line(new))],
         Change::Changed { old, new } => {
             let (old, new) = (one(old), one(new));
             let diff = TextDiff::from_lines(&old, &new);
