@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
+    Why(commands::why::WhyArgs),
     Rollback(commands::rollback::RollbackArgs),
     Sync(commands::sync::SyncArgs),
     Approve(commands::approve::ApproveArgs),

@@ -27,6 +27,7 @@ pub(crate) mod sync;
 pub(crate) mod test;
 pub(crate) mod up;
 pub(crate) mod vendor;
+pub(crate) mod why;
 
 use crate::Outcome;
 use crate::args::{Args, Command};
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Demo(own) => demo::run(own),
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),
+        Command::Why(own) => why::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
         Command::Sync(own) => sync::run(own, format),
         Command::Approve(own) => approve::run(own, format),

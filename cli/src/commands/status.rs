@@ -209,6 +209,11 @@ pub(crate) fn text(status: &Status) -> String {
             );
         }
     }
+    for app in &status.apps {
+        for note in &app.notes {
+            let _ = writeln!(text, "{}: note: {note}", app.name);
+        }
+    }
     text
 }
 

@@ -21,6 +21,12 @@ use crate::{
     wire::{Wire, lasting, transient},
 };
 
+/// A cluster's uid, if it has one, and when it was asked for.
+struct Identity {
+    when: Instant,
+    uid: Option<String>,
+}
+
 /// How long a cluster is taken for the same without asking: a thousand apps need not ask each.
 const UID_AGE_MAX: Duration = Duration::from_secs(2);
 
@@ -73,7 +79,7 @@ pub(crate) struct Cluster {
     /// Held while that is asked: a thousand apps that begin together need the answer once.
     asking: Arc<tokio::sync::Mutex<()>>,
     /// The cluster's uid, and when it was asked for.
-    uid: Arc<Mutex<Option<(Instant, Option<String>)>>>,
+    uid: Arc<Mutex<Option<Identity>>>,
 }
 
 /// What a group and version serves.
@@ -276,10 +282,10 @@ impl Cluster {
     /// there is no such namespace. It is asked for again after [`UID_AGE_MAX`].
     pub(crate) async fn uid(&self) -> Result<Option<String>, Refusal> {
         let mut known = self.uid.lock().await;
-        if let Some((when, uid)) = known.as_ref()
-            && when.elapsed() < UID_AGE_MAX
+        if let Some(known) = known.as_ref()
+            && known.when.elapsed() < UID_AGE_MAX
         {
-            return Ok(uid.clone());
+            return Ok(known.uid.clone());
         }
         let (resource, key) = namespace("kube-system");
         let object = self.get(&resource, &key).await?;
@@ -287,7 +293,10 @@ impl Cluster {
             .as_ref()
             .and_then(|object| object.pointer("/metadata/uid")?.as_str());
         let uid = uid.map(str::to_owned);
-        *known = Some((Instant::now(), uid.clone()));
+        *known = Some(Identity {
+            when: Instant::now(),
+            uid: uid.clone(),
+        });
         Ok(uid)
     }
 

@@ -67,10 +67,10 @@ impl Fighting {
     /// How long until the first field is no longer left alone.
     pub(crate) fn wake(&self) -> Option<Duration> {
         let now = self.start.elapsed();
-        let wakes = self.current.keys().filter_map(|key| {
+        let wakes = self.current.keys().map(|key| {
             let at = self.state.wake(key, now);
             // One that is over by now is looked at at once.
-            Some(at.map_or(Duration::ZERO, |at| at.saturating_sub(now)))
+            at.map_or(Duration::ZERO, |at| at.saturating_sub(now))
         });
         wakes.min()
     }

@@ -22,6 +22,7 @@ pub mod hook;
 mod ledger;
 mod listener;
 mod live;
+mod look;
 mod member;
 mod metrics;
 mod observe;

@@ -34,9 +34,31 @@ pub(crate) struct Seen {
     /// Digest of what people and controllers declare; changes when somebody edits the object.
     pub(crate) fingerprint: String,
     owner: Option<String>,
+    /// True when it carries our label: then the watch of labelled objects tells of it.
+    labelled: bool,
+    /// Its resource version as a number; 0 when it is none. Kubernetes lets clients compare them as numbers
+    /// (KEP-5504).
+    version: u64,
 }
 
 impl Seen {
+    /// True when `other` shows an older state of the same object.
+    fn is_newer_than(&self, other: &Self) -> bool {
+        self.uid == other.uid
+            && (self.generation > other.generation
+                || (self.version > other.version && other.version != 0))
+    }
+
+    /// True when nothing differs that a loop would look at.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let version = self.version;
+        *self
+            == Self {
+                version,
+                ..other.clone()
+            }
+    }
+
     pub(crate) fn of(object: &Value) -> Self {
         let text = |pointer| {
             object
@@ -62,6 +84,8 @@ impl Seen {
             health: health::of(object),
             fingerprint: fingerprint(object),
             owner: owner.map(str::to_owned),
+            labelled: is_labelled(object),
+            version: text("/metadata/resourceVersion").parse().unwrap_or(0),
         }
     }
 
@@ -69,6 +93,15 @@ impl Seen {
     pub(crate) fn is_of(&self, owner: &str) -> bool {
         self.owner.as_deref() == Some(owner)
     }
+}
+
+/// Which objects of a kind a watch asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scope {
+    /// Those with our label.
+    Labelled,
+    /// The others, to find the ones of ours which carry somebody else's label.
+    Other,
 }
 
 /// The kinds an event can be about, as the watcher names them.
@@ -79,7 +112,7 @@ struct State {
     objects: HashMap<ObjectKey, Seen>,
     /// Who is to be woken for an owner.
     owners: HashMap<String, Arc<Notify>>,
-    watched: HashSet<GroupKind>,
+    watched: HashSet<(GroupKind, Scope)>,
 }
 
 /// A view of all our objects in the cluster, kept by watches.
@@ -119,38 +152,54 @@ impl Live {
     pub(crate) fn wrote(&self, key: &ObjectKey, object: &Value) -> Seen {
         let seen = Seen::of(object);
         let mut state = self.lock();
-        let newer = state
-            .objects
-            .get(key)
-            .is_some_and(|known| known.uid == seen.uid && known.generation > seen.generation);
-        if !newer {
+        // The watch may have told what came after this write.
+        let known = state.objects.get(key);
+        if !known.is_some_and(|known| known.is_newer_than(&seen)) {
             state.objects.insert(key.clone(), seen.clone());
         }
         seen
     }
 
-    /// Watches a kind from now on; calling it again costs nothing.
-    pub(crate) fn watch(&self, resource: &Resource) {
+    /// Watches an object's kind from now on; calling it again costs nothing. An object that carries somebody
+    /// else's label is told of by a watch of its own.
+    pub(crate) fn watch_for(&self, resource: &Resource, object: &Value) {
+        let scope = if is_labelled(object) {
+            Scope::Labelled
+        } else {
+            Scope::Other
+        };
+        self.watch_scope(resource, scope);
+    }
+
+    fn watch_scope(&self, resource: &Resource, scope: Scope) {
         let kind = (resource.version.group.clone(), resource.kind.clone());
-        if !self.lock().watched.insert(kind.clone()) {
+        let watch = (kind, scope);
+        if !self.lock().watched.insert(watch.clone()) {
             return;
         }
         let (live, resource) = (self.clone(), resource.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = live.shutdown.cancelled() => {}
-                () = live.run(&resource) => {
+                () = live.run(&resource, scope) => {
                     tracing::warn!(kind = resource.kind, "a watch ended");
-                    live.lock().watched.remove(&kind);
+                    live.lock().watched.remove(&watch);
                 }
             }
         });
     }
 
-    async fn run(&self, resource: &Resource) {
+    async fn run(&self, resource: &Resource, scope: Scope) {
         let api: Api<DynamicObject> =
             Api::all_with(self.cluster.client().clone(), &resource.api_resource());
-        let config = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
+        let config = match scope {
+            Scope::Labelled => {
+                watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"))
+            }
+            Scope::Other => {
+                watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}!={MANAGER}"))
+            }
+        };
         let mut events = Box::pin(watcher(api, config).default_backoff());
         // Objects of the list under way; what is not in it was deleted while nobody looked.
         let mut listed = None;
@@ -158,7 +207,8 @@ impl Live {
             match event {
                 Ok(watcher::Event::Init) => listed = Some(HashSet::new()),
                 Ok(watcher::Event::InitApply(object)) => {
-                    if let Some(key) = self.apply(resource, &object)
+                    // A list is believed as it is: a cluster restored from a backup counts anew.
+                    if let Some(key) = self.apply(resource, scope, &object, true)
                         && let Some(listed) = &mut listed
                     {
                         listed.insert(key);
@@ -166,11 +216,11 @@ impl Live {
                 }
                 Ok(watcher::Event::InitDone) => {
                     if let Some(listed) = listed.take() {
-                        self.keep_only(resource, &listed);
+                        self.keep_only(resource, scope, &listed);
                     }
                 }
                 Ok(watcher::Event::Apply(object)) => {
-                    self.apply(resource, &object);
+                    self.apply(resource, scope, &object, false);
                 }
                 Ok(watcher::Event::Delete(object)) => {
                     if let Some(key) = value(resource, &object).as_ref().and_then(ObjectKey::of) {
@@ -184,13 +234,37 @@ impl Live {
         }
     }
 
-    fn apply(&self, resource: &Resource, object: &DynamicObject) -> Option<ObjectKey> {
+    fn apply(
+        &self,
+        resource: &Resource,
+        scope: Scope,
+        object: &DynamicObject,
+        listed: bool,
+    ) -> Option<ObjectKey> {
+        let is_marked = |object: &DynamicObject| {
+            let annotations = object.metadata.annotations.as_ref();
+            annotations.is_some_and(|all| all.contains_key(OWNER_ANNOTATION))
+        };
+        if scope == Scope::Other && !is_marked(object) {
+            // Somebody may have taken the mark off.
+            let key = ObjectKey::of(&value(resource, object)?)?;
+            self.forget(&key);
+            return None;
+        }
         let object = value(resource, object)?;
         let key = ObjectKey::of(&object)?;
         let seen = Seen::of(&object);
         let mut state = self.lock();
+        // What a write returned may be ahead of the watch.
+        let known = state.objects.get(&key);
+        if !listed && known.is_some_and(|known| known.is_newer_than(&seen)) {
+            return Some(key);
+        }
         let before = state.objects.insert(key.clone(), seen.clone());
-        if before.as_ref() != Some(&seen) {
+        if !before
+            .as_ref()
+            .is_some_and(|before| before.says_the_same(&seen))
+        {
             state.wake(before.iter().chain([&seen]));
         }
         Some(key)
@@ -203,11 +277,14 @@ impl Live {
         }
     }
 
-    fn keep_only(&self, resource: &Resource, listed: &HashSet<ObjectKey>) {
+    fn keep_only(&self, resource: &Resource, scope: Scope, listed: &HashSet<ObjectKey>) {
+        let labelled = scope == Scope::Labelled;
         let gone: Vec<_> = {
             let state = self.lock();
-            let kind = |key: &&ObjectKey| key.is(&resource.version.group, &resource.kind);
-            let keys = state.objects.keys().filter(kind);
+            let objects = state.objects.iter().filter(|(key, seen)| {
+                key.is(&resource.version.group, &resource.kind) && seen.labelled == labelled
+            });
+            let keys = objects.map(|(key, _)| key);
             keys.filter(|key| !listed.contains(*key)).cloned().collect()
         };
         gone.iter().for_each(|key| self.forget(key));
@@ -222,6 +299,12 @@ impl State {
             }
         }
     }
+}
+
+fn is_labelled(object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels");
+    let manager = labels.and_then(|labels| labels.get(MANAGED_BY_LABEL));
+    manager.is_some_and(|manager| manager == MANAGER)
 }
 
 /// Elements of a list carry no kind of their own; a kube-apiserver says it once, for the list.

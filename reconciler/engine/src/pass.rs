@@ -7,27 +7,26 @@ use std::{
 
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
-    Action, Candidate, DryRun, External, Graph, Input, Inventory, ObjectKey, Observed, Plan,
-    Policy, Refusal, Rules, Verb, adoption, health::Health, plan, plan_rollback,
+    Action, Candidate, External, Graph, Input, Inventory, ObjectKey, Plan, Policy, Verb, adoption,
+    health::Health, plan, plan_rollback,
 };
-use serde_json::Value;
 
 use crate::{
     Error, execute, facts,
-    gather::{Found, candidates, missing_namespaces, observe_all},
-    health_view::expires,
+    gather::candidates,
     live::Seen,
-    member::{Applied, Care, Member},
-    prepared::{Prepared, Route, is_definition, prepare_all, reveal},
+    look::Looked,
+    member::{Applied, Member},
+    prepared::{Prepared, Route, prepare_all, reveal},
     stuck::{Cause, Stuck},
-    target::{Target, set_digest},
+    target::Target,
     worker::Worker,
 };
 
 /// What one pass over the app came to.
 pub(crate) enum Pass {
     /// What could be applied was; look at health, and start over when something changes.
-    Applied(Applied),
+    Applied(Box<Applied>),
     /// Nothing could be done at all.
     Failed {
         reasons: Vec<String>,
@@ -40,18 +39,6 @@ impl Pass {
     pub(crate) fn failed(reasons: Vec<String>, transient: bool) -> Self {
         Self::Failed { reasons, transient }
     }
-}
-
-/// What was found out about some objects of a set.
-struct Looked {
-    /// Their positions.
-    at: Vec<usize>,
-    /// One for each position.
-    observed: BTreeMap<usize, Observed>,
-    /// What is sent instead of some of them.
-    payloads: BTreeMap<usize, Value>,
-    missing: BTreeSet<String>,
-    rules: Rules,
 }
 
 impl Worker {
@@ -121,7 +108,7 @@ impl Worker {
             .iter()
             .enumerate()
             .map(|(at, desired)| Member::of(desired, looked.care(&prepared, at)));
-        Ok(Pass::Applied(Applied {
+        Ok(Pass::Applied(Box::new(Applied {
             members: members.collect(),
             seen,
             graph: (!stuck.is_empty()).then(|| Arc::new(graph)),
@@ -131,7 +118,7 @@ impl Worker {
             plan: Applied::slim(plan),
             leaving: BTreeMap::new(),
             partial: false,
-        }))
+        })))
     }
 
     /// Compares, plans and applies some objects once more; the others stay as they are.
@@ -213,69 +200,6 @@ impl Worker {
         }
     }
 
-    /// Asks the cluster about the objects at these positions.
-    async fn look(&self, prepared: &Prepared, at: Vec<usize>) -> Result<Looked, Pass> {
-        let cluster = &self.shared.cluster;
-        let missing = missing_namespaces(cluster, prepared, &at)
-            .await
-            .map_err(|refusal| Pass::failed(vec![refusal.message], refusal.transient))?;
-        let rules = self.rules(prepared, &at);
-        let found = observe_all(cluster, prepared, &rules, &at, &missing).await;
-        let mut looked = Looked {
-            at: Vec::new(),
-            observed: BTreeMap::new(),
-            payloads: BTreeMap::new(),
-            missing,
-            rules,
-        };
-        looked.put(&at, found);
-        looked.at = at;
-        self.done_jobs(prepared, &mut looked);
-        self.custom_objects(prepared, &mut looked).await;
-        Ok(looked)
-    }
-
-    /// What plans depend on beyond the objects.
-    fn rules(&self, prepared: &Prepared, at: &[usize]) -> Rules {
-        let keys = at.iter().map(|at| &prepared.desired[*at].key);
-        let quiet = keys.filter_map(|key| {
-            let fields = self.fights.quiet(key);
-            (!fields.is_empty()).then(|| (key.clone(), fields))
-        });
-        Rules {
-            quiet: quiet.collect(),
-            ..Rules::default()
-        }
-    }
-
-    /// Finds out whether there are objects of a kind whose definition is about to change.
-    async fn custom_objects(&self, prepared: &Prepared, looked: &mut Looked) {
-        for at in &looked.at {
-            let desired = &prepared.desired[*at];
-            let Some(observed) = looked.observed.get(at) else {
-                continue;
-            };
-            if let (true, Some(live), DryRun::Accepted(after)) = (
-                is_definition(&desired.key),
-                &observed.live,
-                &observed.dry_run,
-            ) && looked.rules.ignored(desired, live).differs(live, after)
-                && let Ok(some) = self.shared.cluster.has_objects(live).await
-            {
-                let name = desired.key.name.clone();
-                looked.rules.custom_objects.insert(name, some);
-            }
-        }
-    }
-
-    /// Which cluster this is, and which one the inventory is about.
-    async fn clusters(&self) -> Result<Clusters, Refusal> {
-        Ok(Clusters {
-            now: self.shared.cluster.uid().await?,
-            before: self.shared.scribe.known().cluster(&self.app),
-        })
-    }
-
     fn plan(
         &self,
         target: &Target,
@@ -339,9 +263,9 @@ impl Worker {
         others: Vec<(ObjectKey, Result<Health, String>)>,
     ) -> (HashMap<ObjectKey, Seen>, Vec<Stuck>) {
         let shared = Arc::clone(&self.shared);
-        for route in &prepared.routes {
+        for (desired, route) in prepared.desired.iter().zip(&prepared.routes) {
             if let Route::Served(resource) = route {
-                shared.live.watch(resource);
+                shared.live.watch_for(resource, &desired.object);
             }
         }
         let mut seen = self.unchanged(prepared, looked, plan);
@@ -359,7 +283,7 @@ impl Worker {
         };
         let written = execute::apply(&round).await;
         for (key, resource, object) in &written.objects {
-            shared.live.watch(resource);
+            shared.live.watch_for(resource, object);
             seen.insert(key.clone(), shared.live.wrote(key, object));
         }
         let objects = written.objects.iter();
@@ -419,27 +343,6 @@ impl Worker {
         there
     }
 
-    /// A Job that deletes itself after it is done would be run again at each start of ours.
-    fn done_jobs(&self, prepared: &Prepared, looked: &mut Looked) {
-        let absent = |at: &usize| {
-            let observed = looked.observed.get(at);
-            expires(&prepared.desired[*at].object)
-                && observed.is_some_and(|observed| observed.live.is_none())
-        };
-        let jobs: Vec<usize> = looked.at.iter().copied().filter(absent).collect();
-        if jobs.is_empty() {
-            return;
-        }
-        let (app, set) = (self.app.clone(), set_digest(&prepared.desired));
-        let last = self.shared.scribe.known().last(&app);
-        if !last.is_some_and(|last| last.set == set && last.was_healthy) {
-            return;
-        }
-        for at in jobs {
-            looked.as_it_is(prepared, at);
-        }
-    }
-
     /// Tells the plan, once per commit and again when it says something new.
     async fn announce(&mut self, target: &Target, plan: &Plan) -> Result<(), Error> {
         let text = plan.to_string();
@@ -468,113 +371,6 @@ impl Worker {
             self.shared.record(event).await?;
         }
         Ok(())
-    }
-
-    /// Creates the namespaces that are missing, and looks again at the objects in them.
-    async fn namespaces(&self, target: &Target, prepared: &Prepared, looked: &mut Looked) {
-        let cluster = &self.shared.cluster;
-        let mut refused = BTreeMap::new();
-        for name in &looked.missing {
-            let declared = prepared
-                .desired
-                .iter()
-                .zip(&prepared.routes)
-                .find(|(desired, _)| desired.key.is("", "Namespace") && desired.key.name == *name);
-            let created = match declared {
-                Some((desired, Route::Served(resource))) => {
-                    cluster.apply(resource, desired, false).await.map(drop)
-                }
-                _ => cluster.create_namespace(name).await,
-            };
-            match created {
-                Ok(()) if declared.is_none() => {
-                    let line = format!("{}: created namespace {name}", self.app);
-                    target.rollout.line(&line);
-                }
-                Ok(()) => {}
-                Err(mut refusal) => {
-                    refusal.message = format!("its namespace {name}: {}", refusal.message);
-                    refused.insert(name.clone(), refusal);
-                }
-            }
-        }
-        let inside: Vec<usize> = looked
-            .observed
-            .iter()
-            .filter(|(_, observed)| observed.dry_run == DryRun::NoNamespace)
-            .map(|(at, _)| *at)
-            .collect();
-        let none = BTreeSet::new();
-        let mut again = observe_all(cluster, prepared, &looked.rules, &inside, &none).await;
-        for (at, found) in inside.iter().zip(&mut again) {
-            let namespace = prepared.desired[*at].key.namespace.as_ref();
-            if let Some(refusal) = namespace.and_then(|name| refused.get(name)) {
-                found.observed.dry_run = DryRun::Refused(refusal.clone());
-            }
-        }
-        looked.put(&inside, again);
-        looked.missing.clear();
-        self.done_jobs(prepared, looked);
-    }
-}
-
-impl Looked {
-    /// Takes an object for one that is as it should be.
-    fn as_it_is(&mut self, prepared: &Prepared, at: usize) {
-        let Some(observed) = self.observed.get_mut(&at) else {
-            return;
-        };
-        let live = observed.live.take();
-        let object = live.unwrap_or_else(|| prepared.desired[at].object.clone());
-        *observed = Observed {
-            live: Some(object.clone()),
-            dry_run: DryRun::Accepted(object),
-        };
-    }
-
-    /// Puts in what was found at these positions.
-    fn put(&mut self, at: &[usize], found: Vec<Found>) {
-        for (at, found) in at.iter().zip(found) {
-            self.observed.insert(*at, found.observed);
-            match found.payload {
-                Some(payload) => self.payloads.insert(*at, payload),
-                None => self.payloads.remove(at),
-            };
-        }
-    }
-
-    /// How far an object is ours to keep as declared.
-    fn care(&self, prepared: &Prepared, at: usize) -> Care {
-        let observed = self.observed.get(&at);
-        let live = observed.and_then(|observed| observed.live.as_ref());
-        Care::of(&prepared.desired[at].object, live)
-    }
-}
-
-/// Clusters by the uid of their `kube-system`.
-struct Clusters {
-    now: Option<String>,
-    before: Option<String>,
-}
-
-impl Clusters {
-    /// Why nothing is deleted without an approval: an inventory says nothing about another cluster.
-    fn hold(&self) -> Option<String> {
-        let (now, before) = (self.now.as_ref()?, self.before.as_ref()?);
-        (now != before).then(|| {
-            format!(
-                "this is another cluster than at the last deploy (uid {now} of kube-system, not {before})"
-            )
-        })
-    }
-
-    /// The cluster that the inventory is about once the plan is begun: the old one while deletions are held.
-    fn inventory_is_about(&self, plan: &Plan) -> Option<String> {
-        match (&self.now, &self.before) {
-            (_, Some(before)) if !plan.held.is_empty() => Some(before.clone()),
-            (Some(now), _) => Some(now.clone()),
-            (None, before) => before.clone(),
-        }
     }
 }
 

@@ -137,7 +137,7 @@ impl Worker {
             let begun = Instant::now();
             let pass = match before.take() {
                 Some((applied, focus)) => match self.partial_pass(target, applied, &focus).await {
-                    Ok(Some(applied)) => Ok(Pass::Applied(applied)),
+                    Ok(Some(applied)) => Ok(Pass::Applied(Box::new(applied))),
                     Ok(None) => self.pass(target).await,
                     Err(error) => Err(error),
                 },
@@ -153,7 +153,7 @@ impl Worker {
                         apps: &mut apps,
                     };
                     if let Next::These(focus) = self.observe(target, &mut applied, wakers).await {
-                        before = Some((applied, focus));
+                        before = Some((*applied, focus));
                     }
                 }
                 Ok(Pass::Failed { reasons, transient }) => {

@@ -207,12 +207,25 @@ async fn a_signed_webhook_makes_it_look_and_another_does_not() {
     assert_eq!(status, "202", "{said}");
     world.until("the second commit", at(second)).await;
 
-    let (status, said) = call(world.http(), "GET /metrics HTTP/1.1", "").await;
-    assert_eq!(status, "200");
+    // The commit is known a moment before it is compiled.
+    let compiled = "ordain_compile_total{result=\"ok\"} 2";
+    let counted = async {
+        loop {
+            let (status, said) = call(world.http(), "GET /metrics HTTP/1.1", "").await;
+            assert_eq!(status, "200");
+            if said.contains(compiled) {
+                return said;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let said = tokio::time::timeout(PATIENCE, counted)
+        .await
+        .expect(compiled);
     for line in [
         "ordain_git_hooks_total{host=\"GitHub\",result=\"accepted\"} 1",
         "ordain_git_hooks_total{host=\"unknown\",result=\"refused\"} 2",
-        "ordain_compile_total{result=\"ok\"} 2",
+        compiled,
         "# EOF",
     ] {
         assert!(said.contains(line), "{line} is not in\n{said}");

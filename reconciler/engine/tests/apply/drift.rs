@@ -45,6 +45,28 @@ async fn edits_and_deletions_are_put_right_without_a_look_at_other_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_with_somebody_elses_label_are_watched_too() {
+    let world = World::start().await;
+    let mut object = config("a", "1");
+    object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "somebody"});
+    world.deploy("web", &[object, config("b", "1")]).await;
+    world
+        .edit(
+            "ConfigMap",
+            "a",
+            "oncall",
+            &json!({"data": {"value": "edited"}}),
+        )
+        .await;
+    world
+        .until("the edit is put right", async |world| {
+            world.data("a").await == Some(json!({"value": "1"}))
+        })
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_written_however_often_everything_is_compared() {
     const PASSES: usize = 200;
     let world = World::start().await;

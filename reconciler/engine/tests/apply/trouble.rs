@@ -18,7 +18,7 @@ async fn a_busy_server_is_waited_for_and_nothing_is_lost() {
     // Every third request is turned away, for the first sixty.
     world.tap.trouble(move |_| {
         let number = counted.fetch_add(1, Ordering::SeqCst);
-        let busy = number < 60 && number % 3 == 0;
+        let busy = number < 60 && number.is_multiple_of(3);
         let (code, _, body) = failure(429, "too many requests");
         busy.then_some((code, Some(0), body))
     });
