@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Why(commands::why::WhyArgs),
     Rollback(commands::rollback::RollbackArgs),
     Sync(commands::sync::SyncArgs),
+    Adopt(commands::adopt::AdoptArgs),
     Approve(commands::approve::ApproveArgs),
     Suspend(commands::suspend::SuspendArgs),
     Resume(commands::suspend::ResumeArgs),

@@ -6,12 +6,12 @@ use crate::report;
 use ordain_lang_project::{App as LangApp, BuildOptions, Files, FilesError, MANIFEST, Session};
 use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Revealed, SecretFiles, Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, SecretFiles, Wanted,
 };
 use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_source::{Error, TreeFiles};
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Apps of a project that is kept open while nothing happens. A larger one is let go of: it takes seconds of one core
@@ -59,7 +59,7 @@ impl Files for Tree<'_> {
 
 /// The tree that is looked at now, and which of its files anybody asked for.
 #[derive(Clone)]
-struct Current(Arc<Mutex<Looked>>);
+pub(super) struct Current(Arc<Mutex<Looked>>);
 
 struct Looked {
     tree: Arc<TreeFiles>,
@@ -67,6 +67,14 @@ struct Looked {
 }
 
 impl Current {
+    /// Looks at a tree.
+    pub(super) fn new(tree: &Arc<TreeFiles>) -> Self {
+        Self(Arc::new(Mutex::new(Looked {
+            tree: Arc::clone(tree),
+            asked: HashSet::new(),
+        })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Looked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,11 +124,7 @@ struct Open {
 
 impl Open {
     fn new(tree: &Arc<TreeFiles>) -> Self {
-        let looked = Looked {
-            tree: Arc::clone(tree),
-            asked: HashSet::new(),
-        };
-        let current = Current(Arc::new(Mutex::new(looked)));
+        let current = Current::new(tree);
         Self {
             session: Session::new(current.clone()),
             current,
@@ -225,6 +229,14 @@ impl Compiler for ProjectCompiler {
         // Asked for rollbacks alone, of any commit: the open project stays at the one it has.
         let mut open = Open::new(files);
         Some(open.session.inputs(&app.name).into_iter().collect())
+    }
+
+    fn rewrite(
+        &self,
+        files: &Arc<TreeFiles>,
+        edits: &[FieldEdit],
+    ) -> Result<BTreeMap<String, String>, String> {
+        super::rewrite::rewrite(files, edits)
     }
 
     fn rest(&self) {

@@ -11,6 +11,7 @@ mod machine_linux;
 mod node_linux;
 mod parts;
 mod ranges;
+mod rewrite;
 mod rules;
 
 pub(crate) use compiler::{ProjectCompiler, Tree};

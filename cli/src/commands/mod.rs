@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments, whose doc comments are its help, and what it does.
 
+pub(crate) mod adopt;
 pub(crate) mod approve;
 pub(crate) mod build;
 pub(crate) mod check;
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Why(own) => why::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
         Command::Sync(own) => sync::run(own, format),
+        Command::Adopt(own) => adopt::run(own, format),
         Command::Approve(own) => approve::run(own, format),
         Command::Suspend(own) => suspend::suspend(own, format),
         Command::Resume(own) => suspend::resume(own, format),

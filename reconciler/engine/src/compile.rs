@@ -101,6 +101,25 @@ pub struct Compiled {
     pub rules: Arc<Rules>,
 }
 
+/// A field of an object that the sources should give another value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldEdit {
+    /// The environment.
+    pub env: String,
+    /// The app.
+    pub app: String,
+    /// The object's kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The field, such as `spec.template.spec.containers[web].image`.
+    pub path: String,
+    /// Its value now; none when the sources do not set it.
+    pub from: Option<Value>,
+    /// The value to give it.
+    pub to: Value,
+}
+
 /// Encrypted files by their path, as they lie in a commit.
 pub type SecretFiles = BTreeMap<String, Vec<u8>>;
 
@@ -162,6 +181,19 @@ pub trait Compiler: Send + Sync + 'static {
     ) -> Option<BTreeSet<String>> {
         let _ = (files, wanted, app);
         None
+    }
+
+    /// Returns the new texts of files in which fields have other values and nothing else changes.
+    ///
+    /// # Errors
+    /// Why no such texts were found, in words.
+    fn rewrite(
+        &self,
+        files: &Arc<TreeFiles>,
+        edits: &[FieldEdit],
+    ) -> Result<BTreeMap<String, String>, String> {
+        let _ = (files, edits);
+        Err("these sources cannot be edited by a program".to_owned())
     }
 
     /// Returns the encrypted files that an object names.

@@ -4,6 +4,7 @@
 //! any API server that a kubeconfig reaches. Decisions live in `reconciler-plan`, memory in
 //! `reconciler-journal`; here are the loops, and the socket by which commands and git hooks reach them.
 
+mod adopting;
 mod cluster;
 mod compile;
 mod config;
@@ -49,7 +50,8 @@ mod worker;
 mod write;
 
 pub use compile::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Revealed, Scrub, SecretFiles, Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Scrub, SecretFiles,
+    Wanted,
 };
 pub use config::{Config, Source, Trust};
 pub use engine::{Running, start};

@@ -94,7 +94,7 @@ pub async fn preview(
     .await
 }
 
-async fn previews(
+pub(crate) async fn previews(
     cluster: &Cluster,
     compiler: &Arc<dyn Compiler>,
     asks: Vec<Ask>,

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, HistoryRow, SourceStatus, Status, Trust,
+    adopting::Adoption,
     control::{Handler, HookUpdate, Reply, Request, Response},
     engine::blocking,
     holds::Holds,
@@ -110,6 +111,24 @@ impl Requests {
             Request::Resume { app, env, author } => {
                 self.resume(app.as_deref(), env.as_deref(), author, reply)
                     .await?;
+            }
+            Request::Adopt {
+                object,
+                fields,
+                env,
+                reason,
+                author,
+                dry_run,
+            } => {
+                let adoption = Adoption {
+                    object,
+                    fields,
+                    env,
+                    reason,
+                    author,
+                    dry_run,
+                };
+                self.adopt(&adoption, reply).await?;
             }
             Request::SyncApp { app, env, wait } => {
                 let ok = self

@@ -101,6 +101,21 @@ pub enum Request {
         /// Answer lines until it is healthy or failed.
         wait: bool,
     },
+    /// Make a live edit of an object a change of its source.
+    Adopt {
+        /// The object, as `kind/name` or `kind/namespace/name`.
+        object: String,
+        /// The fields; none means every declared field that differs.
+        fields: Vec<String>,
+        /// The environment; may be left out when the object is in one only.
+        env: Option<String>,
+        /// Why, possibly empty.
+        reason: String,
+        /// Who, as `Name <address>`.
+        author: String,
+        /// Answer the change of the source, and write nothing.
+        dry_run: bool,
+    },
     /// Allow a blocked plan.
     Approve {
         /// The plan's hash.
