@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Why(commands::why::WhyArgs),
+    Log(commands::log::LogArgs),
+    At(commands::at::AtArgs),
+    Blame(commands::blame::BlameArgs),
+    Audit(commands::audit::AuditArgs),
     Rollback(commands::rollback::RollbackArgs),
     Sync(commands::sync::SyncArgs),
     Adopt(commands::adopt::AdoptArgs),
@@ -88,13 +92,17 @@ pub(crate) enum Output {
     Sarif,
     /// A comment of a pull request
     Markdown,
+    /// in-toto statements in signed envelopes, one a line
+    InToto,
+    /// CDEvents, one a line
+    Cdevents,
 }
 
 impl Output {
     /// Returns which of the two common forms is meant.
     pub(crate) fn plain(self) -> Format {
         match self {
-            Output::Json | Output::Sarif => Format::Json,
+            Output::Json | Output::Sarif | Output::InToto | Output::Cdevents => Format::Json,
             Output::Text | Output::Yaml | Output::Markdown => Format::Text,
         }
     }

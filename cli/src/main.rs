@@ -9,6 +9,7 @@ mod disk;
 mod envs;
 mod excerpt;
 mod hidden;
+mod journal;
 mod keys;
 mod lines;
 mod output;
@@ -19,6 +20,7 @@ mod source;
 mod terminal;
 mod usage;
 mod watch;
+mod when;
 
 use clap::Parser;
 use std::process::ExitCode;

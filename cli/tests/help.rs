@@ -27,5 +27,9 @@ fn help_reads_well() {
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }
+    for command in ["log", "at", "blame", "audit"] {
+        insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
+    }
+    insta::assert_snapshot!("ordain-audit-verify", help(&["audit", "verify", "--help"]));
     insta::assert_snapshot!("ordain-image-load", help(&["image", "load", "--help"]));
 }

@@ -125,7 +125,7 @@ fn again(args: &BuildArgs, session: &mut Session) -> Result<Outcome> {
 fn text_format(args: &BuildArgs) -> TextFormat {
     match args.format {
         Output::Json => TextFormat::Json,
-        Output::Text | Output::Yaml | Output::Sarif | Output::Markdown => TextFormat::Yaml,
+        _ => TextFormat::Yaml,
     }
 }
 

@@ -46,7 +46,7 @@ fn tell(args: &CheckArgs, project: &Project, diagnostics: &[Diagnostic]) -> Resu
         Output::Json => terminal::json(
             &serde_json::json!({ "diagnostics": report::json(diagnostics, &project.sources) }),
         )?,
-        Output::Text | Output::Yaml | Output::Markdown => show(diagnostics, project),
+        _ => show(diagnostics, project),
     }
     if diagnostics.is_empty() && args.format == Output::Text {
         let files = project.modules.iter().filter(|m| m.is_own).count();

@@ -158,7 +158,7 @@ fn form(args: &DiffArgs, diff: &Diff, format: Output, color: bool) -> Result<Str
                 .map_or_else(|_| String::new(), |own| folder(&own, &args.path));
             json(serde_json::to_string(&sarif(diff, &folder)))
         }
-        Output::Text | Output::Yaml => Ok(text(diff, TextOptions { color })),
+        _ => Ok(text(diff, TextOptions { color })),
     }
 }
 

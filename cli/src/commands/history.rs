@@ -65,7 +65,7 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
             .unwrap_or("unknown")
             .to_owned();
         [
-            d.id.to_string(),
+            d.number.to_string(),
             d.time.clone(),
             super::status::short(&d.commit),
             d.env.clone(),
@@ -77,7 +77,7 @@ pub(crate) fn text(deploys: &[HistoryRow]) -> String {
     });
     super::table(
         [
-            "ID", "TIME", "COMMIT", "ENV", "CHANGES", "RESULT", "AUTHOR", "SUBJECT",
+            "#", "TIME", "COMMIT", "ENV", "CHANGES", "RESULT", "AUTHOR", "SUBJECT",
         ],
         rows,
     )

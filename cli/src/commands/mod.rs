@@ -2,6 +2,9 @@
 
 pub(crate) mod adopt;
 pub(crate) mod approve;
+pub(crate) mod at;
+pub(crate) mod audit;
+pub(crate) mod blame;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod demo;
@@ -14,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;
 pub(crate) mod import;
+pub(crate) mod log;
 pub(crate) mod lsp;
 pub(crate) mod new;
 pub(crate) mod plan;
@@ -56,6 +60,10 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),
         Command::Why(own) => why::run(own, format),
+        Command::Log(own) => log::run(own, format),
+        Command::At(own) => at::run(own, args.format),
+        Command::Blame(own) => blame::run(own, format),
+        Command::Audit(own) => audit::run(own, format),
         Command::Rollback(own) => rollback::run(own, format),
         Command::Sync(own) => sync::run(own, format),
         Command::Adopt(own) => adopt::run(own, format),

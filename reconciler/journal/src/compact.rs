@@ -7,8 +7,12 @@
 use std::{collections::BTreeSet, sync::PoisonError};
 
 use crate::{
-    Digest, Error, Event, Journal, Query, Record, deploy::Index, key, log::FOLDER,
-    reading::state_at, set,
+    Digest, Error, Event, Journal, Query, Record,
+    deploy::Index,
+    key,
+    log::FOLDER,
+    reading::{replay, state_at},
+    set,
 };
 
 /// What a compaction did.
@@ -37,7 +41,18 @@ impl Journal {
             let writer = self.writer()?;
             writer.log.cut_before(&writer.key, older_than_ms)?
         };
-        if let Some((through, head)) = cut.filter(|(through, _)| *through > done.through) {
+        if let Some(segment) = cut.filter(|segment| segment.last > done.through) {
+            let (through, head) = (segment.last, segment.head);
+            let index = replay(
+                self.folder(),
+                &key::public(self.folder())?,
+                i64::MAX,
+                through,
+            )?;
+            {
+                let writer = self.writer()?;
+                writer.log.keep_state(&writer.key, &segment, &index)?;
+            }
             self.append(
                 now_ms,
                 Event::Compacted {

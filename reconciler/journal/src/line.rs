@@ -86,6 +86,8 @@ pub(crate) fn record(body: &str, seq: u64) -> Result<Record, String> {
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) records: Vec<Record>,
+    /// The hash of each, when every record is read.
+    pub(crate) hashes: Vec<Digest>,
     /// The hash of the last record.
     pub(crate) head: Digest,
     /// Length of what was read.
@@ -104,6 +106,7 @@ pub(crate) fn scan(
 ) -> Scan {
     let mut scan = Scan {
         records: Vec::new(),
+        hashes: Vec::new(),
         head: before,
         bytes: 0,
         rest: None,
@@ -124,10 +127,13 @@ pub(crate) fn scan(
         });
         match read {
             Ok((hash, signed, record)) => {
-                open.extend(record);
+                open.extend(record.map(|record| (record, hash)));
                 (head, seq, at) = (hash, seq + 1, at + end + 1);
                 if signed {
-                    scan.records.append(&mut open);
+                    for (record, hash) in open.drain(..) {
+                        scan.records.push(record);
+                        scan.hashes.push(hash);
+                    }
                     (scan.head, scan.bytes) = (head, at);
                 }
             }

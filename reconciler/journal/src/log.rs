@@ -29,6 +29,9 @@ const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// Of older state files one in so many is kept: a look into the past replays at most that many segments.
 const STATE_EVERY: usize = 16;
 
+/// How many times longer than the state a segment is: with ten thousand apps the state has its size too.
+const STATE_SHARE: u64 = 2;
+
 /// State files of the newest segments, all of which are kept.
 const STATES_KEPT: usize = 2;
 
@@ -81,6 +84,8 @@ pub(crate) struct Log {
     /// Length of the file up to the last good record; what is behind it is from a failed append.
     bytes: u64,
     segment_bytes: u64,
+    /// Length of the last state: a segment is longer, so that states never take more room than records.
+    state_bytes: u64,
 }
 
 /// Reads the newest state file that fits, or an empty state, and says up to where it reaches.
@@ -88,8 +93,12 @@ pub(crate) fn newest_state(
     folder: &Path,
     key: &VerifyingKey,
     until_ms: i64,
+    until_seq: u64,
 ) -> Result<(Index, u64, Digest), Error> {
     for through in numbered(folder, ".state")?.into_iter().rev() {
+        if through > until_seq {
+            continue;
+        }
         let path = state_path(folder, through);
         // A state that cannot be read costs time, nothing else: it is made from the segments again.
         let Ok((header, _)) = read_header(&path, Some(key)) else {
@@ -119,12 +128,13 @@ pub(crate) fn read_state(
     Ok((header, index))
 }
 
-/// Reads a sealed segment's records. `key` checks its signature, and every hash with it.
+/// Reads a sealed segment's records. `key` checks its signature, and every hash with it; without one the
+/// hashes returned mean nothing.
 pub(crate) fn read_segment(
     path: &Path,
     key: Option<&VerifyingKey>,
     wanted: impl Fn(&str) -> bool,
-) -> Result<(Header, Vec<Record>), Error> {
+) -> Result<(Header, Vec<(Record, Digest)>), Error> {
     let (header, payload) = read_sealed(path, key)?;
     let text = zstd::decode_all(&payload[..]).map_err(Error::io("read", path))?;
     let mut records = Vec::new();
@@ -141,7 +151,7 @@ pub(crate) fn read_segment(
             head = link(&head, body.as_bytes());
         }
         if key.is_some() || wanted(body) {
-            records.push(line::record(body, seq).map_err(corrupt)?);
+            records.push((line::record(body, seq).map_err(corrupt)?, head));
         }
         seq += 1;
     }
@@ -165,7 +175,8 @@ impl Log {
         let folder = journal.join(FOLDER);
         adopt_old(journal, &folder)?;
         let segments = Segments::list(&folder)?;
-        let (mut index, mut seq, mut head) = newest_state(&folder, &key.public(), i64::MAX)?;
+        let (mut index, mut seq, mut head) =
+            newest_state(&folder, &key.public(), i64::MAX, u64::MAX)?;
         for first in &segments.sealed {
             if *first <= seq {
                 continue;
@@ -173,7 +184,7 @@ impl Log {
             let path = sealed_path(&folder, *first);
             let (header, records) = read_segment(&path, None, |_| true)?;
             follows(&path, &header, seq, head)?;
-            records.iter().for_each(|record| index.add(record));
+            records.iter().for_each(|(record, _)| index.add(record));
             (seq, head) = (header.last, header.head);
         }
         let first = seq + 1;
@@ -227,6 +238,7 @@ impl Log {
             seq: seq + scanned.records.len() as u64,
             bytes: scanned.bytes as u64,
             segment_bytes: segment_bytes.unwrap_or(SEGMENT_BYTES),
+            state_bytes: 0,
             folder,
         };
         Ok((log, index, warnings))
@@ -289,7 +301,7 @@ impl Log {
 
     /// True when the segment is long enough to be sealed.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes >= self.segment_bytes
+        self.bytes >= self.segment_bytes && self.bytes >= self.state_bytes * STATE_SHARE
     }
 
     /// Seals the segment, keeps what the log says now beside it, and begins a new one.
@@ -334,6 +346,7 @@ impl Log {
         let to = sealed_path(&self.folder, self.first);
         write_sealed(&to, &header("segment", &bodies, &payload), &payload, key)?;
         self.file = file;
+        self.state_bytes = state.len() as u64;
         (self.first, self.before, self.bytes) = (self.seq + 1, self.head, 0);
         steps::at("sealed");
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
@@ -357,22 +370,40 @@ impl Log {
         Ok(())
     }
 
-    /// The last record that could be cut off: of the newest sealed segment that ended before a time and
-    /// has a state file. `None` when there is none.
-    pub(crate) fn cut_before(
-        &self,
-        key: &Key,
-        time_ms: i64,
-    ) -> Result<Option<(u64, Digest)>, Error> {
+    /// The newest sealed segment that ended before a time. `None` when there is none.
+    pub(crate) fn cut_before(&self, key: &Key, time_ms: i64) -> Result<Option<Header>, Error> {
         let mut found = None;
         for first in Segments::list(&self.folder)?.sealed {
             let path = sealed_path(&self.folder, first);
             let (header, _) = read_header(&path, Some(&key.public()))?;
-            if header.to_ms < time_ms && state_path(&self.folder, header.last).exists() {
-                found = Some((header.last, header.head));
+            if header.to_ms < time_ms {
+                found = Some(header);
             }
         }
         Ok(found)
+    }
+
+    /// Keeps what the log said at the end of a segment, unless that is kept already.
+    pub(crate) fn keep_state(
+        &self,
+        key: &Key,
+        segment: &Header,
+        index: &Index,
+    ) -> Result<(), Error> {
+        let path = state_path(&self.folder, segment.last);
+        if path.exists() {
+            return Ok(());
+        }
+        let state = serde_json::to_vec(index).expect("plain JSON");
+        let payload = zstd::encode_all(&state[..], LEVEL).map_err(Error::io("compress", &path))?;
+        let header = Header {
+            kind: "state".to_owned(),
+            raw: state.len() as u64,
+            bytes: payload.len() as u64,
+            payload: Digest::of(&payload),
+            ..segment.clone()
+        };
+        write_sealed(&path, &header, &payload, key)
     }
 
     /// Deletes sealed segments up to a record, the oldest first, and the states before it.

@@ -126,7 +126,8 @@ impl Parts {
         match part {
             Part::Sealed(first) => {
                 let path = sealed_path(&self.folder, *first);
-                Ok(read_segment(&path, None, wanted)?.1)
+                let (_, records) = read_segment(&path, None, wanted)?;
+                Ok(records.into_iter().map(|(record, _)| record).collect())
             }
             Part::Active(path) => {
                 let bytes = match fs::read(path) {
@@ -181,14 +182,19 @@ fn steadily<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
 
 /// What the log says now.
 pub(crate) fn index(journal: &Path, key: &VerifyingKey) -> Result<Index, Error> {
-    steadily(|| replay(journal, key, i64::MAX))
+    steadily(|| replay(journal, key, i64::MAX, u64::MAX))
 }
 
-/// What the log said when `until_ms` was over.
-fn replay(journal: &Path, key: &VerifyingKey, until_ms: i64) -> Result<Index, Error> {
+/// What the log said when `until_ms` was over, and record `until_seq` was the last one.
+pub(crate) fn replay(
+    journal: &Path,
+    key: &VerifyingKey,
+    until_ms: i64,
+    until_seq: u64,
+) -> Result<Index, Error> {
     let parts = Parts::list(journal)?;
     let (mut index, through, _) = match parts.folder.is_dir() {
-        true => newest_state(&parts.folder, key, until_ms)?,
+        true => newest_state(&parts.folder, key, until_ms, until_seq)?,
         false => (Index::default(), 0, genesis()),
     };
     for part in parts.all() {
@@ -196,12 +202,17 @@ fn replay(journal: &Path, key: &VerifyingKey, until_ms: i64) -> Result<Index, Er
             continue;
         }
         let records = parts.read(&part, |_| true)?;
-        let mut records = records.iter().skip_while(|record| record.seq <= through);
-        let past = records
-            .by_ref()
-            .take_while(|record| record.time_ms <= until_ms);
-        past.for_each(|record| index.add(record));
-        if records.next().is_some() {
+        let records = records.iter().skip_while(|record| record.seq <= through);
+        let past = |record: &&Record| record.time_ms <= until_ms && record.seq <= until_seq;
+        let mut ended = false;
+        for record in records {
+            if !past(&record) {
+                ended = true;
+                break;
+            }
+            index.add(record);
+        }
+        if ended {
             break;
         }
     }
@@ -276,7 +287,7 @@ impl Journal {
     /// When a part of the log cannot be read.
     pub fn deploys_at(&self, time_ms: i64) -> Result<Vec<Deploy>, Error> {
         let key = key::public(self.folder())?;
-        let index = steadily(|| replay(self.folder(), &key, time_ms))?;
+        let index = steadily(|| replay(self.folder(), &key, time_ms, u64::MAX))?;
         let standing = index
             .apps
             .into_values()

@@ -31,12 +31,12 @@ pub struct Verified {
     pub bytes: u64,
 }
 
-/// Checks every hash, signature and blob of the journal in a folder, and gives each record to `each`. Changes
+/// Checks every hash, signature and blob of the journal in a folder, and gives each record and its hash to `each`. Changes
 /// nothing. A process that writes the journal meanwhile should be stopped: its newest batch may look torn.
 ///
 /// # Errors
 /// At the first thing that was changed, removed, added or put elsewhere, or when a file cannot be read.
-pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, Error> {
+pub fn verify(folder: &Path, mut each: impl FnMut(&Record, &Digest)) -> Result<Verified, Error> {
     format::check(folder)?;
     let key = key::checked_public(folder)?;
     let segments_folder = folder.join(FOLDER);
@@ -49,9 +49,10 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, 
         let path = sealed_path(&segments_folder, *first);
         let (header, records) = read_segment(&path, Some(&key), |_| true)?;
         follows(&path, &header, seq, head)?;
-        records
-            .iter()
-            .for_each(|record| check.take(record, &mut each));
+        for (record, hash) in &records {
+            check.take(record);
+            each(record, hash);
+        }
         (seq, head) = (header.last, header.head);
     }
     let old = folder.join(OLD_LOG);
@@ -68,10 +69,10 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record)) -> Result<Verified, 
                 what,
             });
         }
-        scanned
-            .records
-            .iter()
-            .for_each(|record| check.take(record, &mut each));
+        for (record, hash) in scanned.records.iter().zip(&scanned.hashes) {
+            check.take(record);
+            each(record, hash);
+        }
         seq += scanned.records.len() as u64;
         head = scanned.head;
     }
@@ -109,7 +110,7 @@ struct Check {
 }
 
 impl Check {
-    fn take(&mut self, record: &Record, each: &mut impl FnMut(&Record)) {
+    fn take(&mut self, record: &Record) {
         match &record.event {
             Event::Compacted { through, head, .. } => self.cuts.push((*through, *head)),
             Event::Intent(intent) => {
@@ -119,7 +120,6 @@ impl Check {
             Event::Outcome { inventory, .. } => self.blobs.extend(inventory),
             _ => {}
         }
-        each(record);
     }
 }
 
@@ -183,7 +183,17 @@ fn check_blobs(
         read_sealed(&path, Some(key))?;
         known.extend(packs.blobs_of(pack)?.into_iter().map(|(digest, _)| digest));
     }
-    for number in numbered(&packs.folder, ".pack").unwrap_or_default() {
+    let appended = numbered(&packs.folder, ".pack").unwrap_or_default();
+    if let Some((number, 1..)) = head
+        && !appended.contains(&number)
+        && packs.sealed.iter().all(|pack| pack.number != number)
+    {
+        return Err(Error::Changed {
+            path: packs::active_path(&packs.folder, number),
+            what: "it is missing".to_owned(),
+        });
+    }
+    for number in appended {
         if packs.sealed.iter().any(|pack| pack.number == number) {
             continue;
         }

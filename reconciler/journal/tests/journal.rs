@@ -120,7 +120,7 @@ fn a_reopened_journal_tells_the_same_history() {
         ]
     );
     assert_eq!(journal.inventory(&app()), Some(Digest::of(b"inventory")));
-    assert_eq!(verify(dir.path(), |_| {}).expect("clean").records, 6);
+    assert_eq!(verify(dir.path(), |_, _| {}).expect("clean").records, 6);
 }
 
 #[test]
@@ -192,7 +192,7 @@ proptest! {
         }
         journal.append(9, intent("after", None)).expect("appended");
         drop(journal);
-        prop_assert_eq!(verify(dir.path(), |_| {}).expect("clean").records, u64::from(count));
+        prop_assert_eq!(verify(dir.path(), |_, _| {}).expect("clean").records, u64::from(count));
     }
 
     /// Any changed byte is found by `verify`; opening never panics, and never loses an earlier record.
@@ -204,7 +204,7 @@ proptest! {
         bytes[at] ^= change;
         let record = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
         fs::write(dir.path().join(LOG), &bytes).expect("written");
-        let verified = verify(dir.path(), |_| {});
+        let verified = verify(dir.path(), |_, _| {});
         prop_assert!(verified.is_err());
         if let Ok((journal, _)) = Journal::open(dir.path()) {
             prop_assert!(journal.history(&app()).expect("it reads").len() >= record);

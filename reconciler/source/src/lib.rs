@@ -4,6 +4,7 @@
 //! the engine polls, compiles and decides.
 
 mod beside;
+mod blame;
 mod error;
 mod hook;
 mod hosted;
@@ -23,6 +24,7 @@ mod user;
 mod webhook;
 mod worktree;
 
+pub use blame::LineOrigin;
 pub use error::Error;
 pub use hook::{HookStage, Quarantine, RefUpdate, parse_updates};
 pub use hosted::{DEFAULT_BRANCH, Hosted};

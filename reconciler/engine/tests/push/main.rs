@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         fleet::a_commit_to_one_app_is_nothing_to_the_others,
         fleet::a_storm_of_commits_ends_at_the_tip,
         fleet::an_app_that_fails_is_tried_again_by_the_next_commit,
+        resilience::a_full_disk_stops_deploys_and_nothing_else,
     );
     ExitCode::SUCCESS
 }

@@ -1,5 +1,6 @@
 //! Edits, restarts, crashes and absences.
 
+use ordain_reconciler_journal::steps;
 use serde_json::json;
 
 use crate::{
@@ -123,5 +124,40 @@ pub(crate) async fn the_cluster_may_come_later() {
     world.api.down(false);
     let push = push.await.expect("no panic");
     assert!(push.text.contains("dev/web: healthy"), "{}", push.text);
+    world.stop().await;
+}
+
+/// Nothing is written to the cluster that cannot be recorded first; drift is seen meanwhile, and all goes on by itself.
+pub(crate) async fn a_full_disk_stops_deploys_and_nothing_else() {
+    let world = World::start().await;
+    world.app("web", &[config("a", "1")]);
+    world.push("first").await;
+    steps::disk_full(true);
+    world.app("web", &[config("a", "2"), config("b", "1")]);
+    let push = world.push_in_background("second");
+    world
+        .until(|world| {
+            let status = world.status();
+            let app = status.apps.first();
+            app.is_some_and(|app| app.message.contains("cannot write"))
+        })
+        .await;
+    assert!(world.api.get("v1/configmaps/shop/b").is_none());
+    let a = world.api.get("v1/configmaps/shop/a").expect("it exists");
+    assert_eq!(a["data"]["value"], "1");
+    steps::disk_full(false);
+    world
+        .until(|world| world.api.get("v1/configmaps/shop/b").is_some())
+        .await;
+    drop(push.await);
+    world
+        .until(|world| {
+            world
+                .history("web")
+                .last()
+                .is_some_and(|row| row.was_healthy)
+        })
+        .await;
+    assert_eq!(world.history("web").len(), 2);
     world.stop().await;
 }
