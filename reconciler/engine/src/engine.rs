@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ordain_reconciler_journal::{AppRef, Digest, Event, Journal};
+use ordain_reconciler_journal::{AppRef, Digest, Event, Journal, SignatureVerdict};
 use ordain_reconciler_source::{CommitId, HookSecret, Verify};
 use serde_json::Value;
 use tokio::{
@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync, Trust,
     cluster::Cluster,
-    control,
+    control, facts,
     gate::in_a_lane,
     listener::{self, Doors},
     live::Live,
@@ -350,6 +350,7 @@ impl Follower {
         let trusted = self.trusted(accepted.as_ref(), tip).await;
         // A key may be allowed later, and a rewritten branch approved.
         let told = std::mem::replace(&mut self.is_held, trusted.is_err());
+        let signature = trusted.as_ref().ok().cloned().flatten();
         if let Err(reason) = trusted {
             self.judge(tip, reason.clone());
             if told && self.at.as_ref() == Some(tip) {
@@ -372,7 +373,11 @@ impl Follower {
         let took = begun.elapsed();
         self.shared.metrics.compiled(compiled.is_ok(), took);
         match compiled {
-            Ok(compiled) => self.deploy(&CommitInfo::from(&commit), &compiled).await,
+            Ok(compiled) => {
+                let mut info = CommitInfo::from(&commit);
+                info.signature = signature;
+                self.deploy(&info, &compiled).await;
+            }
             Err(error) => {
                 tracing::warn!(commit = tip.short(), "a commit does not compile");
                 self.judge(tip, format!("commit {} does not compile", tip.short()));
@@ -397,21 +402,25 @@ impl Follower {
         tip.await
     }
 
-    /// Why a tip is not let in, if it is not.
-    async fn trusted(&self, accepted: Option<&CommitId>, tip: &CommitId) -> Result<(), String> {
+    /// What is known of a tip's signature, when that is asked for; or why the tip is not let in.
+    async fn trusted(
+        &self,
+        accepted: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Option<SignatureVerdict>, String> {
         let Trust {
             verify,
             signers,
             hold_rewrites,
         } = self.trust.clone();
         if verify == Verify::None && !hold_rewrites {
-            return Ok(());
+            return Ok(None);
         }
         let is_approved = self.shared.approvals().borrow().contains(tip.as_str());
         let (origin, accepted, tip) = (self.origin.clone(), accepted.cloned(), tip.clone());
         let judged = blocking(move || {
             let repository = origin.repository();
-            repository
+            let verdict = repository
                 .hold_to(verify, &signers, accepted.as_ref(), &tip)
                 .map_err(|error| crate::error::chain(&error))?;
             match accepted {
@@ -425,7 +434,7 @@ impl Follower {
                         "the history of `{branch}` was rewritten: {new} does not follow {old}; `ordain approve {tip}` lets it in"
                     ))
                 }
-                _ => Ok(()),
+                _ => Ok(verdict.as_ref().map(facts::signature)),
             }
         });
         judged.await

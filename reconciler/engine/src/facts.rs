@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use ordain_reconciler_journal::ObjectWrite;
-use ordain_reconciler_plan::{Candidate, ObjectKey, Plan, Verb};
+use ordain_reconciler_journal::{DriftedObject, ObjectWrite, SignatureVerdict};
+use ordain_reconciler_plan::{Action, Candidate, ObjectKey, Plan, Verb};
+use ordain_reconciler_source::Verdict;
 use serde_json::Value;
 
 /// The object as the journal and its readers spell it: `apps/Deployment shop/web`.
@@ -26,6 +27,27 @@ pub(crate) fn name(key: &ObjectKey) -> String {
 fn field(object: &Value, field: &str) -> Option<String> {
     let value = object.get("metadata")?.get(field)?;
     value.as_str().map(str::to_owned)
+}
+
+/// The verdict on a commit's signature, as the journal keeps it.
+pub(crate) fn signature(verdict: &Verdict) -> SignatureVerdict {
+    match verdict {
+        Verdict::Good { signer, key } => SignatureVerdict {
+            verdict: "good".to_owned(),
+            signer: Some(format!("{signer} ({key})")),
+            method: None,
+        },
+        Verdict::Unsigned => SignatureVerdict {
+            verdict: "unsigned".to_owned(),
+            signer: None,
+            method: None,
+        },
+        Verdict::Bad { reason } => SignatureVerdict {
+            verdict: format!("bad: {reason}"),
+            signer: None,
+            method: None,
+        },
+    }
 }
 
 /// The objects that were applied, with what was there before.
@@ -58,6 +80,19 @@ pub(crate) fn applied<'a>(
         .collect();
     writes.sort_by(|a, b| a.object.cmp(&b.object));
     writes
+}
+
+/// An object that somebody changed, with the managers that did and their fields.
+pub(crate) fn drifted(action: &Action) -> DriftedObject {
+    let taken = action.taken.iter();
+    DriftedObject {
+        object: name(&action.key),
+        fields: taken
+            .clone()
+            .flat_map(|taken| taken.fields.iter().cloned())
+            .collect(),
+        managers: taken.map(|taken| taken.manager.clone()).collect(),
+    }
 }
 
 /// The objects that were deleted.

@@ -350,7 +350,8 @@ impl Worker {
             .actions
             .iter()
             .filter(|action| matches!(action.verb, Verb::Create | Verb::Update | Verb::Replace));
-        let drifted: Vec<_> = writes.map(drift_line).collect();
+        let writes: Vec<_> = writes.collect();
+        let drifted: Vec<_> = writes.iter().map(|action| drift_line(action)).collect();
         // Said once, and again when there is more to say than that it is being carried out.
         let more = !drifted.is_empty() || plan.count(Verb::Refused) > 0;
         let news = self.planned.is_empty() || (self.planned != text && more);
@@ -366,7 +367,7 @@ impl Worker {
             let event = Event::Drift {
                 app: self.app.clone(),
                 objects: drifted,
-                changes: Vec::new(),
+                changes: writes.into_iter().map(facts::drifted).collect(),
             };
             self.shared.record(event).await?;
         }

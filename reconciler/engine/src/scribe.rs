@@ -125,3 +125,72 @@ impl Scribe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
+
+    use ordain_reconciler_journal::{Event, Query, steps};
+
+    use super::*;
+
+    fn note(number: usize) -> Event {
+        Event::Note {
+            only: None,
+            topic: "test".to_owned(),
+            text: number.to_string(),
+            facts: Default::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_one_batch_is_written_is_the_next_one() {
+        static SYNCS: AtomicUsize = AtomicUsize::new(0);
+        steps::observe(|step| {
+            if step == "log-sync" {
+                SYNCS.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let dir = tempfile::tempdir().expect("a folder");
+        let (journal, _) = Journal::open(dir.path()).expect("it opens");
+        let scribe = Scribe::new(journal, TaskTracker::new());
+        let (release, held) = mpsc::channel();
+        let mut first = Box::pin(scribe.write(move |batch| {
+            held.recv().expect("it is released");
+            Ok(batch.append(0, note(0)))
+        }));
+        assert!(futures::poll!(&mut first).is_pending());
+        let mut others: Vec<_> = (1..=1000)
+            .map(|number| Box::pin(scribe.write(move |batch| Ok(batch.append(0, note(number))))))
+            .collect();
+        for other in &mut others {
+            assert!(futures::poll!(other).is_pending());
+        }
+        let mut failing = Box::pin(scribe.write(|batch| {
+            batch.append(0, note(0));
+            Err::<(), _>(JournalError::ReadOnly {
+                path: "refused".into(),
+            })
+        }));
+        assert!(futures::poll!(&mut failing).is_pending());
+        release.send(()).expect("somebody waits");
+        assert_eq!(first.await.expect("written").seq, 1);
+        for (number, other) in others.into_iter().enumerate() {
+            assert_eq!(other.await.expect("written").seq, number as u64 + 2);
+        }
+        assert!(failing.await.is_err());
+        assert_eq!(
+            scribe
+                .known()
+                .records(&Query::default())
+                .expect("it reads")
+                .len(),
+            1001
+        );
+        // The first batch may have taken some of the others along.
+        assert!(SYNCS.load(Ordering::SeqCst) <= 2);
+    }
+}

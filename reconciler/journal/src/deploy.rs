@@ -136,7 +136,7 @@ pub fn last_healthy(rows: &[Deploy]) -> Option<&Deploy> {
 /// What the log says about one app.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct AppLog {
-    /// Oldest first. All of them while a history is read; at rest the last one and the last healthy one.
+    /// Oldest first. All of them while a history is read; at rest the few that are asked for often.
     pub(crate) deploys: Vec<Deploy>,
     /// How many there were.
     pub(crate) count: u64,
@@ -193,14 +193,16 @@ impl AppLog {
         self.deploys.push(Deploy::new(record, intent, self.count));
     }
 
-    /// Forgets all rows but the last one and the last healthy one: the others are read when asked for.
+    /// Forgets all rows but the last one, the last that reached the cluster and the last healthy one: the
+    /// others are read when asked for.
     fn trim(&mut self) {
         let last = self.deploys.len().saturating_sub(1);
         let healthy = self.deploys.iter().rposition(|row| row.was_healthy);
+        let planned = self.deploys.iter().rposition(Deploy::was_planned);
         let mut at = 0;
         self.deploys.retain(|_| {
             at += 1;
-            at - 1 == last || Some(at - 1) == healthy
+            at - 1 == last || Some(at - 1) == healthy || Some(at - 1) == planned
         });
         self.deploys.shrink_to_fit();
     }

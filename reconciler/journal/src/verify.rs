@@ -1,6 +1,6 @@
 //! The audit: every hash, signature and blob of a journal, without changing anything.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use crate::{
     Digest, Error, Event, Journal, Record,
@@ -13,6 +13,12 @@ use crate::{
     packs::{self, Packs},
     set,
 };
+
+/// How often a journal is looked at that somebody writes meanwhile.
+const TRIES: usize = 5;
+
+/// The pause between two looks; a batch is written in less.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a clean check of a journal found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +37,38 @@ pub struct Verified {
     pub bytes: u64,
 }
 
-/// Checks every hash, signature and blob of the journal in a folder, and gives each record and its hash to `each`. Changes
-/// nothing. A process that writes the journal meanwhile should be stopped: its newest batch may look torn.
+/// Checks every hash, signature and blob of the journal in a folder, and gives each record and its hash to `each`.
+/// Changes nothing. While another process writes the journal, what looks wrong is looked at again: then `each` is
+/// called again from the first record on.
 ///
 /// # Errors
 /// At the first thing that was changed, removed, added or put elsewhere, or when a file cannot be read.
 pub fn verify(folder: &Path, mut each: impl FnMut(&Record, &Digest)) -> Result<Verified, Error> {
+    for _ in 1..TRIES {
+        match once(folder, &mut each) {
+            Err(_) if is_written(folder) => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    once(folder, &mut each)
+}
+
+/// True when a process has the journal open for writing.
+fn is_written(folder: &Path) -> bool {
+    let lock = fs::File::open(folder.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+}
+
+fn once(folder: &Path, each: &mut impl FnMut(&Record, &Digest)) -> Result<Verified, Error> {
     format::check(folder)?;
     let key = key::checked_public(folder)?;
     let segments_folder = folder.join(FOLDER);
     let segments = Segments::list(&segments_folder)?;
-    let mut check = Check::default();
+    // Read first: whatever is written meanwhile, the log is never behind it.
+    let mut check = Check {
+        found: Some(head::read(folder, Some(&key))?),
+        ..Check::default()
+    };
     let (mut seq, mut head) = beginning(folder, &segments_folder, &segments, &key)?;
     check.first = seq + 1;
     let start = (seq, head);
@@ -50,7 +77,7 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record, &Digest)) -> Result<V
         let (header, records) = read_segment(&path, Some(&key), |_| true)?;
         follows(&path, &header, seq, head)?;
         for (record, hash) in &records {
-            check.take(record);
+            check.take(record, hash);
             each(record, hash);
         }
         (seq, head) = (header.last, header.head);
@@ -70,7 +97,7 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record, &Digest)) -> Result<V
             });
         }
         for (record, hash) in scanned.records.iter().zip(&scanned.hashes) {
-            check.take(record);
+            check.take(record, hash);
             each(record, hash);
         }
         seq += scanned.records.len() as u64;
@@ -84,7 +111,7 @@ pub fn verify(folder: &Path, mut each: impl FnMut(&Record, &Digest)) -> Result<V
             what: "records before it were removed, and no record says so".to_owned(),
         });
     }
-    let pack = check_head(folder, &key, seq, head)?;
+    let pack = check.head(folder, seq)?;
     for state in numbered(&segments_folder, ".state").unwrap_or_default() {
         read_sealed(&state_path(&segments_folder, state), Some(&key))?;
     }
@@ -107,10 +134,18 @@ struct Check {
     /// Blobs that records name: sets, and others.
     sets: BTreeSet<Digest>,
     blobs: BTreeSet<Digest>,
+    found: Option<Found>,
+    /// The hash of the record that the head names.
+    at_head: Option<Digest>,
 }
 
 impl Check {
-    fn take(&mut self, record: &Record) {
+    fn take(&mut self, record: &Record, hash: &Digest) {
+        if let Some(Found::Head(head)) = &self.found
+            && head.seq == record.seq
+        {
+            self.at_head = Some(*hash);
+        }
         match &record.event {
             Event::Compacted { through, head, .. } => self.cuts.push((*through, *head)),
             Event::Intent(intent) => {
@@ -119,6 +154,33 @@ impl Check {
             }
             Event::Outcome { inventory, .. } => self.blobs.extend(inventory),
             _ => {}
+        }
+    }
+
+    /// The head may be older than the log, never newer. Returns the length of the active pack that it
+    /// vouches for.
+    fn head(&self, folder: &Path, seq: u64) -> Result<Option<(u64, u64)>, Error> {
+        let changed = |what: &str| Error::Changed {
+            path: folder.join("head"),
+            what: what.to_owned(),
+        };
+        match &self.found {
+            None | Some(Found::None) if seq == 0 => Ok(None),
+            // A journal of the first format has none until it is written to.
+            None | Some(Found::None) if folder.join(OLD_LOG).exists() => Ok(None),
+            None | Some(Found::None) => Err(changed("it is missing")),
+            Some(Found::Broken) => Err(changed("it was not written by this journal")),
+            Some(Found::Head(found)) if found.seq > seq => Err(Error::CutOff {
+                path: folder.to_owned(),
+                seq,
+                wanted: found.seq,
+            }),
+            Some(Found::Head(found)) if found.seq >= self.first => match self.at_head {
+                Some(hash) if hash == found.hash => Ok(Some((found.pack, found.bytes))),
+                _ => Err(changed("it names another record")),
+            },
+            // Of a log without records, or of one that was compacted since.
+            Some(Found::Head(found)) => Ok(Some((found.pack, found.bytes))),
         }
     }
 }
@@ -138,35 +200,6 @@ fn beginning(
             let (_, head) = crate::reading::state_at(segments_folder, first - 1, key)?;
             Ok((first - 1, head))
         }
-    }
-}
-
-/// The head may be older than the log, never newer. Returns the length of the active pack that it vouches for.
-fn check_head(
-    folder: &Path,
-    key: &ed25519_dalek::VerifyingKey,
-    seq: u64,
-    head: Digest,
-) -> Result<Option<(u64, u64)>, Error> {
-    let changed = |what: &str| Error::Changed {
-        path: folder.join("head"),
-        what: what.to_owned(),
-    };
-    match head::read(folder, Some(key))? {
-        Found::None if seq == 0 => Ok(None),
-        // A journal of the first format has none until it is written to.
-        Found::None if folder.join(OLD_LOG).exists() => Ok(None),
-        Found::None => Err(changed("it is missing")),
-        Found::Broken => Err(changed("it was not written by this journal")),
-        Found::Head(found) if found.seq > seq => Err(Error::CutOff {
-            path: folder.to_owned(),
-            seq,
-            wanted: found.seq,
-        }),
-        Found::Head(found) if found.seq == seq && found.hash != head => {
-            Err(changed("it names another last record"))
-        }
-        Found::Head(found) => Ok(Some((found.pack, found.bytes))),
     }
 }
 
