@@ -337,6 +337,7 @@ fn rollback(app: &str, to: &str) -> Request {
         to: to.to_owned(),
         reason: "to be killed".to_owned(),
         author: "Grace <grace@example.com>".to_owned(),
+        sign: false,
         wait: true,
     }
 }
