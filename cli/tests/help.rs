@@ -23,7 +23,7 @@ fn help_reads_well() {
     for command in [
         "new", "check", "build", "test", "diff", "up", "run", "demo", "status", "history",
         "rollback", "explain", "fmt", "repl", "doc", "import", "export", "secret", "vendor",
-        "plan", "snapshot",
+        "plan", "snapshot", "why",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }
