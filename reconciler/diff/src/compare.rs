@@ -10,6 +10,7 @@ use crate::{
     After, Change, Diff, Effect, FORMAT, Field, Held, Live, LiveDiff, LiveSource, Look, ObjectDiff,
     Side, Totals, Verb,
     effects::{self, Changed, World},
+    live::held_reasons,
 };
 
 /// What has to be known of the environments.
@@ -250,9 +251,14 @@ fn of_look(key: &ObjectKey, look: &Look) -> LiveDiff {
         (None, After::Would(_) | After::Replaced(_)) => (Verb::Create, Vec::new(), None),
         (Some(now), After::Would(after)) => {
             let fields = fields(key, &declared(now), &declared(after));
+            let unknown = match look.not_compared {
+                0 => None,
+                1 => Some("1 secret value could not be compared".to_owned()),
+                many => Some(format!("{many} secret values could not be compared")),
+            };
             match fields.is_empty() {
-                true => (Verb::Unchanged, fields, None),
-                false => (Verb::Update, fields, None),
+                true => (Verb::Unchanged, fields, unknown),
+                false => (Verb::Update, fields, unknown),
             }
         }
         (Some(now), After::Replaced(after)) => {
@@ -381,11 +387,12 @@ fn held(
             entry.0.push(&identity.1);
         }
     }
+    let declared: BTreeSet<(&str, &str)> = after
+        .values()
+        .map(|object| (&*object.env, &*object.app))
+        .collect();
     let held = apps.into_iter().filter_map(|((env, app), (keys, total))| {
-        let reasons = match keys.is_empty() {
-            true => Vec::new(),
-            false => breaker.check(&keys, total),
-        };
+        let reasons = held_reasons(&keys, total, declared.contains(&(env, app)), breaker);
         let held = Held {
             env: env.to_owned(),
             app: app.to_owned(),

@@ -1,6 +1,6 @@
 //! What is known of the live state: one look per object, from a cluster's dry runs or from a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ordain_reconciler_plan::{Breaker, ObjectKey, SetObject, prepare};
 use serde_json::Value;
@@ -44,6 +44,8 @@ pub struct Look {
     pub now: Option<Value>,
     /// As it would be.
     pub after: After,
+    /// Values of it that only a digest is known of; they are taken for equal.
+    pub not_compared: usize,
     /// `file:line` of its source.
     pub at: Option<String>,
 }
@@ -111,13 +113,16 @@ impl Live {
             };
             let identity = (object.env.clone(), prepared.key.clone());
             let now = applied.remove(&identity).map(|(_, now)| now.clone());
-            if let Some(now) = &now {
-                not_compared += settle_secret(now, &mut prepared.object, key);
-            }
+            let unknown = match &now {
+                Some(now) => settle_secret(now, &mut prepared.object, key),
+                None => 0,
+            };
+            not_compared += unknown;
             let look = Look {
                 app: object.app.clone(),
                 now,
                 after: After::Would(prepared.object),
+                not_compared: unknown,
                 at: object.at.clone(),
             };
             looks.insert(identity, look);
@@ -127,6 +132,7 @@ impl Live {
                 app,
                 now: Some(object.clone()),
                 after: After::Gone(Verb::Delete, "no longer declared".to_owned()),
+                not_compared: 0,
                 at: None,
             };
             looks.insert(identity, look);
@@ -142,6 +148,23 @@ impl Live {
     }
 }
 
+/// Why the deletions of an app wait. An app that declares nothing is more often a mistake than a wish.
+pub(crate) fn held_reasons(
+    deletes: &[&ObjectKey],
+    total: usize,
+    is_declared: bool,
+    breaker: Breaker,
+) -> Vec<String> {
+    if deletes.is_empty() {
+        return Vec::new();
+    }
+    let mut reasons = breaker.check(deletes, total);
+    if reasons.is_empty() && !is_declared {
+        reasons.push("nothing is declared any more".to_owned());
+    }
+    reasons
+}
+
 /// Lets the prune breaker hold deletions, as the reconciler would.
 fn hold(looks: &mut BTreeMap<(String, ObjectKey), Look>, breaker: Breaker) -> Vec<Held> {
     let mut apps: BTreeMap<(String, String), (Vec<ObjectKey>, usize)> = BTreeMap::new();
@@ -152,10 +175,20 @@ fn hold(looks: &mut BTreeMap<(String, ObjectKey), Look>, breaker: Breaker) -> Ve
             entry.0.push(key.clone());
         }
     }
+    let declared: BTreeSet<(String, String)> = looks
+        .iter()
+        .filter(|(_, look)| !matches!(look.after, After::Gone(..)))
+        .map(|((env, _), look)| (env.clone(), look.app.clone()))
+        .collect();
     let mut held = Vec::new();
     for ((env, app), (deletes, total)) in apps {
         let keys: Vec<&ObjectKey> = deletes.iter().collect();
-        let reasons = breaker.check(&keys, total);
+        let reasons = held_reasons(
+            &keys,
+            total,
+            declared.contains(&(env.clone(), app.clone())),
+            breaker,
+        );
         if deletes.is_empty() || reasons.is_empty() {
             continue;
         }

@@ -62,6 +62,7 @@ pub fn of_plan(side: Side, plans: Vec<Planned>) -> Live {
                 app: app.clone(),
                 now,
                 after,
+                not_compared: 0,
                 at: action.at,
             };
             live.looks.insert((env.clone(), action.key), look);

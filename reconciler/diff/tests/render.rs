@@ -6,7 +6,7 @@ use ordain_reconciler_diff::{
     After, Diff, DigestKey, Facts, Input, Live, LiveSource, Look, MarkdownOptions, Side, Snapshot,
     SnapshotApp, TextOptions, Verb, compare, markdown, sarif, text,
 };
-use ordain_reconciler_plan::{ObjectKey, SetObject};
+use ordain_reconciler_plan::{ObjectKey, SetObject, prepare};
 use ordain_schemas::KubeVersion;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -42,6 +42,12 @@ fn config(text: &str) -> Value {
 
 fn claim(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "shop"}})
+}
+
+/// As the reconciler applies it.
+fn applied(object: Value) -> Value {
+    let desired = prepare(object, None, true, "shop", "prod/shop");
+    desired.expect("an identity").object
 }
 
 fn facts() -> Facts {
@@ -220,6 +226,7 @@ fn the_live_state_is_told_beside_the_change() {
             app: "shop".to_owned(),
             now,
             after,
+            not_compared: 0,
             at: head.at.clone(),
         };
         (("prod".to_owned(), key), look)
@@ -231,6 +238,7 @@ fn the_live_state_is_told_beside_the_change() {
         app: "shop".to_owned(),
         now: Some(claim("old")),
         after: After::Gone(Verb::Held, "deletes data".to_owned()),
+        not_compared: 0,
         at: None,
     };
     let refused = After::Refused {
@@ -258,7 +266,7 @@ fn the_live_state_is_told_beside_the_change() {
 #[test]
 fn a_snapshot_tells_what_is_applied_and_no_secret() {
     let key = DigestKey::derive(b"private");
-    let objects: Vec<Value> = few().into_iter().map(|one| one.object).collect();
+    let objects = few().into_iter().map(|one| applied(one.object)).collect();
     let apps = vec![SnapshotApp {
         env: "prod".to_owned(),
         app: "shop".to_owned(),
@@ -292,6 +300,32 @@ fn a_snapshot_tells_what_is_applied_and_no_secret() {
         });
         assert_eq!(told, unknown == 0, "{shown}");
     }
+}
+
+#[test]
+fn what_was_not_compared_is_not_called_equal() {
+    let key = DigestKey::derive(b"private");
+    let apps = vec![SnapshotApp {
+        env: "prod".to_owned(),
+        app: "shop".to_owned(),
+        commit: None,
+        objects: vec![applied(secret(CANARY))],
+    }];
+    let snapshot = Snapshot::new("prod", "2026-11-22T20:00:00Z", apps, &key);
+    let before = [object("prod", "shop", secret(CANARY), 20)];
+    let after = [object("prod", "shop", secret("b3RoZXI="), 20)];
+    let live = Live::of_snapshot(&snapshot, &after, &facts(), None, None);
+    let forms = forms(&diff(&before, &after, Some(&live)));
+    assert!(
+        forms[0].contains("it may be like this already (1 secret value could not be compared)"),
+        "{}",
+        forms[0]
+    );
+    assert!(
+        forms[2].contains("may be like this already: 1 secret value could not be compared"),
+        "{}",
+        forms[2]
+    );
 }
 
 #[test]

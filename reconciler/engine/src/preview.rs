@@ -12,8 +12,8 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ordain_reconciler_journal::{AppRef, Journal, State};
 use ordain_reconciler_plan::{
-    ApiVersion, Breaker, DryRun, Input, Inventory, MASK, OWNER_ANNOTATION, ObjectKey, Plan, Rules,
-    plan,
+    ApiVersion, Breaker, DryRun, Input, Inventory, MANAGER, MASK, OWNER_ANNOTATION, ObjectKey,
+    Plan, Rules, plan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -355,7 +355,7 @@ async fn list(
         for mut object in items {
             let mark = object.pointer("/metadata/annotations");
             let mark = mark.and_then(|all| all.get(OWNER_ANNOTATION)?.as_str());
-            let Some(owner) = mark.map(str::to_owned) else {
+            let Some(owner) = mark.map(str::to_owned).filter(|_| is_applied(&object)) else {
                 continue;
             };
             // Items of a list do not say what they are.
@@ -377,6 +377,19 @@ async fn list(
         }
     }
     Ok(owned)
+}
+
+/// True when we applied it. Controllers copy annotations, and the mark with them: a Deployment's ReplicaSets carry it.
+fn is_applied(object: &Value) -> bool {
+    let list = |pointer: &str| {
+        let list = object.pointer(pointer).and_then(Value::as_array);
+        list.map_or(&[][..], Vec::as_slice)
+    };
+    let owners = list("/metadata/ownerReferences");
+    let managers = list("/metadata/managedFields");
+    let ours = |entry: &Value| entry["manager"] == MANAGER && entry["operation"] == "Apply";
+    !owners.iter().any(|owner| owner["controller"] == true)
+        && (managers.is_empty() || managers.iter().any(ours))
 }
 
 fn failed(error: kube::Error) -> Error {

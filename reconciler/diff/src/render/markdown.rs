@@ -371,6 +371,7 @@ impl Page<'_> {
             return;
         }
         let what = match live.verb {
+            Verb::Unchanged if reason.is_some() => "may be like this already",
             Verb::Unchanged => "is like this already",
             Verb::Create => "does not have it",
             Verb::Update | Verb::Replace if more.is_empty() => "differs in the same",

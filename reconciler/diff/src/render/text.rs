@@ -162,6 +162,7 @@ impl Text {
             Verb::Held => "it stays until the plan is approved",
             Verb::Refused => "it is refused",
             Verb::Keep => "it stays",
+            Verb::Unchanged if reason.is_some() => "it may be like this already",
             Verb::Unchanged => "it is like this already",
         };
         let mut text = format!("      on {side}: {what}");
