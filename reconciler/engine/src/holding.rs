@@ -188,10 +188,10 @@ impl Requests {
             })
             .await;
         match &app {
-            Some(app) => self.shared.holds.again(app),
+            Some(app) => self.shared.compare(app.clone()),
             None => {
                 let apps: Vec<AppRef> = self.shared.statuses().keys().cloned().collect();
-                apps.iter().for_each(|app| self.shared.holds.again(app));
+                apps.into_iter().for_each(|app| self.shared.compare(app));
             }
         }
         if !wait {

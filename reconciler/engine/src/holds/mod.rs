@@ -37,16 +37,12 @@ pub(crate) struct Choice {
     pub(crate) rest: Option<String>,
     /// When to ask again.
     until: Option<Timestamp>,
-    /// Grows when somebody wants everything compared again.
-    round: u64,
 }
 
 impl Choice {
     /// True when nothing changes for who follows this one.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.target, &other.target)
-            && self.rest == other.rest
-            && self.round == other.round
+        Arc::ptr_eq(&self.target, &other.target) && self.rest == other.rest
     }
 
     /// Resolves when the choice has to be made again because of the time.
@@ -70,8 +66,6 @@ struct State {
     waiting: BTreeMap<AppRef, Hold>,
     /// Commits of ours that are not on the branch yet, by their reference.
     pending: BTreeMap<String, Hold>,
-    /// How often somebody wanted an app compared again.
-    rounds: BTreeMap<AppRef, u64>,
 }
 
 /// See the module.
@@ -141,12 +135,6 @@ impl Holds {
             .collect()
     }
 
-    /// Makes an app's worker compare everything again.
-    pub(crate) fn again(&self, app: &AppRef) {
-        *self.lock().rounds.entry(app.clone()).or_default() += 1;
-        self.wake();
-    }
-
     /// Makes every worker ask again.
     pub(crate) fn wake(&self) {
         self.changed.send_replace(());
@@ -210,7 +198,6 @@ impl Holds {
             Some(one) => own.is_held(one, offered).await,
             None => false,
         };
-        let round = own.lock().rounds.get(app).copied().unwrap_or_default();
         let follows = |target: &Arc<Target>| target.commit.id == offered.commit.id;
         let window = {
             let rules = own.rules();
@@ -236,7 +223,6 @@ impl Holds {
                     target: Arc::clone(offered),
                     rest: None,
                     until: None,
-                    round,
                 }
             }
             Decision::Stay { until, why } => {
@@ -262,7 +248,6 @@ impl Holds {
                     target,
                     rest,
                     until,
-                    round,
                 }
             }
             Decision::Rest { until, why } => {
@@ -273,7 +258,6 @@ impl Holds {
                     target: stands.unwrap_or_else(|| Arc::clone(offered)),
                     rest: Some(why),
                     until,
-                    round,
                 }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Git's hooks call this very program, so it has a `main` of its own and runs its scenarios itself.
 
+mod adoptions;
 mod deletions;
 mod deploys;
 mod fake;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         holds::a_suspended_app_is_left_alone_until_it_is_resumed,
         holds::a_suspension_of_all_apps_ends_by_itself,
         holds::a_closed_window_lets_commits_wait_and_rollbacks_through,
+        adoptions::a_live_edit_becomes_a_commit_and_stays,
         holds::an_approval_may_name_the_app,
         holds::a_sync_waits_for_the_newest_commit,
         resilience::drift_is_put_right,

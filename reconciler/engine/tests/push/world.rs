@@ -1,7 +1,7 @@
 //! A running engine with a hosted repository, a working copy beside it, and a fake cluster.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -9,8 +9,8 @@ use std::{
 };
 
 use ordain_reconciler_engine::{
-    App, AppRules, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Hold,
-    HoldKind, OnFailure, Rules, Running, SecretFiles, Source, Status, Wanted,
+    App, AppRules, CompileError, Compiled, CompiledObject, Compiler, Config, FieldEdit, HistoryRow,
+    Hold, HoldKind, OnFailure, Rules, Running, SecretFiles, Source, Status, Wanted,
     control::{self, Request, Response},
     start,
 };
@@ -73,6 +73,29 @@ impl Compiler for JsonCompiler {
             rules: Arc::new(rules),
             ..Compiled::default()
         })
+    }
+
+    fn rewrite(
+        &self,
+        files: &Arc<TreeFiles>,
+        edits: &[FieldEdit],
+    ) -> Result<BTreeMap<String, String>, String> {
+        let mut texts = BTreeMap::new();
+        for edit in edits {
+            let path = format!("apps/{}.json", edit.app);
+            let bytes = files.read(&path).map_err(|error| error.to_string())?;
+            let mut objects: Vec<Value> =
+                serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+            let mut wanted = objects
+                .iter_mut()
+                .filter(|object| object["metadata"]["name"] == edit.name.as_str());
+            let object = wanted.next().ok_or("no such object")?;
+            let pointer = format!("/{}", edit.path.replace('.', "/"));
+            *object.pointer_mut(&pointer).ok_or("no such field")? = edit.to.clone();
+            let text = serde_json::to_string_pretty(&objects).expect("plain JSON");
+            texts.insert(path, text);
+        }
+        Ok(texts)
     }
 
     fn inputs(&self, _: &Arc<TreeFiles>, _: &Wanted, app: &AppRef) -> Option<BTreeSet<String>> {
