@@ -3,6 +3,7 @@
 use crate::commands;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use ordain_reconciler_engine::control;
 use std::path::PathBuf;
 
 /// Typed specs to a running cluster, by git push
@@ -135,6 +136,42 @@ impl DataDirArg {
             .clone()
             .or_else(|| std::env::var_os("ORDAIN_DATA_DIR").map(PathBuf::from));
         given.unwrap_or_else(crate::cluster::default_data_dir)
+    }
+}
+
+/// Which running reconciler a command speaks to: one on this machine, or one behind an API server.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct TargetArg {
+    #[command(flatten)]
+    own: DataDirArg,
+
+    /// Ask through this cluster instead, by its kubeconfig
+    ///
+    /// The command becomes a `Request` object, which the reconciler answers in its status. Whoever may create `requests`
+    /// of the group `ordain.dev` in the reconciler's namespace may command it.
+    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Ask through the cluster of this context; without --kubeconfig it is one of `$KUBECONFIG` or `~/.kube/config`
+    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
+    context: Option<String>,
+
+    /// Namespace of the reconciler's objects, with --kubeconfig or --context
+    #[arg(long, value_name = "NAME", default_value = control::NAMESPACE)]
+    system_namespace: String,
+}
+
+impl TargetArg {
+    /// Returns who is asked.
+    pub(crate) fn target(&self) -> control::Target {
+        if self.kubeconfig.is_none() && self.context.is_none() {
+            return control::Target::DataDir(self.own.path());
+        }
+        control::Target::Cluster {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            namespace: self.system_namespace.clone(),
+        }
     }
 }
 

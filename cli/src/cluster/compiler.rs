@@ -158,13 +158,14 @@ impl Open {
             object: object.json.clone(),
             at: Some(object.at.clone()),
         });
-        let converted = Arc::new(App::new(
+        let converted = App::new(
             app.name.clone(),
             app.env.clone(),
             app.namespace.clone(),
             objects.collect(),
             secrets,
-        ));
+        );
+        let converted = Arc::new(converted.on(app.cluster.clone()));
         self.apps
             .insert(key, (Arc::clone(app), Arc::clone(&converted)));
         converted

@@ -120,6 +120,7 @@ impl Cluster {
             Arc::new(ProjectCompiler::new(keys)),
         );
         config.env.clone_from(&options.env);
+        config.resources = Some(engine::control::NAMESPACE.to_owned());
         options.sources.set(&mut config);
         let engine = engine::start(config, shutdown.clone())
             .await

@@ -1,7 +1,7 @@
 //! `ordain adopt OBJECT [FIELD…]`: asks the running instance to make a live edit a commit.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use ordain_reconciler_engine::control::{self, Request, Response};
 
@@ -39,7 +39,7 @@ pub(crate) struct AdoptArgs {
     dry_run: bool,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &AdoptArgs, format: Format) -> miette::Result<Outcome> {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &AdoptArgs, format: Format) -> miette::Result<Outcome> {
         dry_run: args.dry_run,
     };
     let mut lines = Vec::new();
-    let answers = control::call(&args.data_dir.path(), &request, |line| {
+    let answers = control::call(args.target.target(), &request, |line| {
         lines.push(line.to_owned())
     })
     .map_err(super::engine_error)?;

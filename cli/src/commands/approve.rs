@@ -1,7 +1,7 @@
 //! `ordain approve PLAN|APP`: lets the running instance carry out a plan that waits.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use ordain_reconciler_engine::control::{self, Request};
 
@@ -24,7 +24,7 @@ pub(crate) struct ApproveArgs {
     author: Option<String>,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &ApproveArgs, format: Format) -> miette::Result<Outcome> {
@@ -33,17 +33,17 @@ pub(crate) fn run(args: &ApproveArgs, format: Format) -> miette::Result<Outcome>
         env: args.env.clone(),
         author: args.author.clone().unwrap_or_else(super::rollback::author),
     };
-    tell(&args.data_dir, &request, format)
+    tell(&args.target, &request, format)
 }
 
 /// Sends a request whose answer is a line or two, and prints those.
 pub(super) fn tell(
-    data_dir: &DataDirArg,
+    target: &TargetArg,
     request: &Request,
     format: Format,
 ) -> miette::Result<Outcome> {
     let mut lines = Vec::new();
-    control::call(&data_dir.path(), request, |line| {
+    control::call(target.target(), request, |line| {
         lines.push(line.to_owned())
     })
     .map_err(super::engine_error)?;

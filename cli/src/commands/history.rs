@@ -1,7 +1,7 @@
 //! `ordain history APP`: the deploys of an app, from the journal of the running instance.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use ordain_reconciler_engine::HistoryRow;
 use ordain_reconciler_engine::control::{self, Request, Response};
@@ -21,7 +21,7 @@ pub(crate) struct HistoryArgs {
     pub(crate) env: Option<String>,
 
     #[command(flatten)]
-    pub(crate) data_dir: DataDirArg,
+    pub(crate) target: TargetArg,
 }
 
 pub(crate) fn run(args: &HistoryArgs, format: Format) -> miette::Result<Outcome> {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &HistoryArgs, format: Format) -> miette::Result<Outcome>
         env: args.env.clone(),
     };
     let answers =
-        control::call(&args.data_dir.path(), &request, |_| {}).map_err(super::engine_error)?;
+        control::call(args.target.target(), &request, |_| {}).map_err(super::engine_error)?;
     let deploys: Vec<HistoryRow> = answers
         .into_iter()
         .filter_map(|a| match a {

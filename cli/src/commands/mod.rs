@@ -88,6 +88,14 @@ pub(crate) fn engine_error(error: ordain_reconciler_engine::Error) -> miette::Re
             "start one with `ordain up --data-dir {}`, or name the directory of a running one",
             data_dir.display()
         )),
+        Error::NoMailbox { .. } => Some(
+            "`ordain run` or `ordain up` defines what is missing when it may; otherwise apply the files of \
+             reconciler/engine/crds"
+                .to_owned(),
+        ),
+        Error::NotAnswered { .. } => Some(
+            "name the namespace of its objects with --system-namespace, or ask it by its --data-dir".to_owned(),
+        ),
         _ => None,
     };
     report(error, help)

@@ -1,7 +1,7 @@
 //! `ordain rollback APP --to COMMIT|TIME|last-healthy`: asks the running instance for a rollback commit and follows it.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use ordain_reconciler_engine::control::{self, Request, Response};
 
@@ -52,7 +52,7 @@ pub(crate) struct RollbackArgs {
     no_wait: bool,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome> {
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
         },
     };
     let mut progress = terminal::Progress::new();
-    let answers = control::call(&args.data_dir.path(), &request, |line| progress.line(line))
+    let answers = control::call(args.target.target(), &request, |line| progress.line(line))
         .map_err(super::engine_error)?;
     drop(progress);
     let mut healthy = true;

@@ -31,9 +31,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
-    /// Deploy the environments of the cluster with this name
-    #[arg(long, value_name = "NAME", conflicts_with = "env")]
-    cluster: Option<String>,
+    /// Deploy the environments of the cluster with this name; NAME=KUBECONFIG[:CONTEXT] adds another cluster
+    ///
+    /// Can be repeated. Environments are deployed to the cluster that they name, each cluster by its own requests and
+    /// limits: one that hangs holds up no other.
+    #[arg(long, value_name = "NAME[=KUBECONFIG[:CONTEXT]]", conflicts_with = "env")]
+    cluster: Vec<String>,
 
     /// Deploy this environment, whatever cluster it names
     #[arg(long, value_name = "ENV")]
@@ -41,6 +44,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    many: ManyArgs,
 
     #[command(flatten)]
     data_dir: DataDirArg,
@@ -66,7 +72,9 @@ pub(crate) fn run(args: &RunArgs, format: Format) -> Result<Outcome> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (config, context) = kubeconfig(args).await?;
         let server = config.cluster_url.to_string();
-        let cluster = args.cluster.clone().unwrap_or(context);
+        let own = args.cluster.iter().find(|name| !name.contains('='));
+        let cluster = own.cloned().unwrap_or(context);
+        let others = clusters(&args.cluster).await?;
         let client = kube::Client::try_from(config)
             .into_diagnostic()
             .wrap_err("the kubeconfig cannot be used")?;
@@ -77,7 +85,10 @@ pub(crate) fn run(args: &RunArgs, format: Format) -> Result<Outcome> {
         let data = dir.path().to_owned();
         let mut config = engine::Config::new(client, data, sources.source()?, compiler);
         config.cluster.clone_from(&cluster);
+        config.clusters = others;
         config.env.clone_from(&args.env);
+        config.resources = Some(args.many.system_namespace.clone());
+        args.many.set(&mut config).await?;
         sources.set(&mut config);
         let shutdown = CancellationToken::new();
         let started = engine::start(config, shutdown.clone());
@@ -100,6 +111,72 @@ pub(crate) fn run(args: &RunArgs, format: Format) -> Result<Outcome> {
         engine.stopped().await;
         Ok(Outcome::Done)
     })
+}
+
+/// For several reconcilers and several teams.
+#[derive(clap::Args)]
+struct ManyArgs {
+    /// Take turns with other reconcilers of the same repository: only the one that holds the Lease writes
+    #[arg(long)]
+    elect: bool,
+
+    /// Our name in the election
+    #[arg(long, value_name = "NAME", requires = "elect")]
+    identity: Option<String>,
+
+    /// Namespace of the reconciler's own objects: App, Source, Request and the Lease
+    #[arg(long, value_name = "NAME", default_value = engine::control::NAMESPACE)]
+    system_namespace: String,
+}
+
+impl ManyArgs {
+    async fn set(&self, config: &mut engine::Config) -> Result<()> {
+        if self.elect {
+            let identity = self.identity.clone().unwrap_or_else(identity);
+            config.election = Some(engine::Election::new(identity, &*self.system_namespace));
+        }
+        Ok(())
+    }
+}
+
+/// A name that no other reconciler has: the machine's, and some random digits.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").ok();
+    let file = || std::fs::read_to_string("/etc/hostname").ok();
+    let host = host.or_else(file).unwrap_or_else(|| "ordain".to_owned());
+    let mut bytes = [0; 4];
+    // Two of one name on one machine would have to start in the same moment without randomness.
+    let _ = getrandom::fill(&mut bytes);
+    format!("{}_{:08x}", host.trim(), u32::from_ne_bytes(bytes))
+}
+
+/// The clusters of `NAME=KUBECONFIG[:CONTEXT]`.
+async fn clusters(args: &[String]) -> Result<std::collections::BTreeMap<String, kube::Client>> {
+    let mut clusters = std::collections::BTreeMap::new();
+    for (name, place) in args.iter().filter_map(|arg| arg.split_once('=')) {
+        let (path, context) = match place.rsplit_once(':') {
+            // A drive letter is no kubeconfig.
+            Some((path, context)) if path.len() > 1 && !context.contains(['/', '\\']) => {
+                (path, Some(context.to_owned()))
+            }
+            _ => (place, None),
+        };
+        let options = kube::config::KubeConfigOptions {
+            context,
+            ..Default::default()
+        };
+        let wrong = || format!("the kubeconfig of cluster `{name}` cannot be used");
+        let file = kube::config::Kubeconfig::read_from(path);
+        let file = file.into_diagnostic().wrap_err_with(wrong)?;
+        let config = kube::Config::from_custom_kubeconfig(file, &options).await;
+        let config = config.into_diagnostic().wrap_err_with(wrong)?;
+        let client = kube::Client::try_from(config);
+        clusters.insert(
+            name.to_owned(),
+            client.into_diagnostic().wrap_err_with(wrong)?,
+        );
+    }
+    Ok(clusters)
 }
 
 /// The cluster that is meant, and the name of its context.

@@ -1,7 +1,7 @@
 //! `ordain status`: how every app stands, asked from the running instance.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use miette::miette;
 use ordain_reconciler_engine::control::{self, Request, Response};
@@ -31,7 +31,7 @@ pub(crate) struct StatusArgs {
     watch: bool,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 /// How often a watched status is asked for.
@@ -59,7 +59,7 @@ fn is_well(app: &AppStatus) -> bool {
 }
 
 fn ask(args: &StatusArgs) -> miette::Result<Status> {
-    let answers = control::call(&args.data_dir.path(), &Request::Status, |_| {})
+    let answers = control::call(args.target.target(), &Request::Status, |_| {})
         .map_err(super::engine_error)?;
     let status = answers.into_iter().find_map(|a| match a {
         Response::Status { status } => Some(status),

@@ -2,7 +2,7 @@
 
 use super::approve::tell;
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::usage;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use ordain_reconciler_engine::control::Request;
@@ -69,7 +69,7 @@ struct WhoArgs {
     author: Option<String>,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 impl WhoArgs {
@@ -96,7 +96,7 @@ pub(crate) fn suspend(args: &SuspendArgs, format: Format) -> miette::Result<Outc
         until_ms,
         author: args.who.author(),
     };
-    tell(&args.who.data_dir, &request, format)
+    tell(&args.who.target, &request, format)
 }
 
 pub(crate) fn resume(args: &ResumeArgs, format: Format) -> miette::Result<Outcome> {
@@ -105,7 +105,7 @@ pub(crate) fn resume(args: &ResumeArgs, format: Format) -> miette::Result<Outcom
         env: args.who.env.clone(),
         author: args.who.author(),
     };
-    tell(&args.who.data_dir, &request, format)
+    tell(&args.who.target, &request, format)
 }
 
 /// Reads when something ends, in milliseconds since 1970-01-01 UTC. Times without a zone are in this machine's.

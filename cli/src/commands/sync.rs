@@ -1,7 +1,7 @@
 //! `ordain sync [APP]`: asks the running instance to look at the repository now.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use ordain_reconciler_engine::control::{self, Request, Response};
 
@@ -24,7 +24,7 @@ pub(crate) struct SyncArgs {
     wait: bool,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &SyncArgs, format: Format) -> miette::Result<Outcome> {
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &SyncArgs, format: Format) -> miette::Result<Outcome> {
         wait: args.wait,
     };
     let mut progress = terminal::Progress::new();
-    let answers = control::call(&args.data_dir.path(), &request, |line| progress.line(line))
+    let answers = control::call(args.target.target(), &request, |line| progress.line(line))
         .map_err(super::engine_error)?;
     drop(progress);
     let (mut commit, mut is_ok) = (None, true);

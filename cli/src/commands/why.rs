@@ -1,7 +1,7 @@
 //! `ordain why APP[/OBJECT]`: what keeps an app from being as it should be, asked from the running instance.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
+use crate::args::{Format, TargetArg};
 use crate::terminal;
 use miette::miette;
 use ordain_reconciler_engine::control::{self, Request, Response};
@@ -22,7 +22,7 @@ pub(crate) struct WhyArgs {
     pub(crate) env: Option<String>,
 
     #[command(flatten)]
-    pub(crate) data_dir: DataDirArg,
+    pub(crate) target: TargetArg,
 }
 
 pub(crate) fn run(args: &WhyArgs, format: Format) -> miette::Result<Outcome> {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &WhyArgs, format: Format) -> miette::Result<Outcome> {
         object,
     };
     let answers =
-        control::call(&args.data_dir.path(), &request, |_| {}).map_err(super::engine_error)?;
+        control::call(args.target.target(), &request, |_| {}).map_err(super::engine_error)?;
     let tree = answers.into_iter().find_map(|a| match a {
         Response::Why { tree } => Some(tree),
         _ => None,

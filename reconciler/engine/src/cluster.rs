@@ -9,7 +9,10 @@ use kube::{
     },
     core::Request as Build,
 };
-use ordain_reconciler_plan::{ApiVersion, Desired, External, MANAGER, ObjectKey, Refusal, health};
+use ordain_reconciler_plan::{
+    ApiVersion, Desired, External, MANAGER, ObjectKey, Refusal,
+    health::{Health, HealthRules},
+};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, RwLock},
@@ -17,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    election::Lead,
     metrics::Metrics,
     wire::{Wire, lasting, transient},
 };
@@ -74,6 +78,10 @@ impl Resource {
 #[derive(Clone)]
 pub(crate) struct Cluster {
     wire: Wire,
+    /// Rules of health for custom kinds.
+    rules: Arc<HealthRules>,
+    /// The way for what we need to know ourselves, when the other one is somebody else's.
+    own: Wire,
     /// What each group and version serves; asked once, and again when a kind is missing.
     kinds: Arc<RwLock<HashMap<ApiVersion, Served>>>,
     /// Held while that is asked: a thousand apps that begin together need the answer once.
@@ -99,12 +107,34 @@ impl Served {
 }
 
 impl Cluster {
-    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>, lead: Lead) -> Self {
+        let wire = Wire::new(client, metrics, lead);
         Self {
-            wire: Wire::new(client, metrics),
+            own: wire.clone(),
+            rules: Arc::default(),
+            wire,
             kinds: Arc::default(),
             uid: Arc::default(),
             asking: Arc::default(),
+        }
+    }
+
+    /// The same with rules of health for custom kinds.
+    pub(crate) fn judging(self, rules: Arc<HealthRules>) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Judges an object by itself.
+    pub(crate) fn health(&self, object: &Value) -> Health {
+        self.rules.of(object)
+    }
+
+    /// The same cluster for requests of somebody else: what is asked about objects, and every write. What we need
+    /// to know ourselves (which kinds and namespaces there are, why pods wait) we ask as ourselves.
+    pub(crate) fn acting_as(&self, user: &str) -> Self {
+        Self {
+            wire: self.wire.acting_as(user),
+            ..self.clone()
         }
     }
 
@@ -139,7 +169,7 @@ impl Cluster {
         } else {
             "/apis"
         };
-        let listed = self.wire.find(plain(format!("{root}/{version}"))?).await?;
+        let listed = self.own.find(plain(format!("{root}/{version}"))?).await?;
         let listed = listed.as_ref().and_then(|list| list.get("resources"));
         let resources: Vec<_> = listed
             .and_then(Value::as_array)
@@ -179,7 +209,7 @@ impl Cluster {
             let version = ApiVersion::parse("v1");
             return self.resource(&version, kind).await;
         }
-        let groups = self.wire.send(plain("/apis".to_owned())?).await?;
+        let groups = self.own.send(plain("/apis".to_owned())?).await?;
         let groups = groups.get("groups").and_then(Value::as_array);
         let found = groups
             .into_iter()
@@ -200,10 +230,18 @@ impl Cluster {
         resource: &Resource,
         key: &ObjectKey,
     ) -> Result<Option<Value>, Refusal> {
+        Self::read(&self.wire, resource, key).await
+    }
+
+    async fn read(
+        wire: &Wire,
+        resource: &Resource,
+        key: &ObjectKey,
+    ) -> Result<Option<Value>, Refusal> {
         let request = Build::new(resource.path(key.namespace.as_deref()))
             .get(&key.name, &GetParams::default())
             .map_err(|error| invalid(&error))?;
-        self.wire.find(request).await
+        wire.find(request).await
     }
 
     /// Server-side apply with our field manager. Fields that we declare are ours: it always forces.
@@ -288,7 +326,7 @@ impl Cluster {
             return Ok(known.uid.clone());
         }
         let (resource, key) = namespace("kube-system");
-        let object = self.get(&resource, &key).await?;
+        let object = Self::read(&self.own, &resource, &key).await?;
         let uid = object
             .as_ref()
             .and_then(|object| object.pointer("/metadata/uid")?.as_str());
@@ -303,7 +341,7 @@ impl Cluster {
     /// True when the namespace exists and is not being deleted.
     pub(crate) async fn has_namespace(&self, name: &str) -> Result<bool, Refusal> {
         let (resource, key) = namespace(name);
-        let object = self.get(&resource, &key).await?;
+        let object = Self::read(&self.own, &resource, &key).await?;
         Ok(object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_none()))
     }
 
@@ -346,7 +384,7 @@ impl Cluster {
                 return Ok(false);
             };
             let listed = plain(format!("{}?limit=1", resource.path(None)))?;
-            if self.wire.find(listed).await?.is_none() {
+            if self.own.find(listed).await?.is_none() {
                 return Ok(false);
             }
         }
@@ -366,7 +404,7 @@ impl Cluster {
             return Ok(false);
         };
         let listed = plain(format!("{}?limit=1", resource.path(None)))?;
-        let listed = self.wire.find(listed).await?;
+        let listed = self.own.find(listed).await?;
         let items = listed
             .as_ref()
             .and_then(|list| list.get("items")?.as_array());
@@ -395,7 +433,7 @@ impl Cluster {
             name: name.clone(),
         };
         let found = self.get(&resource, &key).await;
-        matches!(found, Ok(Some(object)) if health::of(&object).status.is_done())
+        matches!(found, Ok(Some(object)) if self.health(&object).status.is_done())
     }
 
     /// The pods of a selector.
@@ -434,7 +472,7 @@ impl Cluster {
         let request = Build::new(path)
             .list(params)
             .map_err(|error| invalid(&error))?;
-        match self.wire.send(request).await? {
+        match self.own.send(request).await? {
             Value::Object(mut list) => match list.remove("items") {
                 Some(Value::Array(items)) => Ok(items),
                 _ => Ok(Vec::new()),

@@ -41,6 +41,8 @@ pub struct App {
     pub objects: Vec<CompiledObject>,
     /// The encrypted files that its objects name.
     pub secrets: Arc<SecretFiles>,
+    /// The cluster that its environment names.
+    pub cluster: Option<String>,
     digest: Digest,
 }
 
@@ -69,8 +71,16 @@ impl App {
             namespace,
             objects,
             secrets: Arc::new(secrets),
+            cluster: None,
             digest,
         }
+    }
+
+    /// Says which cluster its environment names.
+    #[must_use]
+    pub fn on(mut self, cluster: Option<String>) -> Self {
+        self.cluster = cluster;
+        self
     }
 
     /// Its name in the journal.

@@ -1,10 +1,10 @@
 //! What the engine has to be told. Nothing here is read from the environment.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ordain_reconciler_source::{HookSecret, Remote, Signers, Verify};
 
-use crate::Compiler;
+use crate::{Compiler, Election, Policy};
 
 /// Where commits come from.
 #[derive(Debug, Clone)]
@@ -56,6 +56,14 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// What webhooks are signed with. Without it none is taken.
     pub hook_secret: Option<HookSecret>,
+    /// The namespace of the reconciler's own objects (`App`, `Source`, `Request`); without it there are none.
+    pub resources: Option<String>,
+    /// How several reconcilers of one cluster agree on the one that writes; without it, this one does.
+    pub election: Option<Election>,
+    /// Other clusters by the names that environments give them; `cluster` is the name of `client`'s.
+    pub clusters: BTreeMap<String, kube::Client>,
+    /// Who may deploy what, and rules of health for custom kinds. Without it everything is allowed.
+    pub policy: Option<Arc<Policy>>,
 }
 
 impl Config {
@@ -79,6 +87,10 @@ impl Config {
             trust: Trust::default(),
             listen: None,
             hook_secret: None,
+            resources: None,
+            election: None,
+            clusters: BTreeMap::new(),
+            policy: None,
         }
     }
 

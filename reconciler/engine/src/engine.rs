@@ -9,7 +9,6 @@ use std::{
 
 use ordain_reconciler_journal::{AppRef, Digest, Event, Journal, SignatureVerdict};
 use ordain_reconciler_source::{CommitId, HookSecret, Verify};
-use serde_json::Value;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -17,9 +16,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Compiled, CompiledObject, Config, Error, SecretFiles, SourceStatus, Sync, Trust,
+    App, Compiled, Config, Error, SecretFiles, SourceStatus, Sync, Trust,
     cluster::Cluster,
-    control, facts,
+    control::{self, Handler},
+    election::{self, Lead},
+    facts,
     gate::in_a_lane,
     listener::{self, Doors},
     live::Live,
@@ -27,8 +28,10 @@ use crate::{
     origin::{Compile, Origin},
     progress::Rollout,
     requests::Requests,
+    resources::Resources,
     rollback,
     shared::Shared,
+    site::{Place, Site, Sites, Tenancy},
     target::{CommitInfo, Target},
     worker::Worker,
 };
@@ -80,7 +83,14 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     };
     let tasks = TaskTracker::new();
     let metrics = Arc::new(Metrics::default());
-    let cluster = Cluster::new(config.client.clone(), Arc::clone(&metrics));
+    let lead = Lead::new(config.election.is_some());
+    let health = config.policy.as_ref().map(|policy| policy.health().clone());
+    let health = Arc::new(health.unwrap_or_default());
+    let reach = |client: &kube::Client| {
+        let cluster = Cluster::new(client.clone(), Arc::clone(&metrics), lead.clone());
+        cluster.judging(Arc::clone(&health))
+    };
+    let cluster = reach(&config.client);
     let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
     let shared = Arc::new(Shared::new(
         cluster,
@@ -91,6 +101,18 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         config.health_deadline,
         Arc::clone(&config.compiler),
     ));
+    let tenancy = Tenancy {
+        policy: config.policy.clone(),
+        repository: origin.name(),
+    };
+    let others: Vec<_> = (config.clusters.iter())
+        .map(|(name, client)| {
+            let cluster = reach(client);
+            let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
+            (name.clone(), Place { cluster, live })
+        })
+        .collect();
+    let sites = Arc::new(Sites::new(Arc::clone(&shared), &config.cluster, others, tenancy));
     let compile = Compile::new(&config);
     shared.holds.attach(origin.clone(), compile.clone());
     let source = SourceStatus {
@@ -108,7 +130,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         source: Arc::clone(&source),
         poke: Arc::clone(&poke),
         trust: config.trust.clone(),
+        lead: lead.clone(),
+        sites: Arc::clone(&sites),
     });
+    let handler: Arc<dyn Handler> = Arc::<Requests>::clone(&requests);
     {
         let (shared, origin) = (Arc::clone(&shared), origin.clone());
         blocking(move || rollback::publish::load(&shared, &origin)).await;
@@ -118,6 +143,24 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         shutdown.clone(),
     ));
     control::serve(&config.data_dir, requests, &tasks, shutdown.clone()).await?;
+    let identity = config.election.as_ref().map(|election| election.identity.clone());
+    if let Some(namespace) = &config.resources {
+        let resources = Resources {
+            client: config.client.clone(),
+            namespace: namespace.clone(),
+            identity: identity.unwrap_or_else(|| "ordain".to_owned()),
+            shared: Arc::clone(&shared),
+            source: Arc::clone(&source),
+            handler,
+            leads: lead.watch(),
+            tasks: tasks.clone(),
+        };
+        resources.spawn(shutdown.clone());
+    }
+    if let Some(election) = config.election.clone() {
+        let (client, lead) = (config.client.clone(), lead.clone());
+        tasks.spawn(election::run(client, election, lead, shutdown.clone()));
+    }
     let http = match config.listen {
         Some(address) => {
             let doors = doors(&shared, &source, &poke, config.hook_secret.clone());
@@ -131,6 +174,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         trust: config.trust.clone(),
         is_held: false,
         shared,
+        leads: lead.watch(),
+        lead,
+        sites,
+        term: shutdown.child_token(),
         origin,
         compile,
         source,
@@ -220,9 +267,10 @@ pub(crate) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send +
 }
 
 /// A worker, and what it was given last.
-struct Handed {
+pub(crate) struct Handed {
     digest: Digest,
     targets: watch::Sender<Arc<Target>>,
+    site: Arc<Site>,
 }
 
 /// What a commit means for an app.
@@ -236,23 +284,28 @@ enum Verdict {
 }
 
 /// Follows the branch.
-struct Follower {
-    shared: Arc<Shared>,
-    origin: Origin,
-    compile: Compile,
+pub(crate) struct Follower {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lead: Lead,
+    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) sites: Arc<Sites>,
+    /// Ends the workers when another reconciler takes over.
+    pub(crate) term: CancellationToken,
+    pub(crate) origin: Origin,
+    pub(crate) compile: Compile,
     source: Arc<Mutex<SourceStatus>>,
     poke: Arc<Notify>,
     poll: Duration,
-    workers: BTreeMap<AppRef, Handed>,
+    pub(crate) workers: BTreeMap<AppRef, Handed>,
     trust: Trust,
     /// True when the tip is not let in for now.
     is_held: bool,
     /// The tip that was handled last, compiled or not.
-    at: Option<CommitId>,
+    pub(crate) at: Option<CommitId>,
     /// Why the tip is not deployed, or empty.
     verdict: String,
     tasks: TaskTracker,
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Follower {
@@ -272,7 +325,11 @@ impl Follower {
                     if let Some(tip) = tip {
                         let late = waiting.into_iter().filter(|id| id != tip.as_str());
                         late.for_each(|id| self.shared.progress.overtaken(&id, tip.short()));
-                        if self.is_held || self.at.as_ref() != Some(&tip) {
+                        let news = self.is_held || self.at.as_ref() != Some(&tip);
+                        if news && !*self.leads.borrow() {
+                            self.stand_by(&tip).await;
+                            self.at = Some(tip);
+                        } else if news {
                             self.take(&tip).await;
                             self.at = Some(tip);
                             (last_news, is_resting) = (Instant::now(), false);
@@ -284,7 +341,8 @@ impl Follower {
                     let text = crate::error::chain(&error);
                     tracing::warn!(error = text, "cannot look at the repository");
                     self.say(None, &text);
-                    if self.at.is_none() && self.workers.is_empty() {
+                    let idle = self.at.is_none() && self.workers.is_empty();
+                    if idle && *self.leads.borrow() {
                         self.resume().await;
                     }
                 }
@@ -298,6 +356,7 @@ impl Follower {
             tokio::select! {
                 () = tokio::time::sleep(self.poll) => {}
                 () = self.poke.notified() => {}
+                Ok(()) = self.leads.changed() => self.turn().await,
             }
         }
     }
@@ -327,7 +386,7 @@ impl Follower {
     }
 
     /// Says something about the tip that stays true until there is another one.
-    fn judge(&mut self, tip: &CommitId, verdict: String) {
+    pub(crate) fn judge(&mut self, tip: &CommitId, verdict: String) {
         self.verdict = verdict;
         self.say(Some(tip), "");
     }
@@ -550,18 +609,26 @@ impl Follower {
             }
             return;
         }
-        let present: BTreeSet<_> = compiled.apps.iter().map(|app| app.reference()).collect();
         let mut apps = compiled.apps.clone();
+        if self.sites.are_several() {
+            apps.retain(|app| self.sites.knows(app.cluster.as_deref()));
+        }
+        let present: BTreeSet<_> = apps.iter().map(|app| app.reference()).collect();
         for AppRef { env, name } in self.left_over(&present).await {
+            let mut same = apps.iter().filter(|app| app.env == env);
+            let cluster = same.next().and_then(|app| app.cluster.clone());
+            let reference = AppRef { env, name };
+            if self.sites.are_several() && cluster.is_none() && !self.workers.contains_key(&reference)
+            {
+                // Another cluster does not have its objects, and that they are not there would be no news.
+                tracing::warn!(app = %reference, "its cluster is not known; what is left of it stays");
+                continue;
+            }
+            let AppRef { env, name } = reference;
             // An app without objects, whose deletions are subject to every rule of pruning.
             let (namespace, secrets) = (String::new(), SecretFiles::new());
-            apps.push(Arc::new(App::new(
-                name,
-                env,
-                namespace,
-                Vec::new(),
-                secrets,
-            )));
+            let app = App::new(name, env, namespace, Vec::new(), secrets);
+            apps.push(Arc::new(app.on(cluster)));
         }
         let (mut expected, mut targets, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for app in &apps {
@@ -594,7 +661,7 @@ impl Follower {
         }
         self.shared.moved_on(&kept, &at);
         // All before the first: an object that goes from one app to another must not be deleted in between.
-        targets.iter().for_each(|target| self.shared.claim(target));
+        targets.iter().for_each(|target| self.claim(target));
         for target in targets {
             self.hand_over(target);
         }
@@ -611,7 +678,8 @@ impl Follower {
         let Some(worker) = self.workers.get(reference) else {
             return Verdict::Changed;
         };
-        if worker.digest != app.digest() {
+        let moved = app.cluster.is_some() && *worker.site.name != *self.sites.name(app.cluster.as_deref());
+        if moved || worker.digest != app.digest() {
             return Verdict::Changed;
         }
         let standing = worker.targets.borrow().rollout.clone();
@@ -650,94 +718,34 @@ impl Follower {
         left
     }
 
-    fn hand_over(&mut self, target: Target) {
+    pub(crate) fn claim(&self, target: &Target) {
+        let cluster = self.sites.name(target.cluster());
+        self.shared.claim(cluster, target);
+    }
+
+    pub(crate) fn hand_over(&mut self, target: Target) {
         let (app, digest) = (target.app.clone(), target.digest());
         let target = Arc::new(target);
+        let site = self.sites.of(&app, target.cluster());
         if let Some(worker) = self.workers.get_mut(&app) {
-            worker.digest = digest;
-            worker.targets.send_replace(target);
-            return;
+            // What is no longer declared goes from where it was.
+            if target.cluster().is_none() || Arc::ptr_eq(&worker.site, &site) {
+                worker.digest = digest;
+                worker.targets.send_replace(target);
+                return;
+            }
+            let (from, to) = (&worker.site.name, &site.name);
+            tracing::warn!(%app, %from, %to, "it moves; what is in the old cluster stays there");
         }
         let (targets, receiver) = watch::channel(target);
-        let worker = Worker::new(Arc::clone(&self.shared), app.clone());
+        let worker = Worker::new(Arc::clone(&site), app.clone());
         self.tasks
-            .spawn(in_a_lane(worker.run(receiver, self.shutdown.clone())));
-        self.workers.insert(app, Handed { digest, targets });
-    }
-
-    /// The encrypted files that objects name, from the copy of the repository that is here.
-    async fn secret_files(&self, commit: &str, objects: &[CompiledObject]) -> SecretFiles {
-        let paths: BTreeSet<String> = (objects.iter())
-            .flat_map(|compiled| self.compile.compiler().secret_files(&compiled.object))
-            .collect();
-        let Ok(id) = commit.parse::<CommitId>() else {
-            return SecretFiles::new();
+            .spawn(in_a_lane(worker.run(receiver, self.term.clone())));
+        let handed = Handed {
+            digest,
+            targets,
+            site,
         };
-        if paths.is_empty() {
-            return SecretFiles::new();
-        }
-        let origin = self.origin.clone();
-        blocking(move || {
-            let files = origin.repository().files(&id).ok();
-            let read = |path: String| Some((path.clone(), files.as_ref()?.read(&path).ok()?));
-            // What is missing is told when it is needed.
-            paths.into_iter().filter_map(read).collect()
-        })
-        .await
-    }
-
-    /// Goes on from the journal while the repository cannot be reached: what was deployed last is kept
-    /// as it was, and nothing is concluded from commits that cannot be seen.
-    async fn resume(&mut self) {
-        let last = self
-            .shared
-            .journal(|journal| {
-                let last = journal.apps().into_iter().filter_map(|app| {
-                    let deploy = journal.healthy(&app)?;
-                    let objects = journal.objects(&deploy.set).ok()?;
-                    Some((app, deploy, objects))
-                });
-                last.collect::<Vec<_>>()
-            })
-            .await;
-        let known = self.shared.journal(Journal::apps).await;
-        self.shared.know_apps(&known);
-        let mut targets = Vec::new();
-        for (app, deploy, objects) in last {
-            let objects: Result<Vec<Value>, _> = objects
-                .iter()
-                .map(|text| serde_json::from_str(text))
-                .collect();
-            let Ok(objects) = objects else { continue };
-            let objects: Vec<_> = objects
-                .into_iter()
-                .map(|object| CompiledObject { object, at: None })
-                .collect();
-            if objects.is_empty() {
-                continue;
-            }
-            let secrets = self.secret_files(&deploy.commit, &objects).await;
-            tracing::info!(%app, commit = deploy.commit, "resumed from the journal");
-            let rollout = self.shared.progress.of(&deploy.commit);
-            let commit = CommitInfo {
-                id: deploy.commit,
-                author: deploy.author,
-                subject: deploy.subject,
-                rollback: None,
-                approves: None,
-                reason: String::new(),
-                signature: None,
-                inputs: String::new(),
-            };
-            let AppRef { env, name } = app;
-            // Every object of a stored set carries its namespace.
-            let namespace = String::new();
-            let app = App::new(name, env, namespace, objects, secrets);
-            targets.push(Target::new(Arc::new(app), commit, rollout));
-        }
-        targets.iter().for_each(|target| self.shared.claim(target));
-        for target in targets {
-            self.hand_over(target);
-        }
+        self.workers.insert(app, handed);
     }
 }

@@ -40,13 +40,47 @@ pub enum Error {
         data_dir: PathBuf,
     },
     /// The connection to the running one broke.
-    #[error("the running `ordain up` on `{data_dir}` stopped answering")]
+    #[error("the running reconciler of {target} stopped answering")]
     Disconnected {
-        /// The data directory.
-        data_dir: PathBuf,
+        /// Where it was reached.
+        target: String,
         /// Why it failed.
         #[source]
         source: io::Error,
+    },
+    /// A kubeconfig is missing or not one.
+    #[error("the kubeconfig cannot be used")]
+    Kubeconfig {
+        /// Why it failed.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// The API server behind which the reconciler is did not do what was asked.
+    #[error("cannot ask the reconciler in {target}")]
+    Mailbox {
+        /// Where it is.
+        target: String,
+        /// Why it failed.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The cluster does not know requests.
+    #[error("the cluster takes no requests for a reconciler in {target}")]
+    NoMailbox {
+        /// Where it was looked for.
+        target: String,
+    },
+    /// Another reconciler does the work.
+    #[error("this reconciler stands by{}", leader_hint(.leader))]
+    StandsBy {
+        /// Who does, when that is known.
+        leader: String,
+    },
+    /// Nobody took the request on.
+    #[error("no reconciler answers in {target}")]
+    NotAnswered {
+        /// Where it was looked for.
+        target: String,
     },
     /// The running one said no.
     #[error("{message}")]
@@ -184,6 +218,13 @@ fn waiting_hint(waiting: &[String]) -> String {
         "; none waits".to_owned()
     } else {
         format!("; these wait: {}", waiting.join(", "))
+    }
+}
+
+fn leader_hint(leader: &str) -> String {
+    match leader {
+        "" => "; nobody leads yet".to_owned(),
+        leader => format!("; ask `{leader}`"),
     }
 }
 

@@ -10,7 +10,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use ordain_reconciler_plan::{
     Action, Desired, ObjectKey, Observed, Plan, Refusal, Verb,
     graph::{External, Graph, Walk},
-    health::{self, Health, Status},
+    health::{Health, Status},
 };
 use serde_json::Value;
 
@@ -102,7 +102,7 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
                     .observed
                     .get(&at)
                     .and_then(|found| found.live.as_ref());
-                let health = live.map(health::of);
+                let health = live.map(|live| round.cluster.health(live));
                 match health {
                     Some(health) => tell(&mut walk, &action.key, &health),
                     None => walk.healthy(&action.key),
@@ -124,7 +124,7 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
         };
         match result {
             Ok((resource, object)) => {
-                tell(&mut walk, &action.key, &health::of(&object));
+                tell(&mut walk, &action.key, &round.cluster.health(&object));
                 written.objects.push((action.key.clone(), resource, object));
             }
             Err(refusal) => {

@@ -175,6 +175,8 @@ pub(crate) async fn missing_namespaces(
 ) -> Result<BTreeSet<String>, Refusal> {
     let named: BTreeSet<_> = wanted
         .iter()
+        // For what cannot be sent no namespace is made.
+        .filter(|&&at| !matches!(prepared.routes[at], Route::Fault(_)))
         .filter_map(|&at| prepared.desired[at].key.namespace.as_deref())
         .collect();
     let mut missing = BTreeSet::new();

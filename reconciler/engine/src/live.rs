@@ -15,7 +15,7 @@ use kube::{
 };
 use ordain_reconciler_plan::{
     MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, ObjectKey, fingerprint,
-    health::{self, Health},
+    health::Health,
 };
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -59,7 +59,7 @@ impl Seen {
             }
     }
 
-    pub(crate) fn of(object: &Value) -> Self {
+    pub(crate) fn of(cluster: &Cluster, object: &Value) -> Self {
         let text = |pointer| {
             object
                 .pointer(pointer)
@@ -81,7 +81,7 @@ impl Seen {
             uid: text("/metadata/uid").to_owned(),
             generation,
             observed: observed.is_none_or(|observed| observed >= generation),
-            health: health::of(object),
+            health: cluster.health(object),
             fingerprint: fingerprint(object),
             owner: owner.map(str::to_owned),
             labelled: is_labelled(object),
@@ -150,7 +150,7 @@ impl Live {
 
     /// Puts in what a write returned; the watch tells the same a moment later.
     pub(crate) fn wrote(&self, key: &ObjectKey, object: &Value) -> Seen {
-        let seen = Seen::of(object);
+        let seen = Seen::of(&self.cluster, object);
         let mut state = self.lock();
         // The watch may have told what came after this write.
         let known = state.objects.get(key);
@@ -253,7 +253,7 @@ impl Live {
         }
         let object = value(resource, object)?;
         let key = ObjectKey::of(&object)?;
-        let seen = Seen::of(&object);
+        let seen = Seen::of(&self.cluster, &object);
         let mut state = self.lock();
         // What a write returned may be ahead of the watch.
         let known = state.objects.get(&key);

@@ -227,6 +227,7 @@ impl Worker {
         {
             // Nothing is declared and nothing is left: the app is gone.
             self.shared.statuses().remove(&self.app);
+            self.shared.changes.app(&self.app);
             self.shared.app_changed();
             return;
         }

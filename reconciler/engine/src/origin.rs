@@ -113,7 +113,9 @@ impl Compile {
     const KEPT: usize = 3;
 
     pub(crate) fn new(config: &Config) -> Self {
-        let cluster = config.env.is_none().then(|| config.cluster.clone());
+        // Of several clusters everything is compiled, and then chosen from.
+        let one = config.env.is_none() && config.clusters.is_empty();
+        let cluster = one.then(|| config.cluster.clone());
         let wanted = Wanted {
             env: config.env.clone(),
             cluster,

@@ -18,6 +18,7 @@ use crate::{
     look::Looked,
     member::{Applied, Member},
     prepared::{Prepared, Route, prepare_all, reveal},
+    resources::app::News,
     stuck::{Cause, Stuck},
     target::Target,
     worker::Worker,
@@ -57,6 +58,7 @@ impl Worker {
             Ok(prepared) => prepared,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
+        shared.judge(&target.app, &mut prepared);
         reveal(&shared.compiler, &mut prepared, |_| true, target.secrets()).await;
         let inventory = shared.inventory(&self.app).await?;
         let all = (0..prepared.desired.len()).collect();
@@ -72,7 +74,7 @@ impl Worker {
         looked.rules.holds.extend(clusters.hold());
         let declared = prepared.desired.iter().map(|desired| &desired.key);
         let keys = declared.chain(candidates.iter().map(|candidate| &candidate.key));
-        looked.rules.claims = Some(shared.claims(&target.owner(), keys));
+        looked.rules.claims = Some(shared.claims(&shared.name, &target.owner(), keys));
         let mut plan = self.plan(target, &prepared, &looked, &candidates);
         self.announce(target, &plan).await?;
         let nothing = !plan.actions.is_empty()
@@ -142,6 +144,7 @@ impl Worker {
         let Ok(mut prepared) = prepared else {
             return Ok(None);
         };
+        shared.judge(&target.app, &mut prepared);
         let wanted = |key: &ObjectKey| focus.contains(key);
         reveal(&shared.compiler, &mut prepared, wanted, target.secrets()).await;
         let at = (prepared.desired.iter().enumerate())
@@ -151,7 +154,7 @@ impl Worker {
         let Ok(mut looked) = self.look(&prepared, at).await else {
             return Ok(None);
         };
-        looked.rules.claims = Some(shared.claims(&target.owner(), focus));
+        looked.rules.claims = Some(shared.claims(&shared.name, &target.owner(), focus));
         looked.rules.hash = Some(applied.plan.hash.clone());
         if !looked.missing.is_empty() {
             return Ok(None);
@@ -364,6 +367,14 @@ impl Worker {
             for object in &drifted {
                 tracing::info!(app = %self.app, object, "drift is put right");
             }
+            self.shared.changes.happened(
+                &self.app,
+                News {
+                    reason: "DriftReverted",
+                    warning: false,
+                    note: drifted.join("; "),
+                },
+            );
             let event = Event::Drift {
                 app: self.app.clone(),
                 objects: drifted,

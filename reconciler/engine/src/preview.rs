@@ -21,11 +21,13 @@ use serde_json::Value;
 use crate::{
     App, Compiler, Error,
     cluster::Cluster,
+    election::Lead,
     control::{Reply, Response},
     engine::blocking,
     gather::gather,
     prepared::{Prepared, Route, prepare_all, reveal},
     requests::Requests,
+    site::Site,
 };
 
 /// Apps that are asked about at the same time; the requests have a limit of their own.
@@ -85,25 +87,24 @@ pub async fn preview(
     asks: Vec<Ask>,
     approved: BTreeSet<String>,
 ) -> Result<Vec<Preview>, Error> {
-    previews(
-        &Cluster::new(client, Arc::default()),
-        &compiler,
-        asks,
-        &approved,
-    )
-    .await
+    let cluster = Cluster::new(client, Arc::default(), Lead::new(false));
+    let of = |_: &App| None;
+    previews(&cluster, of, &compiler, asks, &approved).await
 }
 
 pub(crate) async fn previews(
     cluster: &Cluster,
+    of: impl Fn(&App) -> Option<Arc<Site>>,
     compiler: &Arc<dyn Compiler>,
     asks: Vec<Ask>,
     approved: &BTreeSet<String>,
 ) -> Result<Vec<Preview>, Error> {
     let looks = asks.into_iter().map(|ask| {
-        let (cluster, compiler) = (cluster.clone(), Arc::clone(compiler));
+        let (site, compiler) = (of(&ask.app), Arc::clone(compiler));
+        let own = site.as_ref().map(|site| site.cluster.clone());
+        let cluster = own.unwrap_or_else(|| cluster.clone());
         let approved = approved.clone();
-        Box::pin(async move { one(&cluster, &compiler, &ask, &approved).await })
+        Box::pin(async move { one(&cluster, site.as_deref(), &compiler, &ask, &approved).await })
     });
     stream::iter(looks)
         .buffered(APPS_AT_ONCE)
@@ -113,6 +114,7 @@ pub(crate) async fn previews(
 
 async fn one(
     cluster: &Cluster,
+    site: Option<&Site>,
     compiler: &Arc<dyn Compiler>,
     ask: &Ask,
     approved: &BTreeSet<String>,
@@ -125,6 +127,9 @@ async fn one(
     let mut prepared = prepare_all(cluster, &app.objects, &app.namespace, &owner)
         .await
         .map_err(refused)?;
+    if let Some(site) = site {
+        site.judge(&app.reference(), &mut prepared);
+    }
     // Who cannot open a secret sees everything else all the same.
     let routes = prepared.routes.clone();
     let faults = |routes: &[Route]| {
@@ -519,8 +524,8 @@ impl Requests {
             }
         }
         let approved = self.shared.journal(|journal| journal.approvals()).await;
-        let cluster = &self.shared.cluster;
-        let mut plans = previews(cluster, self.compile.compiler(), asks, &approved).await?;
+        let of = |app: &App| Some(self.sites.of(&app.reference(), app.cluster.as_deref()));
+        let mut plans = previews(&self.shared.cluster, of, self.compile.compiler(), asks, &approved).await?;
         for plan in &mut plans {
             plan.commit = Some(commit.clone());
         }

@@ -12,11 +12,13 @@ use crate::{
     Error, HistoryRow, SourceStatus, Status, Trust,
     adopting::Adoption,
     control::{Handler, HookUpdate, Reply, Request, Response},
+    election::Lead,
     engine::blocking,
     holds::Holds,
     origin::{Compile, Origin},
     rollback::Ask,
     shared::Shared,
+    site::Sites,
 };
 
 /// What requests need of the engine.
@@ -28,6 +30,8 @@ pub(crate) struct Requests {
     pub(crate) poke: Arc<Notify>,
     /// Whose pushes are taken.
     pub(crate) trust: Trust,
+    pub(crate) lead: Lead,
+    pub(crate) sites: Arc<Sites>,
 }
 
 impl Handler for Requests {
@@ -45,6 +49,11 @@ impl Handler for Requests {
 
 impl Requests {
     async fn answer(&self, request: Request, reply: &Reply) -> Result<Response, Error> {
+        if !self.lead.holds() && !request.only_reads() {
+            return Err(Error::StandsBy {
+                leader: self.lead.leader(),
+            });
+        }
         match request {
             Request::Status => {
                 reply

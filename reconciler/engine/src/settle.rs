@@ -226,6 +226,7 @@ impl Worker {
     ) {
         let mut statuses = self.shared.statuses();
         let known = statuses.remove(&self.app);
+        let before = known.clone();
         let turned = known.as_ref().is_none_or(|known| known.sync != sync);
         let objects = match objects {
             Some(objects) => objects.iter().map(ObjectHealth::to_status).collect(),
@@ -235,6 +236,7 @@ impl Worker {
             name: self.app.name.clone(),
             env: self.app.env.clone(),
             namespace: target.namespace.clone(),
+            cluster: self.shared.name.as_ref().to_owned(),
             commit: target.at().as_ref().to_owned(),
             sync,
             health: health.to_string(),
@@ -242,8 +244,12 @@ impl Worker {
             objects,
             notes,
         };
+        let news = before.as_ref() != Some(&status);
         statuses.insert(self.app.clone(), status);
         drop(statuses);
+        if news {
+            self.shared.changes.app(&self.app);
+        }
         if turned {
             self.shared.app_changed();
         }

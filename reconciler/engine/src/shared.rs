@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     AppStatus, Compiler, Error, Sync, cluster::Cluster, holds::Holds, live::Live, metrics::Metrics,
-    progress::Progress, scribe::Scribe, stuck::Stuck, target::Target,
+    progress::Progress, resources::changes::Changes, scribe::Scribe, stuck::Stuck, target::Target,
 };
 
 /// Shared by the workers, the source loop and the control socket.
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// Knows the secrets of objects.
     pub(crate) compiler: Arc<dyn Compiler>,
     pub(crate) scribe: Scribe,
+    /// What is new for the reconciler's own objects.
+    pub(crate) changes: Changes,
     statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
     /// Apps that somebody wants compared now.
     compared: Mutex<BTreeSet<AppRef>>,
@@ -39,7 +41,7 @@ pub(crate) struct Shared {
     /// Counts changes of how apps are synced.
     turns: watch::Sender<u64>,
     /// What every app declares.
-    claims: Mutex<Claims>,
+    claims: Mutex<BTreeMap<String, Claims>>,
     /// Which apps of their environment apps wait for.
     after: Mutex<BTreeMap<AppRef, BTreeSet<String>>>,
     /// Objects of apps that are not as declared.
@@ -72,6 +74,7 @@ impl Shared {
             compiler,
             approved: watch::channel(journal.approvals()).0,
             scribe: Scribe::new(journal, tasks),
+            changes: Changes::default(),
             statuses: Mutex::default(),
             compared: Mutex::default(),
             turns: watch::channel(0).0,
@@ -211,28 +214,34 @@ impl Shared {
     }
 
     /// Notes what an app declares, before any app of the same commit is handed over.
-    pub(crate) fn claim(&self, target: &Target) {
+    pub(crate) fn claim(&self, cluster: &str, target: &Target) {
         let objects = target.objects().iter().map(|compiled| &compiled.object);
-        self.claims_mut()
-            .set(&target.owner(), &target.namespace, objects);
+        let mut claims = self.claims_mut();
+        let claims = claims.entry(cluster.to_owned()).or_default();
+        claims.set(&target.owner(), &target.namespace, objects);
     }
 
     /// Notes apps that are ours although nothing is handed over for them.
     pub(crate) fn know_apps(&self, apps: &[AppRef]) {
         let mut claims = self.claims_mut();
-        apps.iter().for_each(|app| claims.know(&app.to_string()));
+        for claims in claims.values_mut() {
+            apps.iter().for_each(|app| claims.know(&app.to_string()));
+        }
     }
 
-    /// What other apps declare of these objects.
+    /// What other apps declare of these objects in the same cluster.
     pub(crate) fn claims<'a>(
         &self,
+        cluster: &str,
         owner: &str,
         keys: impl IntoIterator<Item = &'a ObjectKey>,
     ) -> Claims {
-        self.claims_mut().view(owner, keys)
+        let mut claims = self.claims_mut();
+        let claims = claims.entry(cluster.to_owned()).or_default();
+        claims.view(owner, keys)
     }
 
-    fn claims_mut(&self) -> MutexGuard<'_, Claims> {
+    fn claims_mut(&self) -> MutexGuard<'_, BTreeMap<String, Claims>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

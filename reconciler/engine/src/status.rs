@@ -56,6 +56,9 @@ pub struct AppStatus {
     pub env: String,
     /// Its namespace.
     pub namespace: String,
+    /// The cluster it is deployed to, by the name that environments give it.
+    #[serde(default)]
+    pub cluster: String,
     /// The commit it is at, or on its way to.
     pub commit: String,
     /// How far its objects are from the commit.

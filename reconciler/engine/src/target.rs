@@ -97,6 +97,11 @@ impl Target {
         &self.compiled.objects
     }
 
+    /// The cluster that its environment names.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.compiled.cluster.as_deref()
+    }
+
     /// The encrypted files that they name.
     pub(crate) fn secrets(&self) -> &Arc<SecretFiles> {
         &self.compiled.secrets

@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use ordain_reconciler_plan::{Cause, Refusal, immutable_fields};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{gate::Gate, metrics::Metrics};
+use crate::{election::Lead, gate::Gate, metrics::Metrics};
 
 /// How long one answer may take; a kube-apiserver gives up by itself after the same time
 /// (`--request-timeout`).
@@ -35,6 +35,9 @@ const BUSY_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Wire {
     client: kube::Client,
     metrics: Arc<Metrics>,
+    lead: Lead,
+    /// Whom requests are made as (`Impersonate-User`); nobody else means ourselves.
+    user: Option<HeaderValue>,
     /// Watches do not pass it.
     gate: Gate,
     /// Nothing is sent before this moment.
@@ -42,12 +45,25 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(client: kube::Client, metrics: Arc<Metrics>, lead: Lead) -> Self {
         Self {
             client,
             metrics,
+            lead,
+            user: None,
             gate: Gate::default(),
             quiet_until: Arc::default(),
+        }
+    }
+
+    /// The same way for requests of somebody else.
+    pub(crate) fn acting_as(&self, user: &str) -> Self {
+        // A name that no header can carry is nobody's: the server refuses it.
+        let name = HeaderValue::from_str(user);
+        let user = Some(name.unwrap_or_else(|_| HeaderValue::from_static("system:anonymous")));
+        Self {
+            user,
+            ..self.clone()
         }
     }
 
@@ -81,6 +97,10 @@ impl Wire {
             self.quiet().await;
             let answer = {
                 let _permit = self.gate.enter().await;
+                if is_write(&request) && !self.lead.holds() {
+                    let message = "another reconciler leads; nothing is written here";
+                    return Err(transient(message.to_owned()));
+                }
                 let start = Instant::now();
                 let answer = tokio::time::timeout(ANSWER_MAX, self.once(request.clone())).await;
                 match &answer {
@@ -120,8 +140,11 @@ impl Wire {
 
     async fn once(
         &self,
-        request: Request<Vec<u8>>,
+        mut request: Request<Vec<u8>>,
     ) -> Result<(StatusCode, Option<Duration>, Vec<u8>), kube::Error> {
+        if let Some(user) = &self.user {
+            request.headers_mut().insert("impersonate-user", user.clone());
+        }
         let response = self.client.send(request.map(Body::from)).await?;
         let (status, wait) = (response.status(), retry_after(&response));
         let body = response.into_body().collect().await?.to_bytes();
@@ -150,6 +173,13 @@ impl Wire {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// True for a request that changes something.
+fn is_write(request: &Request<Vec<u8>>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let dry = query.split('&').any(|pair| pair.starts_with("dryRun="));
+    *request.method() != Method::GET && !dry
 }
 
 /// `Retry-After` in seconds, the only form that Kubernetes sends (RFC 9110, section 10.2.3).
@@ -245,7 +275,7 @@ mod tests {
             let answer = answers(count.fetch_add(1, Ordering::SeqCst));
             async move { Ok::<_, std::convert::Infallible>(answer) }
         });
-        Wire::new(kube::Client::new(service, "default"), Arc::default())
+        Wire::new(kube::Client::new(service, "default"), Arc::default(), Lead::new(false))
     }
 
     fn answer(code: u16, wait: Option<&str>, body: &Value) -> Response<Body> {

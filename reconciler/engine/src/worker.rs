@@ -19,7 +19,7 @@ use crate::{
     member::Applied,
     observe::{Next, Wakers},
     pass::Pass,
-    shared::Shared,
+    site::Site,
     target::Target,
 };
 
@@ -31,7 +31,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The loop of one app.
 pub(crate) struct Worker {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Site>,
     pub(crate) app: AppRef,
     pub(crate) ledger: Ledger,
     pub(crate) failures: u32,
@@ -48,9 +48,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, app: AppRef) -> Self {
+    pub(crate) fn new(shared: Arc<Site>, app: AppRef) -> Self {
         Self {
-            ledger: Ledger::new(Arc::clone(&shared), app.clone()),
+            ledger: Ledger::new(Arc::clone(shared.common()), app.clone()),
             shared,
             app,
             failures: 0,
@@ -69,7 +69,7 @@ impl Worker {
         mut targets: watch::Receiver<Arc<Target>>,
         shutdown: CancellationToken,
     ) {
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.common());
         let mut held = shared.holds.subscribe();
         let mut offered = Arc::clone(&targets.borrow_and_update());
         let mut choice = Holds::choose(&shared, &offered, None).await;

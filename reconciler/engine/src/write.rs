@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use ordain_reconciler_plan::{
     Action, Desired, ObjectKey, Policy, Refusal, Replacement, Verb, adoption,
-    health::{self, Status},
+    health::Status,
 };
 use serde_json::Value;
 
@@ -170,7 +170,7 @@ async fn established(
     let served = async {
         loop {
             if let Some(object) = cluster.get(resource, key).await? {
-                let health = health::of(&object);
+                let health = cluster.health(&object);
                 match health.status {
                     Status::Healthy if cluster.serves(&object).await? => return Ok(object),
                     Status::Degraded => return Err(lasting(health.message)),

@@ -161,6 +161,21 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// True when nothing is changed by answering it: then a reconciler that stands by answers too.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Status
+                | Self::History { .. }
+                | Self::Why { .. }
+                | Self::Plan { .. }
+                | Self::Applied
+                | Self::Sync
+        )
+    }
+}
+
 /// What can be answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "response", rename_all = "kebab-case")]

@@ -1,13 +1,17 @@
 //! How commands and git hooks talk to the running engine: JSON lines over a local socket.
 //!
 //! One request per connection, then any number of answers until `done` or `error`. The socket's
-//! address and a token are in `<data-dir>/control.json`, readable by its owner alone.
+//! address and a token are in `<data-dir>/control.json`, readable by its owner alone. Whoever has a kubeconfig
+//! alone asks by an object instead ([`Target::Cluster`]); the answers are the same.
 
 mod client;
+mod mailbox;
 mod message;
 mod server;
+mod target;
 
 pub use client::{Client, call};
+pub use target::{NAMESPACE, Target};
 pub use message::{HookUpdate, Request, Response};
 pub(crate) use server::{Handler, Reply, serve};
 

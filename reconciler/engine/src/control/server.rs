@@ -27,6 +27,11 @@ impl Reply {
         Self(mpsc::channel(1).0)
     }
 
+    /// Answers into a channel.
+    pub(crate) fn new(sender: mpsc::Sender<Response>) -> Self {
+        Self(sender)
+    }
+
     /// Sends a line for the user; each line of `text` becomes its own.
     ///
     /// Returns false when nobody listens any more.
@@ -132,7 +137,7 @@ async fn answer(stream: Box<dyn Stream>, handler: Arc<dyn Handler>, token: &str)
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (sender, mut answers) = mpsc::channel(64);
-    let mut work = handler.handle(hello.request, Reply(sender));
+    let mut work = handler.handle(hello.request, Reply::new(sender));
     let mut last = None;
     loop {
         let answer = tokio::select! {
