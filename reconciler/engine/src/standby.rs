@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ordain_reconciler_plan::ApiVersion;
+use ordain_reconciler_plan::{ApiVersion, MANAGED_BY_LABEL, MANAGER};
 use ordain_reconciler_source::CommitId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::{Follower, blocking};
 
@@ -34,6 +34,8 @@ impl Follower {
         };
         self.judge(tip, format!("this reconciler stands by: {leader}"));
         let Ok(compiled) = compiled else { return };
+        // As every object is that we apply.
+        let ours = json!({"metadata": {"labels": {MANAGED_BY_LABEL: MANAGER}}});
         let mut seen = BTreeSet::new();
         for app in &compiled.apps {
             let site = self.sites.own(app.cluster.as_deref());
@@ -46,7 +48,7 @@ impl Follower {
                 }
                 let version = ApiVersion::parse(version);
                 if let Ok(Some(resource)) = site.cluster.resource(&version, kind).await {
-                    site.live.watch_for(&resource, &compiled.object);
+                    site.live.watch_for(&resource, &ours);
                 }
             }
         }
