@@ -183,7 +183,8 @@ impl Requests {
         };
         let none = std::collections::BTreeSet::new();
         let cluster = &self.shared.cluster;
-        let plans = previews(cluster, self.compile.compiler(), vec![ask], &none).await?;
+        let of = |app: &App| Some(self.sites.of(&app.reference(), app.cluster.as_deref()));
+        let plans = previews(cluster, of, self.compile.compiler(), vec![ask], &none).await?;
         let preview = plans.into_iter().next();
         let preview = preview.ok_or_else(|| refused("the cluster gave no answer".to_owned()))?;
         let live = preview.looks.first().and_then(|(_, live, _)| live.clone());
