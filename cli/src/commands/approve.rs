@@ -43,10 +43,8 @@ pub(super) fn tell(
     format: Format,
 ) -> miette::Result<Outcome> {
     let mut lines = Vec::new();
-    control::call(target.target(), request, |line| {
-        lines.push(line.to_owned())
-    })
-    .map_err(super::engine_error)?;
+    control::call(target.target(), request, |line| lines.push(line.to_owned()))
+        .map_err(super::engine_error)?;
     match format {
         Format::Json => terminal::json(&serde_json::json!({ "done": lines }))?,
         Format::Text => terminal::data(&format!("{}\n", lines.join("\n")))?,

@@ -35,7 +35,11 @@ pub(crate) struct RunArgs {
     ///
     /// Can be repeated. Environments are deployed to the cluster that they name, each cluster by its own requests and
     /// limits: one that hangs holds up no other.
-    #[arg(long, value_name = "NAME[=KUBECONFIG[:CONTEXT]]", conflicts_with = "env")]
+    #[arg(
+        long,
+        value_name = "NAME[=KUBECONFIG[:CONTEXT]]",
+        conflicts_with = "env"
+    )]
     cluster: Vec<String>,
 
     /// Deploy this environment, whatever cluster it names

@@ -178,7 +178,7 @@ impl Requests {
             app.secrets.as_ref().clone(),
         );
         let ask = Ask {
-            app: Arc::new(alone),
+            app: Arc::new(alone.on(app.cluster.clone())),
             gone: Inventory::default(),
         };
         let none = std::collections::BTreeSet::new();

@@ -112,7 +112,12 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
             (name.clone(), Place { cluster, live })
         })
         .collect();
-    let sites = Arc::new(Sites::new(Arc::clone(&shared), &config.cluster, others, tenancy));
+    let sites = Arc::new(Sites::new(
+        Arc::clone(&shared),
+        &config.cluster,
+        others,
+        tenancy,
+    ));
     let compile = Compile::new(&config);
     shared.holds.attach(origin.clone(), compile.clone());
     let source = SourceStatus {
@@ -143,7 +148,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         shutdown.clone(),
     ));
     control::serve(&config.data_dir, requests, &tasks, shutdown.clone()).await?;
-    let identity = config.election.as_ref().map(|election| election.identity.clone());
+    let identity = config
+        .election
+        .as_ref()
+        .map(|election| election.identity.clone());
     if let Some(namespace) = &config.resources {
         let resources = Resources {
             client: config.client.clone(),
@@ -618,7 +626,9 @@ impl Follower {
             let mut same = apps.iter().filter(|app| app.env == env);
             let cluster = same.next().and_then(|app| app.cluster.clone());
             let reference = AppRef { env, name };
-            if self.sites.are_several() && cluster.is_none() && !self.workers.contains_key(&reference)
+            if self.sites.are_several()
+                && cluster.is_none()
+                && !self.workers.contains_key(&reference)
             {
                 // Another cluster does not have its objects, and that they are not there would be no news.
                 tracing::warn!(app = %reference, "its cluster is not known; what is left of it stays");
@@ -678,7 +688,8 @@ impl Follower {
         let Some(worker) = self.workers.get(reference) else {
             return Verdict::Changed;
         };
-        let moved = app.cluster.is_some() && *worker.site.name != *self.sites.name(app.cluster.as_deref());
+        let moved =
+            app.cluster.is_some() && *worker.site.name != *self.sites.name(app.cluster.as_deref());
         if moved || worker.digest != app.digest() {
             return Verdict::Changed;
         }

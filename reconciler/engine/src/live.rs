@@ -14,8 +14,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use ordain_reconciler_plan::{
-    MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, ObjectKey, fingerprint,
-    health::Health,
+    MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, ObjectKey, fingerprint, health::Health,
 };
 use serde_json::Value;
 use tokio::sync::Notify;

@@ -21,8 +21,8 @@ use serde_json::Value;
 use crate::{
     App, Compiler, Error,
     cluster::Cluster,
-    election::Lead,
     control::{Reply, Response},
+    election::Lead,
     engine::blocking,
     gather::gather,
     prepared::{Prepared, Route, prepare_all, reveal},
@@ -525,7 +525,14 @@ impl Requests {
         }
         let approved = self.shared.journal(|journal| journal.approvals()).await;
         let of = |app: &App| Some(self.sites.of(&app.reference(), app.cluster.as_deref()));
-        let mut plans = previews(&self.shared.cluster, of, self.compile.compiler(), asks, &approved).await?;
+        let mut plans = previews(
+            &self.shared.cluster,
+            of,
+            self.compile.compiler(),
+            asks,
+            &approved,
+        )
+        .await?;
         for plan in &mut plans {
             plan.commit = Some(commit.clone());
         }

@@ -143,7 +143,9 @@ impl Wire {
         mut request: Request<Vec<u8>>,
     ) -> Result<(StatusCode, Option<Duration>, Vec<u8>), kube::Error> {
         if let Some(user) = &self.user {
-            request.headers_mut().insert("impersonate-user", user.clone());
+            request
+                .headers_mut()
+                .insert("impersonate-user", user.clone());
         }
         let response = self.client.send(request.map(Body::from)).await?;
         let (status, wait) = (response.status(), retry_after(&response));
@@ -275,7 +277,11 @@ mod tests {
             let answer = answers(count.fetch_add(1, Ordering::SeqCst));
             async move { Ok::<_, std::convert::Infallible>(answer) }
         });
-        Wire::new(kube::Client::new(service, "default"), Arc::default(), Lead::new(false))
+        Wire::new(
+            kube::Client::new(service, "default"),
+            Arc::default(),
+            Lead::new(false),
+        )
     }
 
     fn answer(code: u16, wait: Option<&str>, body: &Value) -> Response<Body> {

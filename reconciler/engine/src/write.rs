@@ -4,8 +4,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use ordain_reconciler_plan::{
-    Action, Desired, ObjectKey, Policy, Refusal, Replacement, Verb, adoption,
-    health::Status,
+    Action, Desired, ObjectKey, Policy, Refusal, Replacement, Verb, adoption, health::Status,
 };
 use serde_json::Value;
 

@@ -72,13 +72,28 @@ fn a_policy_that_says_nothing_refuses_nothing_but_what_no_rule_names() {
 #[test]
 fn mistakes_in_a_policy_are_named_with_their_place() {
     for (text, wanted) in [
-        ("[[rule]]\nname = \"a\"\nallow.kind = [\"x\"]\n", "unknown field `kind`"),
+        (
+            "[[rule]]\nname = \"a\"\nallow.kind = [\"x\"]\n",
+            "unknown field `kind`",
+        ),
         ("[[rules]]\nname = \"a\"\n", "unknown field `rules`"),
         ("[[rule]]\napps = [\"x\"]\n", "missing field `name`"),
-        ("[[rule]]\nname = \"a\"\n[[rule]]\nname = \"a\"\n", "two rules of this name"),
-        ("[[rule]]\nname = \"a\"\nservice-account = \"x\"\n", "rule `a` of the policy: `service-account` is `NAMESPACE/NAME`, not `x`"),
-        ("[[rule]]\nname = \"a\"\nallow.kinds = []\n", "`allow.kinds` names nothing; leave it out"),
-        ("[[rule]]\nname = \"a\"\napps = [\"\"]\n", "`apps` names nothing"),
+        (
+            "[[rule]]\nname = \"a\"\n[[rule]]\nname = \"a\"\n",
+            "two rules of this name",
+        ),
+        (
+            "[[rule]]\nname = \"a\"\nservice-account = \"x\"\n",
+            "rule `a` of the policy: `service-account` is `NAMESPACE/NAME`, not `x`",
+        ),
+        (
+            "[[rule]]\nname = \"a\"\nallow.kinds = []\n",
+            "`allow.kinds` names nothing; leave it out",
+        ),
+        (
+            "[[rule]]\nname = \"a\"\napps = [\"\"]\n",
+            "`apps` names nothing",
+        ),
         ("[[rule]]\nname = \"a\"\ncluster-wide = 3\n", "line 3"),
     ] {
         let error = parse(text).expect_err(text);

@@ -15,7 +15,9 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
     client::Body,
 };
-use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Running as Server, Server as Start, User};
+use ordain_orchestrator_apiserver::{
+    Config as ServerConfig, Pki, Running as Server, Server as Start, User,
+};
 use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
     App, CompileError, Compiled, CompiledObject, Compiler, Config, Election, Policy, Running,
@@ -44,14 +46,21 @@ impl Compiler for Files {
                 continue;
             };
             let bytes = files.read(path).map_err(|cause| error(&cause))?;
-            let objects: Vec<Value> = serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
+            let objects: Vec<Value> =
+                serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
             let objects = objects.into_iter().map(|object| CompiledObject {
                 object,
                 at: Some(format!("{path}:1")),
             });
             let (name, namespace) = ("shop".to_owned(), "shop".to_owned());
             let secrets = SecretFiles::default();
-            let app = App::new(name, cluster.to_owned(), namespace, objects.collect(), secrets);
+            let app = App::new(
+                name,
+                cluster.to_owned(),
+                namespace,
+                objects.collect(),
+                secrets,
+            );
             apps.push(Arc::new(app.on(Some(cluster.to_owned()))));
         }
         Ok(Compiled {
@@ -84,7 +93,10 @@ impl Cluster {
 
     /// A client whose writes of objects are noted.
     fn client_of(&self, who: &str) -> Client {
-        let (inner, writes) = (self.server.in_process(User::admin()), Arc::clone(&self.writes));
+        let (inner, writes) = (
+            self.server.in_process(User::admin()),
+            Arc::clone(&self.writes),
+        );
         let who = who.to_owned();
         let service = tower::service_fn(move |request: HttpRequest<Body>| {
             let query = request.uri().query().unwrap_or_default();
@@ -118,7 +130,10 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        git(dir.path(), &["init", "--quiet", "--initial-branch=main", "origin"]);
+        git(
+            dir.path(),
+            &["init", "--quiet", "--initial-branch=main", "origin"],
+        );
         Self { dir }
     }
 
@@ -163,7 +178,11 @@ fn config(name: &str, value: &str) -> Value {
 }
 
 fn status(data: &Path) -> Option<Status> {
-    match control::call(data, &Request::Status, |_| {}).ok()?.into_iter().next() {
+    match control::call(data, &Request::Status, |_| {})
+        .ok()?
+        .into_iter()
+        .next()
+    {
         Some(Response::Status { status }) => Some(status),
         _ => None,
     }
@@ -214,7 +233,10 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
     .await;
     assert_eq!(app.data["status"]["sync"], "synced");
     assert_eq!(app.data["spec"]["cluster"], "one");
-    assert_eq!(app.data["status"]["objects"], json!({"total": 1, "healthy": 1}));
+    assert_eq!(
+        app.data["status"]["objects"],
+        json!({"total": 1, "healthy": 1})
+    );
     let sources = cluster.api("ordain.dev/v1alpha1", "Source", "ordain-system");
     until("the source's object is ready", async || {
         let source = sources.get_opt("repository").await.ok().flatten()?;
@@ -230,7 +252,11 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
         let mut events = events.items.into_iter();
         events
             .find(|event| event.data["reason"] == "Deployed")
-            .filter(|event| event.data["note"].as_str().is_some_and(|note| note.contains(&tip[..10])))
+            .filter(|event| {
+                event.data["note"]
+                    .as_str()
+                    .is_some_and(|note| note.contains(&tip[..10]))
+            })
     })
     .await;
 
@@ -262,11 +288,16 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
         Some(Response::History { deploys }) => assert_eq!(deploys.len(), 2),
         other => panic!("{other:?} is no history"),
     }
-    let refused = refused.expect_err("it is for the machine alone").to_string();
+    let refused = refused
+        .expect_err("it is for the machine alone")
+        .to_string();
     assert!(refused.contains("data directory"), "{refused}");
     let requests = cluster.api("ordain.dev/v1alpha1", "Request", "ordain-system");
     let left = requests.list(&kube::api::ListParams::default()).await;
-    assert!(left.expect("an answer").items.is_empty(), "clients delete what they made");
+    assert!(
+        left.expect("an answer").items.is_empty(),
+        "clients delete what they made"
+    );
 
     kubectl(&kubeconfig);
     stop(engine, &shutdown).await;
@@ -295,14 +326,21 @@ fn kubectl(kubeconfig: &Path) {
         let line = table.lines().nth(line).unwrap_or_default();
         line.split_whitespace().map(str::to_owned).collect()
     };
-    assert_eq!(words(0), ["NAME", "SYNC", "HEALTH", "COMMIT", "AGE", "MESSAGE"], "{table}");
+    assert_eq!(
+        words(0),
+        ["NAME", "SYNC", "HEALTH", "COMMIT", "AGE", "MESSAGE"],
+        "{table}"
+    );
     assert_eq!(words(1)[..3], ["one.shop", "synced", "healthy"], "{table}");
     let described = run(&["describe", "app", "one.shop"]).expect("it is there");
     for wanted in ["Type:                  Ready", "Deployed"] {
         assert!(described.contains(wanted), "{described}");
     }
     let sources = run(&["get", "sources"]).expect("it is there");
-    assert!(sources.contains("main") && sources.contains("True"), "{sources}");
+    assert!(
+        sources.contains("main") && sources.contains("True"),
+        "{sources}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,7 +361,10 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
     let a = run("a", &first).await;
     until("the first one deploys", async || {
-        cluster.config("a").await.filter(|data| data["value"] == "1")
+        cluster
+            .config("a")
+            .await
+            .filter(|data| data["value"] == "1")
     })
     .await;
     let b = run("b", &second).await;
@@ -334,7 +375,10 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
     .await;
     world.commit(&[("one.json", json!([config("a", "2")]))]);
     until("the first one deploys again", async || {
-        cluster.config("a").await.filter(|data| data["value"] == "2")
+        cluster
+            .config("a")
+            .await
+            .filter(|data| data["value"] == "2")
     })
     .await;
     let writers = |from: usize| -> Vec<String> {
@@ -350,7 +394,10 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
     let after_stop = cluster.writes.lock().expect("no panic").len();
     world.commit(&[("one.json", json!([config("a", "3")]))]);
     until("the second one takes over", async || {
-        cluster.config("a").await.filter(|data| data["value"] == "3")
+        cluster
+            .config("a")
+            .await
+            .filter(|data| data["value"] == "3")
     })
     .await;
     let leases = cluster.api("coordination.k8s.io/v1", "Lease", "ordain-system");
@@ -358,7 +405,11 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
     assert_eq!(lease.data["spec"]["holderIdentity"], "b");
     assert_eq!(lease.data["spec"]["leaseTransitions"], 1);
     assert!(before <= after_stop);
-    assert_eq!(writers(after_stop), ["b"], "nobody but the new leader writes");
+    assert_eq!(
+        writers(after_stop),
+        ["b"],
+        "nobody but the new leader writes"
+    );
     stop(b, &second).await;
     cluster.server.shutdown().await;
 }
@@ -386,7 +437,10 @@ async fn environments_go_to_their_clusters_and_one_that_hangs_holds_up_no_other(
     let engine = start(settings, shutdown.clone()).await.expect("it starts");
     for (cluster, name) in [(&one, "one"), (&two, "two")] {
         until("each cluster has its own", async || {
-            cluster.config("a").await.filter(|data| data["value"] == name)
+            cluster
+                .config("a")
+                .await
+                .filter(|data| data["value"] == name)
         })
         .await;
     }
@@ -397,7 +451,11 @@ async fn environments_go_to_their_clusters_and_one_that_hangs_holds_up_no_other(
     })
     .await;
     let clusters: Vec<_> = status.apps.iter().map(|app| app.cluster.as_str()).collect();
-    assert_eq!(clusters, ["hung", "one", "two"], "an unknown cluster is left alone");
+    assert_eq!(
+        clusters,
+        ["hung", "one", "two"],
+        "an unknown cluster is left alone"
+    );
     stop(engine, &shutdown).await;
     one.server.shutdown().await;
     two.server.shutdown().await;
@@ -409,14 +467,26 @@ async fn an_app_acts_as_its_account_and_the_policy_goes_before_everything() {
     let cluster = Cluster::start(world.dir.path(), "one").await;
     for (api_version, kind, object) in [
         ("v1", "Namespace", json!({"metadata": {"name": "shop"}})),
-        ("v1", "ServiceAccount", json!({"metadata": {"name": "deployer", "namespace": "shop"}})),
-        ("rbac.authorization.k8s.io/v1", "Role", json!({
+        (
+            "v1",
+            "ServiceAccount",
+            json!({"metadata": {"name": "deployer", "namespace": "shop"}}),
+        ),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            json!({
             "metadata": {"name": "deployer", "namespace": "shop"},
-            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]})),
-        ("rbac.authorization.k8s.io/v1", "RoleBinding", json!({
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]}),
+        ),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            json!({
             "metadata": {"name": "deployer", "namespace": "shop"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"},
-            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": "shop"}]})),
+            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": "shop"}]}),
+        ),
     ] {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -427,9 +497,14 @@ async fn an_app_acts_as_its_account_and_the_policy_goes_before_everything() {
         let mut object = object;
         object["apiVersion"] = api_version.into();
         object["kind"] = kind.into();
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = object["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let params = PatchParams::apply("test").force();
-        api.patch(&name, &params, &Patch::Apply(&object)).await.expect("made");
+        api.patch(&name, &params, &Patch::Apply(&object))
+            .await
+            .expect("made");
     }
     let policy = "[[rule]]\nname = \"shop\"\nservice-account = \"shop/deployer\"\n\
         allow.namespaces = [\"shop\"]\ndeny.kinds = [\"Secret\"]\n";
@@ -439,7 +514,10 @@ async fn an_app_acts_as_its_account_and_the_policy_goes_before_everything() {
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}});
     let elsewhere = json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "b", "namespace": "other"}});
-    world.commit(&[("one.json", json!([config("a", "1"), service, secret, elsewhere]))]);
+    world.commit(&[(
+        "one.json",
+        json!([config("a", "1"), service, secret, elsewhere]),
+    )]);
     let shutdown = CancellationToken::new();
     let mut settings = world.config(cluster.client_of("engine"), "data");
     settings.policy = Some(Arc::new(policy));
@@ -457,10 +535,16 @@ async fn an_app_acts_as_its_account_and_the_policy_goes_before_everything() {
     ] {
         assert!(message.contains(wanted), "{message}");
     }
-    until("what is allowed is applied", async || cluster.config("a").await).await;
+    until("what is allowed is applied", async || {
+        cluster.config("a").await
+    })
+    .await;
     let writes = cluster.writes.lock().expect("no panic").clone();
     for path in writes.iter().map(|(_, path)| path) {
-        assert!(!path.contains("secrets") && !path.contains("/other"), "{path}");
+        assert!(
+            !path.contains("secrets") && !path.contains("/other"),
+            "{path}"
+        );
     }
     stop(engine, &shutdown).await;
     cluster.server.shutdown().await;

@@ -104,9 +104,7 @@ fn disconnected(data_dir: &Path, source: io::Error) -> Error {
 
 fn read(reader: &mut BufReader<Box<dyn Stream>>) -> io::Result<Response> {
     let mut line = Vec::new();
-    reader
-        .take(LINE_BYTES_MAX)
-        .read_until(b'\n', &mut line)?;
+    reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -114,9 +114,8 @@ impl Mailbox {
                 },
                 "spec": {"request": request, "read": 0},
             });
-            let object = serde_json::from_value(object).map_err(|error| {
-                unreached(kube::Error::SerdeError(error))
-            })?;
+            let object = serde_json::from_value(object)
+                .map_err(|error| unreached(kube::Error::SerdeError(error)))?;
             let created = api.create(&PostParams::default(), &object).await;
             match created {
                 Ok(created) => Ok((api, created)),
@@ -254,9 +253,9 @@ impl Mailbox {
         let full = window.text.len() >= FULL_BYTES;
         if full && !window.done && known != Some(self.read) {
             let patch = Patch::Merge(json!({"spec": {"read": self.read}}));
-            let told = self
-                .runtime
-                .block_on(self.api.patch(&self.name, &PatchParams::default(), &patch));
+            let told =
+                self.runtime
+                    .block_on(self.api.patch(&self.name, &PatchParams::default(), &patch));
             told.map_err(|source| Error::Mailbox {
                 target: self.target.clone(),
                 source: Box::new(source),

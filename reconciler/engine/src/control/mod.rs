@@ -11,9 +11,9 @@ mod server;
 mod target;
 
 pub use client::{Client, call};
-pub use target::{NAMESPACE, Target};
 pub use message::{HookUpdate, Request, Response};
 pub(crate) use server::{Handler, Reply, serve};
+pub use target::{NAMESPACE, Target};
 
 use std::path::{Path, PathBuf};
 

@@ -206,7 +206,9 @@ impl Runner {
             }
             Move::Write(record) => match self.write(found, &record).await {
                 Ok(()) => {
-                    self.election.identity.clone_into(&mut lock(&self.lead.inner.leader));
+                    self.election
+                        .identity
+                        .clone_into(&mut lock(&self.lead.inner.leader));
                     state.wrote(record, start.elapsed());
                     Ok(true)
                 }
@@ -217,12 +219,18 @@ impl Runner {
         }
     }
 
-    async fn write(&self, found: Option<DynamicObject>, record: &Record) -> Result<(), kube::Error> {
+    async fn write(
+        &self,
+        found: Option<DynamicObject>,
+        record: &Record,
+    ) -> Result<(), kube::Error> {
         let params = PostParams::default();
         match found {
             Some(mut lease) => {
                 lease.data["spec"] = spec(record);
-                self.api.replace(&self.election.name, &params, &lease).await?;
+                self.api
+                    .replace(&self.election.name, &params, &lease)
+                    .await?;
             }
             None => {
                 let lease = json!({

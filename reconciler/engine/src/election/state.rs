@@ -143,7 +143,12 @@ mod tests {
         let mut lease = first.clone();
         for second in (2..100).step_by(2) {
             let waits = step(&mut b, Some(&lease), second);
-            assert_eq!(waits, Move::Wait { holder: "a".to_owned() });
+            assert_eq!(
+                waits,
+                Move::Wait {
+                    holder: "a".to_owned()
+                }
+            );
             lease = written(step(&mut a, Some(&lease), second + 1));
             assert_eq!((&lease.acquired, lease.transitions), (&first.acquired, 0));
         }
@@ -155,13 +160,21 @@ mod tests {
         let lease = written(step(&mut a, None, 0));
         // Whoever looks for the first time waits the whole time: the others' clocks say nothing.
         for second in 100..115 {
-            assert!(matches!(step(&mut b, Some(&lease), second), Move::Wait { .. }));
+            assert!(matches!(
+                step(&mut b, Some(&lease), second),
+                Move::Wait { .. }
+            ));
         }
         let taken = written(step(&mut b, Some(&lease), 115));
         assert_eq!((taken.holder.as_str(), taken.transitions), ("b", 1));
         // The old one comes back and finds that it is another's.
         let late = step(&mut a, Some(&taken), 116);
-        assert_eq!(late, Move::Wait { holder: "b".to_owned() });
+        assert_eq!(
+            late,
+            Move::Wait {
+                holder: "b".to_owned()
+            }
+        );
     }
 
     #[test]

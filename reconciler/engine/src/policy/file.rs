@@ -159,7 +159,9 @@ impl WrittenRule {
                 let fits = |part: &str| {
                     !part.is_empty()
                         && part.bytes().all(|byte| {
-                            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)
+                            byte.is_ascii_lowercase()
+                                || byte.is_ascii_digit()
+                                || b"-.".contains(&byte)
                         })
                 };
                 let Some((namespace, name)) = parts.filter(|(a, b)| fits(a) && fits(b)) else {

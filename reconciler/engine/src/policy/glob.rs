@@ -45,7 +45,11 @@ mod tests {
             ("apps/*/x.ord", "apps/a/b/x.ord", false),
             ("apps/**", "apps/a/b/x.ord", true),
             ("**/x.ord", "apps/a/x.ord", true),
-            ("https://git.example.com/a/**", "https://git.example.com/a/b.git", true),
+            (
+                "https://git.example.com/a/**",
+                "https://git.example.com/a/b.git",
+                true,
+            ),
             ("a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaa", false),
         ] {
             assert_eq!(fits(pattern, text), wanted, "{pattern} {text}");

@@ -155,7 +155,11 @@ fn condition(kind: &str, look: &Look) -> (&'static str, &'static str, String) {
             _ => ("False", "Progressing", message()),
         },
         "Progressing" => {
-            let reason = if progressing { "Progressing" } else { "Settled" };
+            let reason = if progressing {
+                "Progressing"
+            } else {
+                "Settled"
+            };
             (truth(progressing), reason, String::new())
         }
         "Stalled" => {
@@ -206,7 +210,11 @@ pub(crate) fn news(look: &Look, before: Option<&Known>, now: &Known) -> Vec<News
     let turned = |kind| is(now, kind) && !is(was, kind);
     if ready && before.is_some() && was.commit != now.commit {
         match &look.rollback {
-            Some(to) => tell("RolledBack", false, format!("back at {}, by {commit}", short(to))),
+            Some(to) => tell(
+                "RolledBack",
+                false,
+                format!("back at {}, by {commit}", short(to)),
+            ),
             None => tell("Deployed", false, format!("commit {commit} is deployed")),
         }
     } else if before.is_some() && turned("Ready") && is(was, "Stalled") {
@@ -343,22 +351,48 @@ mod tests {
         let steps = [
             (look(Sync::Applying, "unknown", &a), "Progressing", ""),
             (look(Sync::Applied, "progressing", &a), "Progressing", ""),
-            (look(Sync::Synced, "healthy", &a), "Ready Synced Healthy", ""),
-            (look(Sync::Synced, "healthy", &b), "Ready Synced Healthy", "Deployed"),
+            (
+                look(Sync::Synced, "healthy", &a),
+                "Ready Synced Healthy",
+                "",
+            ),
+            (
+                look(Sync::Synced, "healthy", &b),
+                "Ready Synced Healthy",
+                "Deployed",
+            ),
             (look(Sync::Applied, "degraded", &b), "Stalled", "Degraded"),
-            (look(Sync::Synced, "healthy", &b), "Ready Synced Healthy", "Healthy"),
-            (look(Sync::OutOfSync, "degraded", &b), "Stalled", "Degraded Failed"),
+            (
+                look(Sync::Synced, "healthy", &b),
+                "Ready Synced Healthy",
+                "Healthy",
+            ),
+            (
+                look(Sync::OutOfSync, "degraded", &b),
+                "Stalled",
+                "Degraded Failed",
+            ),
             (look(Sync::Blocked, "healthy", &b), "Healthy", "Held"),
             (suspended, "Synced Healthy", "Suspended"),
-            (look(Sync::Synced, "healthy", &b), "Ready Synced Healthy", "Resumed"),
-            (quarantined, "Ready Synced Healthy", "RolledBack Quarantined"),
+            (
+                look(Sync::Synced, "healthy", &b),
+                "Ready Synced Healthy",
+                "Resumed",
+            ),
+            (
+                quarantined,
+                "Ready Synced Healthy",
+                "RolledBack Quarantined",
+            ),
         ];
         let mut before: Option<Known> = None;
         for (number, (look, wanted, events)) in steps.into_iter().enumerate() {
             let now = format!("time {number}");
             let old = before.clone().unwrap_or_default();
             let (value, known) = status(&look, &old, 3, &now);
-            let holds = CONDITIONS.into_iter().filter(|kind| known.conditions[kind].status == "True");
+            let holds = CONDITIONS
+                .into_iter()
+                .filter(|kind| known.conditions[kind].status == "True");
             assert_eq!(holds.collect::<Vec<_>>().join(" "), wanted, "step {number}");
             let told = news(&look, before.as_ref(), &known);
             let told: Vec<_> = told.iter().map(|news| news.reason).collect();
@@ -366,9 +400,17 @@ mod tests {
             for kind in CONDITIONS {
                 let same = old.conditions.get(kind).map(|old| old.status)
                     == Some(known.conditions[kind].status);
-                assert_eq!(known.conditions[kind].since == now, !same, "{kind} in step {number}");
+                assert_eq!(
+                    known.conditions[kind].since == now,
+                    !same,
+                    "{kind} in step {number}"
+                );
             }
-            assert_eq!(read(&value).as_ref(), Some(&known), "what is written is read back");
+            assert_eq!(
+                read(&value).as_ref(),
+                Some(&known),
+                "what is written is read back"
+            );
             before = Some(known);
         }
     }

@@ -192,7 +192,11 @@ impl Letter {
                 return true;
             }
         };
-        tracing::info!(request = self.name(), by = by.unwrap_or_default(), "asked through the API server");
+        tracing::info!(
+            request = self.name(),
+            by = by.unwrap_or_default(),
+            "asked through the API server"
+        );
         if !self.show("", 0, "Running").await {
             return false;
         }
@@ -326,8 +330,15 @@ mod tests {
                 "metadata": {"name": "a"}, "spec": {"request": request}});
             serde_json::from_value(object).expect("an object")
         };
-        assert_eq!(read(&object(json!({"request": "status"}))), Ok(Request::Status));
-        for refused in [json!({"request": "applied"}), json!({"request": "no"}), json!(null)] {
+        assert_eq!(
+            read(&object(json!({"request": "status"}))),
+            Ok(Request::Status)
+        );
+        for refused in [
+            json!({"request": "applied"}),
+            json!({"request": "no"}),
+            json!(null),
+        ] {
             assert!(read(&object(refused)).is_err());
         }
     }

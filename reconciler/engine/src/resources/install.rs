@@ -23,7 +23,8 @@ pub(super) async fn install(client: &Client, namespace: &str) {
             let definition = kind.definition();
             refused = refused.or(put(client, &definition).await);
         }
-        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         if let Some(error) = put(client, &object).await {
             // Whoever may not make namespaces may have been given this one.
             tracing::debug!(namespace, error, "the namespace is not made");

@@ -130,7 +130,8 @@ impl Mirror {
         let shared = Arc::clone(&self.shared);
         let all: Vec<_> = shared.statuses().keys().cloned().collect();
         let now = Instant::now();
-        self.waiting.extend(all.into_iter().map(|app| (app, (now, now))));
+        self.waiting
+            .extend(all.into_iter().map(|app| (app, (now, now))));
         let events = watcher(self.apps.clone(), watcher::Config::default()).default_backoff();
         let mut events = std::pin::pin!(events);
         let mut listed = HashSet::new();
@@ -194,7 +195,10 @@ impl Mirror {
                 .and_then(|status| status.get("lastHandledReconcile")?.as_str())
                 .map(str::to_owned);
         }
-        let suspend = object.data.pointer("/spec/suspend").and_then(Value::as_bool);
+        let suspend = object
+            .data
+            .pointer("/spec/suspend")
+            .and_then(Value::as_bool);
         let annotations = object.metadata.annotations.as_ref();
         let asked = annotations.and_then(|map| map.get(RECONCILE).cloned());
         let orders = (fresh || entry.suspend != suspend).then_some(suspend);
@@ -378,8 +382,12 @@ impl Mirror {
         });
         let params = apply();
         let written = async {
-            self.sources.patch(SOURCE_NAME, &params, &Patch::Apply(&main)).await?;
-            self.sources.patch_status(SOURCE_NAME, &params, &Patch::Apply(&status)).await
+            self.sources
+                .patch(SOURCE_NAME, &params, &Patch::Apply(&main))
+                .await?;
+            self.sources
+                .patch_status(SOURCE_NAME, &params, &Patch::Apply(&status))
+                .await
         };
         match written.await {
             Ok(_) => {
@@ -444,7 +452,10 @@ impl Job {
                 }},
                 "spec": {"app": app.name, "env": app.env, "cluster": self.look.cluster},
             });
-            let made = self.api.patch(&self.name, &params, &Patch::Apply(&main)).await?;
+            let made = self
+                .api
+                .patch(&self.name, &params, &Patch::Apply(&main))
+                .await?;
             uid = made.metadata.uid;
             generation = made.metadata.generation.unwrap_or(1);
         }
@@ -458,7 +469,9 @@ impl Job {
                 "apiVersion": kinds::VERSION, "kind": kinds::APP.kind,
                 "metadata": {"name": self.name}, "status": status,
             });
-            self.api.patch_status(&self.name, &params, &Patch::Apply(&status)).await?;
+            self.api
+                .patch_status(&self.name, &params, &Patch::Apply(&status))
+                .await?;
         }
         Ok(Shown::Written {
             uid: uid.unwrap_or_default(),
