@@ -193,13 +193,10 @@ fn commits(args: &DiffArgs) -> Result<Diff> {
     let asks = args.live || args.snapshot.is_some();
     let Some((before, after)) = range(args)? else {
         let side = on_disk(&args.path)?;
-        options.env = match args.live {
-            true => envs::choose(&side.project, env, "")?,
-            false => {
-                envs::known(&side.project, env)?;
-                options.env
-            }
-        };
+        envs::known(&side.project, env)?;
+        if args.live {
+            of_cluster(args, &side, &mut options)?;
+        }
         let built = build_side(&side, &options)?;
         let mut facts = Facts::default();
         built.facts(&side, &mut facts);
@@ -223,7 +220,7 @@ fn commits(args: &DiffArgs) -> Result<Diff> {
         hint_at_uncommitted(&repository);
     }
     if let (true, Some(new)) = (args.live, &new) {
-        options.env = envs::choose(&new.project, env, "")?;
+        of_cluster(args, new, &mut options)?;
     }
     if asks && new.is_none() {
         return Err(miette!(
@@ -242,6 +239,15 @@ fn commits(args: &DiffArgs) -> Result<Diff> {
             _ => Ok(None),
         },
     )
+}
+
+/// Leaves the environments that the cluster is for: those of the bundled one, or the one that is meant.
+fn of_cluster(args: &DiffArgs, side: &Side, options: &mut BuildOptions) -> Result<()> {
+    match (&args.cluster.kubeconfig, &args.env) {
+        (None, None) => options.cluster = Some("local".to_owned()),
+        (_, env) => options.env = envs::choose(&side.project, env.as_deref(), "")?,
+    }
+    Ok(())
 }
 
 /// What is live, when it is asked for.
