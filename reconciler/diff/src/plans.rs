@@ -45,7 +45,7 @@ pub fn of_plan(side: Side, plans: Vec<Planned>) -> Live {
         for action in plan.actions {
             let (now, after) = seen.remove(&action.key).unwrap_or_default();
             let after = match (action.verb, after) {
-                (PlanVerb::Refused, _) => After::Refused {
+                (PlanVerb::Refused | PlanVerb::Blocked, _) => After::Refused {
                     immutable: Vec::new(),
                     message: action.reason,
                 },

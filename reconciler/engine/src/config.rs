@@ -1,7 +1,14 @@
 //! What the engine has to be told. Nothing here is read from the environment.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use ordain_reconciler_plan::{Ignores, OnRemove};
 use ordain_reconciler_source::{HookSecret, Remote, Signers, Verify};
 
 use crate::{Compiler, Election, Policy};
@@ -31,6 +38,28 @@ pub struct Trust {
     pub hold_rewrites: bool,
 }
 
+/// What holds for every app.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    /// What happens to the objects of an app that is taken out of the repository.
+    pub on_remove: OnRemove,
+    /// Owners and other reconcilers which objects may be taken from; see `docs/annotations.md`.
+    pub take_from: BTreeSet<String>,
+    /// Fields that are left to others.
+    pub ignores: Ignores,
+}
+
+impl Default for Ownership {
+    /// Removed apps wait for an approval, nothing is taken from anybody, and the shipped rules alone hold.
+    fn default() -> Self {
+        Self {
+            on_remove: OnRemove::Prune,
+            take_from: BTreeSet::new(),
+            ignores: Ignores::default(),
+        }
+    }
+}
+
 /// Everything the engine needs.
 #[derive(Clone)]
 pub struct Config {
@@ -52,6 +81,8 @@ pub struct Config {
     pub health_deadline: Duration,
     /// Whose commits are deployed.
     pub trust: Trust,
+    /// What holds for every app.
+    pub ownership: Ownership,
     /// Where `/metrics`, `/healthz`, `/readyz` and `/hooks/git` are answered; nowhere when it is left out.
     pub listen: Option<SocketAddr>,
     /// What webhooks are signed with. Without it none is taken.
@@ -85,6 +116,7 @@ impl Config {
             poll: Self::POLL,
             health_deadline: Self::HEALTH_DEADLINE,
             trust: Trust::default(),
+            ownership: Ownership::default(),
             listen: None,
             hook_secret: None,
             resources: None,

@@ -99,6 +99,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         journal,
         tasks.clone(),
         config.health_deadline,
+        config.ownership.clone(),
         Arc::clone(&config.compiler),
     ));
     let tenancy = Tenancy {
@@ -646,11 +647,8 @@ impl Follower {
             match self.verdict_on(&reference, app, commit, &rollout) {
                 Verdict::Changed => {
                     expected.push(reference);
-                    targets.push(Target::new(
-                        Arc::clone(app),
-                        commit.clone(),
-                        rollout.clone(),
-                    ));
+                    let target = Target::new(Arc::clone(app), commit.clone(), rollout.clone());
+                    targets.push(target.removed(!present.contains(&app.reference())));
                 }
                 Verdict::UnderWay => {
                     expected.push(reference.clone());

@@ -59,7 +59,7 @@ pub use compile::{
     App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Scrub, SecretFiles,
     Wanted,
 };
-pub use config::{Config, Source, Trust};
+pub use config::{Config, Ownership, Source, Trust};
 pub use election::Election;
 pub use engine::{Running, start};
 pub use error::Error;

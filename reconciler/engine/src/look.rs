@@ -58,7 +58,10 @@ impl Worker {
             let fields = self.fights.quiet(key);
             (!fields.is_empty()).then(|| (key.clone(), fields))
         });
+        let ownership = &self.shared.ownership;
         Rules {
+            ignores: ownership.ignores.clone(),
+            take_from: ownership.take_from.clone(),
             quiet: quiet.collect(),
             ..Rules::default()
         }

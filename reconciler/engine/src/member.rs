@@ -137,8 +137,10 @@ impl Applied {
             actions,
             held,
         } = plan;
-        let removals =
-            |verb: &Verb| matches!(verb, Verb::Delete | Verb::Held | Verb::Keep | Verb::Forget);
+        let removals = |verb: &Verb| {
+            use Verb::{Delete, Forget, Held, Keep, Release};
+            matches!(verb, Delete | Held | Keep | Forget | Release)
+        };
         Plan {
             owner,
             hash,

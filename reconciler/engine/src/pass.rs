@@ -72,6 +72,7 @@ impl Worker {
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
         looked.rules.holds.extend(clusters.hold());
+        looked.rules.removed = target.is_removed.then_some(shared.ownership.on_remove);
         let declared = prepared.desired.iter().map(|desired| &desired.key);
         let keys = declared.chain(candidates.iter().map(|candidate| &candidate.key));
         looked.rules.claims = Some(shared.claims(&shared.name, &target.owner(), keys));

@@ -7,6 +7,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use ordain_reconciler_plan::{
     Action, Candidate, ObjectKey, Plan, Refusal, Verb,
     graph::{Graph, Walk},
+    release,
 };
 use serde_json::Value;
 
@@ -39,6 +40,12 @@ pub(crate) async fn prune(cluster: &Cluster, plan: &Plan, candidates: &[Candidat
     for action in &plan.actions {
         match action.verb {
             Verb::Forget => pruned.gone.push(action.key.clone()),
+            Verb::Release => match release_one(cluster, action, candidates).await {
+                Ok(()) => pruned.gone.push(action.key.clone()),
+                Err(refusal) => pruned
+                    .errors
+                    .push(format!("{}: {}", action.key, refusal.message)),
+            },
             Verb::Delete => {
                 deletes.insert(&action.key, action);
             }
@@ -95,6 +102,23 @@ pub(crate) async fn prune(cluster: &Cluster, plan: &Plan, candidates: &[Candidat
     }
     pruned.errors.sort();
     pruned
+}
+
+/// Takes our mark off an object that stays.
+async fn release_one(
+    cluster: &Cluster,
+    action: &Action,
+    candidates: &[Candidate],
+) -> Result<(), Refusal> {
+    let candidate = candidates
+        .iter()
+        .find(|candidate| candidate.key == action.key);
+    let patch = candidate.and_then(|candidate| release(candidate.live.as_ref()?));
+    let resource = cluster.resource(&action.version, &action.key.kind).await?;
+    if let (Some(patch), Some(resource)) = (patch, resource) {
+        cluster.patch(&resource, &action.key, &patch).await?;
+    }
+    Ok(())
 }
 
 type Deleted = (ObjectKey, Result<Option<Value>, Refusal>);

@@ -12,8 +12,9 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AppStatus, Compiler, Error, Sync, cluster::Cluster, holds::Holds, live::Live, metrics::Metrics,
-    progress::Progress, resources::changes::Changes, scribe::Scribe, stuck::Stuck, target::Target,
+    AppStatus, Compiler, Error, Ownership, Sync, cluster::Cluster, holds::Holds, live::Live,
+    metrics::Metrics, progress::Progress, resources::changes::Changes, scribe::Scribe,
+    stuck::Stuck, target::Target,
 };
 
 /// Shared by the workers, the source loop and the control socket.
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) holds: Holds,
     pub(crate) breaker: Breaker,
     pub(crate) health_deadline: Duration,
+    pub(crate) ownership: Ownership,
     /// Knows the secrets of objects.
     pub(crate) compiler: Arc<dyn Compiler>,
     pub(crate) scribe: Scribe,
@@ -60,6 +62,7 @@ impl Shared {
         journal: Journal,
         tasks: TaskTracker,
         health_deadline: Duration,
+        ownership: Ownership,
         compiler: Arc<dyn Compiler>,
     ) -> Self {
         let is_new = journal.apps().is_empty();
@@ -71,6 +74,7 @@ impl Shared {
             holds: Holds::default(),
             breaker: Breaker::default(),
             health_deadline,
+            ownership,
             compiler,
             approved: watch::channel(journal.approvals()).0,
             scribe: Scribe::new(journal, tasks),

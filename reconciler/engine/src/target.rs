@@ -62,6 +62,8 @@ pub(crate) struct Target {
     /// Without objects when the commit no longer has the app.
     compiled: Arc<App>,
     pub(crate) rollout: Rollout,
+    /// True when the commit no longer has the app.
+    pub(crate) is_removed: bool,
     /// The newest commit for which the app is the same as for `commit`.
     at: Mutex<Arc<str>>,
 }
@@ -77,8 +79,14 @@ impl Target {
             commit,
             compiled,
             rollout,
+            is_removed: false,
             at,
         }
+    }
+
+    /// Says whether the commit no longer has the app.
+    pub(crate) fn removed(self, is_removed: bool) -> Self {
+        Self { is_removed, ..self }
     }
 
     /// The newest commit for which this is what the app should be.

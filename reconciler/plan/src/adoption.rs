@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{ApiVersion, MANAGER, OWNER_ANNOTATION, json as read};
+use crate::{ApiVersion, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, json as read};
 
 /// Where kubectl's client-side apply keeps what it applied.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -145,7 +145,7 @@ fn forget(fields: &mut Map<String, Value>, path: &[&str]) {
 }
 
 /// Returns a JSON patch that takes our owner's mark off an object which is given away, so that nobody rebuilds an inventory
-/// with it; `None` when it carries none.
+/// with it and no watch of ours hears of it; `None` when it carries none.
 #[must_use]
 pub fn release(live: &Value) -> Option<Value> {
     read::annotation(live, OWNER_ANNOTATION)?;
@@ -154,8 +154,13 @@ pub fn release(live: &Value) -> Option<Value> {
         "/metadata/annotations/{}",
         OWNER_ANNOTATION.replace('/', "~1")
     );
-    Some(json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-        {"op": "remove", "path": path},
-    ]))
+    let mut patch = vec![
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
+        json!({"op": "remove", "path": path}),
+    ];
+    if read::label(live, MANAGED_BY_LABEL) == Some(MANAGER) {
+        let path = format!("/metadata/labels/{}", MANAGED_BY_LABEL.replace('/', "~1"));
+        patch.push(json!({"op": "remove", "path": path}));
+    }
+    Some(Value::Array(patch))
 }

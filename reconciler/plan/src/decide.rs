@@ -83,7 +83,7 @@ pub(crate) fn decide(
                     "{fields} cannot be changed in place; {lost}; to have it deleted and created again, push a \
                      commit with the trailer `Approve-Plan: {approval}`"
                 );
-                action(desired, Verb::Held, reason)
+                refused(desired, &reason)
             }
             Verdict::Refuse(None) => refused(desired, &refusal.message),
             Verdict::Refuse(Some(help)) => {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiVersion, Breaker, Candidate, Desired, FieldChange, Graph, ObjectKey, OnRemove, Rules, Taken,
-    Walk, decide, digest, object_approval, prune, prune::Fate,
+    Walk, decide, digest, object_approval, prune,
+    prune::{Fate, Keep},
 };
 
 /// Why the server refused an object.
@@ -80,15 +81,17 @@ pub enum Verb {
     Unchanged,
     /// It is no longer declared and is deleted.
     Delete,
-    /// It should be deleted or replaced and waits for an approval.
+    /// It should be deleted and waits for an approval.
     Held,
     /// It is no longer declared and stays in the inventory.
     Keep,
     /// It is no longer declared and leaves the inventory without being touched.
     Forget,
+    /// It is no longer declared, stays, and loses our mark; it leaves the inventory.
+    Release,
     /// It cannot be applied: the server would refuse it, or it means nothing, or it is somebody else's.
     Refused,
-    /// Nothing is wrong with it, but something that it needs is refused or held.
+    /// Nothing is wrong with it, but something that it needs is refused.
     Blocked,
     /// It is declared and left alone, because a mark on it asks for that.
     Skipped,
@@ -191,7 +194,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
     let unfinished = actions
         .iter()
-        .find(|action| matches!(action.verb, Verb::Refused | Verb::Blocked | Verb::Held))
+        .find(|action| matches!(action.verb, Verb::Refused | Verb::Blocked))
         .map(|action| format!("{} is not", action.key));
     let (mut removals, mut held) = removals(input, &hash, unfinished);
     let deletes: Vec<_> = with(&removals, Verb::Delete)
@@ -233,7 +236,7 @@ fn breaks(input: &Input<'_>, deletes: &[&ObjectKey]) -> Vec<String> {
 
 /// Marks what cannot be applied because of something else.
 fn block(graph: &Graph, actions: &mut [Action]) {
-    let stops = |action: &&Action| matches!(action.verb, Verb::Refused | Verb::Held);
+    let stops = |action: &&Action| action.verb == Verb::Refused;
     if !actions.iter().any(|action| stops(&action)) {
         return;
     }
@@ -299,6 +302,7 @@ fn removals(
                     format!("no longer declared; waits for `Approve-Plan: {approval}`"),
                 )
             }
+            Fate::Keep(keep @ Keep::Orphaned) => (Verb::Release, keep.reason()),
             Fate::Keep(keep) if keep.forget() => (Verb::Forget, keep.reason()),
             Fate::Keep(keep) => (Verb::Keep, keep.reason()),
         };

@@ -40,6 +40,7 @@ fn summary(plan: &Plan) -> String {
         (Verb::Replace, "to replace"),
         (Verb::Delete, "to delete"),
         (Verb::Held, "held back"),
+        (Verb::Release, "left behind"),
         (Verb::Refused, "refused"),
         (Verb::Blocked, "blocked"),
         (Verb::Skipped, "left alone"),
@@ -65,7 +66,7 @@ fn action_lines(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
         Verb::Replace => '±',
         Verb::Delete => '-',
         Verb::Held | Verb::Refused | Verb::Blocked => '!',
-        Verb::Keep | Verb::Forget | Verb::Skipped => '=',
+        Verb::Keep | Verb::Forget | Verb::Release | Verb::Skipped => '=',
         Verb::Unchanged => return Ok(()),
     };
     write!(out, "  {mark} {}", action.key)?;

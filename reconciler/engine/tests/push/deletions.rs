@@ -1,5 +1,10 @@
 //! What is deleted, what stays, and what waits for somebody to say yes.
 
+use std::path::Path;
+
+use ordain_reconciler_engine::Config;
+use ordain_reconciler_plan::OnRemove;
+
 use crate::world::{World, config, state};
 
 pub(crate) async fn what_is_no_longer_declared_is_pruned_if_it_is_ours() {
@@ -143,4 +148,30 @@ pub(crate) async fn an_object_goes_to_another_app_without_being_deleted() {
     );
     assert_eq!(uid(&world), before);
     world.stop().await;
+}
+
+pub(crate) async fn an_app_that_is_taken_out_is_left_behind_or_deleted_when_that_is_said() {
+    for on_remove in [OnRemove::Orphan, OnRemove::Delete] {
+        let set = |_: &Path, config: &mut Config| config.ownership.on_remove = on_remove;
+        let world = World::start_with(set).await;
+        world.app("web", &[config("a", "1")]);
+        world.app("db", &[config("db", "1")]);
+        world.push("first").await;
+        world.remove("apps/db.json");
+        let push = world.push("without db").await;
+        assert!(push.ok, "{}", push.text);
+        world.until(|world| world.status().apps.len() == 1).await;
+        let left = world.api.get("v1/configmaps/shop/db");
+        assert_eq!(
+            left.is_some(),
+            on_remove == OnRemove::Orphan,
+            "{}",
+            push.text
+        );
+        if let Some(left) = left {
+            assert_eq!(left.pointer("/metadata/annotations/ordain.dev~1app"), None);
+            assert_eq!(left["data"]["value"], "1");
+        }
+        world.stop().await;
+    }
 }

@@ -280,6 +280,7 @@ impl Fake {
             (&Method::GET, None) if query.contains_key("watch") => self.watch(&place),
             (&Method::GET, None) => self.list(&place),
             (&Method::PATCH, Some(name)) => match serde_json::from_slice(body) {
+                Ok(Value::Array(operations)) => self.remove_fields(&place, name, &operations),
                 Ok(object) => self.apply(&place, name, object, dry_run),
                 Err(error) => failure(400, "BadRequest", &error.to_string(), &[]),
             },
@@ -290,6 +291,25 @@ impl Fake {
             }
             _ => failure(405, "MethodNotAllowed", "not here", &[]),
         }
+    }
+
+    /// A JSON patch that only tests and removes (RFC 6902).
+    fn remove_fields(&self, place: &Place, name: &str, operations: &[Value]) -> Response<FakeBody> {
+        let key = format!("{}{name}", place.key());
+        let Some(mut object) = self.get(&key) else {
+            return failure(404, "NotFound", &format!("{name} not found"), &[]);
+        };
+        let removes = operations
+            .iter()
+            .filter(|operation| operation["op"] == "remove");
+        for path in removes.filter_map(|operation| operation["path"].as_str()) {
+            let (parent, field) = path.rsplit_once('/').expect("a pointer");
+            if let Some(map) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+                map.remove(&field.replace("~1", "/"));
+            }
+        }
+        self.store(&key, object.clone());
+        reply(200, &object)
     }
 
     fn apply(&self, place: &Place, name: &str, object: Value, dry_run: bool) -> Response<FakeBody> {

@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         deletions::a_commit_can_approve_what_waits,
         deletions::an_object_goes_to_another_app_without_being_deleted,
         trust::a_push_that_is_not_signed_is_refused,
+        deletions::an_app_that_is_taken_out_is_left_behind_or_deleted_when_that_is_said,
         rollbacks::a_rollback_is_a_commit_that_restores_the_objects,
         rollbacks::a_rollback_that_would_change_others_is_refused_and_all_is_offered,
         rollbacks::a_rollback_goes_to_a_time_and_what_follows_goes_forward_again,

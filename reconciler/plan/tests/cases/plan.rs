@@ -185,7 +185,7 @@ pub(crate) fn check(path: &Path) -> Result {
         }
         text.push_str(&plan.to_string());
         if case.approve_objects {
-            let asked = plan.with(Verb::Held);
+            let asked = plan.with(Verb::Held).chain(plan.with(Verb::Refused));
             approved.extend(asked.map(|action| object_approval(&plan.hash, &action.key)));
         } else {
             approved.insert(plan.hash.clone());
