@@ -13,6 +13,7 @@ mod journal;
 mod keys;
 mod lines;
 mod output;
+mod policies;
 mod prompt;
 mod report;
 mod sarif;

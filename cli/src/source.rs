@@ -3,8 +3,9 @@
 //! Shared by every command that runs the reconciler. Looks whether named files are there, since a typo in a
 //! path is best told at once; reads no key and no password itself but the webhooks' one.
 
+use crate::policies::PolicyArgs;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use ordain_reconciler_engine::{Config, Source, Trust};
+use ordain_reconciler_engine::{Config, Ownership, Source, Trust};
 use ordain_reconciler_source::{
     Access, CommitId, Follow, HookSecret, Remote, Repository, Signers, Verify,
 };
@@ -82,6 +83,9 @@ pub(crate) struct SourceArgs {
     /// File with the secret that webhooks are signed with
     #[arg(long, value_name = "FILE", requires = "http")]
     webhook_secret_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    policies: PolicyArgs,
 }
 
 /// Which commits must be signed.
@@ -102,6 +106,7 @@ pub(crate) struct Sources {
     remote: Option<Remote>,
     branch: String,
     trust: Trust,
+    ownership: Ownership,
     http: Option<SocketAddr>,
     hook_secret: Option<HookSecret>,
 }
@@ -113,6 +118,7 @@ impl Default for Sources {
             remote: None,
             branch: "main".to_owned(),
             trust: Trust::default(),
+            ownership: Ownership::default(),
             http: None,
             hook_secret: None,
         }
@@ -194,6 +200,7 @@ impl SourceArgs {
                 },
                 hold_rewrites: self.hold_rewrites,
             },
+            ownership: self.policies.look()?,
             http: self.http,
             hook_secret: self.hook_secret()?,
         })
@@ -250,6 +257,7 @@ impl Sources {
             config.poll = LOCAL_POLL;
         }
         config.trust = self.trust.clone();
+        config.ownership = self.ownership.clone();
         config.listen = self.http;
         config.hook_secret.clone_from(&self.hook_secret);
     }

@@ -60,6 +60,13 @@ pub struct IgnoreRule {
 /// Why rules cannot be used.
 #[derive(Debug, Error)]
 pub enum IgnoreError {
+    /// A text that is no list of rules.
+    #[error("no list of ignore rules")]
+    Text {
+        /// What is wrong with it.
+        #[source]
+        source: Box<serde_yaml::Error>,
+    },
     /// A pattern for groups, kinds or names.
     #[error("`{text}` of {field} is no regular expression")]
     Pattern {
@@ -129,6 +136,18 @@ impl Ignores {
             serde_json::from_str(DEFAULTS).expect("a test reads the default rules");
         let rules = rules.iter().chain(&defaults).map(compile);
         Ok(Self(Arc::new(rules.collect::<Result<_, _>>()?)))
+    }
+
+    /// Reads a list of rules as YAML or JSON.
+    ///
+    /// # Errors
+    /// When the text is no such list, or a rule cannot be read.
+    pub fn read(text: &str) -> Result<Self, IgnoreError> {
+        let rules: Vec<IgnoreRule> =
+            serde_yaml::from_str(text).map_err(|source| IgnoreError::Text {
+                source: Box::new(source),
+            })?;
+        Self::new(&rules)
     }
 
     /// What is ignored of one object: by these rules and by its own annotation, `ordain.dev/ignore`.
@@ -328,5 +347,26 @@ impl Ignored {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_the_documentation_can_be_read() {
+        let page = include_str!("../../../docs/annotations.md");
+        let rules: Vec<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("    - {"))
+            .collect();
+        assert_eq!(rules.len(), 3);
+        let text: String = rules.iter().map(|rule| format!("- {{{rule}\n")).collect();
+        assert!(Ignores::read(&text).is_ok(), "{text}");
+        assert!(matches!(
+            Ignores::read("a: b"),
+            Err(IgnoreError::Text { .. })
+        ));
     }
 }

@@ -112,7 +112,7 @@ pub(crate) async fn a_storm_of_commits_ends_at_the_tip() {
     // Every commit was either the tip at a look, or is told to have been superseded.
     let folder = world.journal();
     let (mut taken, mut superseded) = (0, 0);
-    let verified = verify(&folder, |record| match &record.event {
+    let verified = verify(&folder, |record, _| match &record.event {
         Event::Commit { commit, .. } => taken += usize::from(*commit != first),
         Event::Note { topic, facts, .. } if topic == "superseded" => {
             superseded += facts["commits"].parse::<usize>().expect("a number");
