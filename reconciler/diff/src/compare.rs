@@ -87,10 +87,7 @@ pub fn compare(input: &Input<'_>) -> Diff {
         if look.is_some() {
             met.insert(placed);
         }
-        let source = match base {
-            None => None,
-            Some(_) => Some(of_sources(key, old.copied(), new.copied())),
-        };
+        let source = base.map(|_| of_sources(key, old.copied(), new.copied()));
         let moved_from = match (old, new) {
             (Some(old), Some(new)) if old.app != new.app => Some(old.app.clone()),
             _ => None,

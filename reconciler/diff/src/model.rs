@@ -85,8 +85,8 @@ impl Diff {
             };
             objects.iter().flat_map(of).collect()
         };
-        let in_head = |field: &Field| field.change.new().is_some();
-        let in_base = |field: &Field| field.change.old().is_some();
+        let in_head = |field: &Field| field.change.after().is_some();
+        let in_base = |field: &Field| field.change.before().is_some();
         let (new, old) = (asked(&self.objects, in_head), asked(&self.objects, in_base));
         let mut new = if new.is_empty() {
             Vec::new()
@@ -250,7 +250,7 @@ pub enum Change {
 impl Change {
     /// The value before.
     #[must_use]
-    pub fn old(&self) -> Option<&Value> {
+    pub fn before(&self) -> Option<&Value> {
         match self {
             Self::Added { .. } => None,
             Self::Removed { old } | Self::Changed { old, .. } => Some(old),
@@ -259,7 +259,7 @@ impl Change {
 
     /// The value after.
     #[must_use]
-    pub fn new(&self) -> Option<&Value> {
+    pub fn after(&self) -> Option<&Value> {
         match self {
             Self::Removed { .. } => None,
             Self::Added { new } | Self::Changed { new, .. } => Some(new),

@@ -218,13 +218,13 @@ fn is_first(rule: &Rule, field: &Field) -> bool {
         .iter()
         .any(|(kind, path)| *kind == rule.kind && *path == field.path);
     // Not to declare what the server filled in is no change of it either.
-    is_once && (field.change.old().is_none() || field.change.new().is_none())
+    is_once && (field.change.before().is_none() || field.change.after().is_none())
 }
 
 /// A claim can grow and not shrink (ValidatePersistentVolumeClaimUpdate).
 fn shrinks(field: &Field) -> bool {
     let quantity = |value: Option<&Value>| super::quantity::parse(value?.as_str()?);
-    let (old, new) = (field.change.old(), field.change.new());
+    let (old, new) = (field.change.before(), field.change.after());
     field.path == "spec.resources.requests.storage"
         && match (quantity(old), quantity(new)) {
             (Some(old), Some(new)) => new < old,

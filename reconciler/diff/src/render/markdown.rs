@@ -236,7 +236,7 @@ impl Page<'_> {
         if rows.is_empty() {
             return "\nNo effects beyond the changed fields.\n".to_owned();
         }
-        rows.sort_by(|a, b| b.0.cmp(&a.0));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.0));
         let mut out = "\n#### Effects\n\n| | effect | object | what happens | source |\n| --- | --- | --- | --- | --- |\n".to_owned();
         let mut left = rows.len();
         for (_, row) in rows.iter().take(EFFECTS_MAX) {
