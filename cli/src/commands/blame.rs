@@ -58,6 +58,8 @@ struct Blame {
     deploy: u64,
     /// The deployed commit.
     commit: String,
+    /// Which of the lines decides the value: where it was set, or what was copied there in the end.
+    decides: usize,
     /// The winner first.
     lines: Vec<Line>,
 }
@@ -165,6 +167,11 @@ fn blame(repository: &Repository, deployed: &Deployed, field: &str) -> Result<Bl
             "fields are written as in `spec.replicas`; what the API server or the engine adds has no line",
         ));
     };
+    let deciding = found.deciding();
+    let decides = found
+        .origins
+        .iter()
+        .position(|one| deciding.is_some_and(|deciding| std::ptr::eq(one, deciding)));
     let lines = found.origins.iter().map(|origin| {
         let (path, number) = origin
             .at
@@ -203,6 +210,7 @@ fn blame(repository: &Repository, deployed: &Deployed, field: &str) -> Result<Bl
         env: deploy.app.env.clone(),
         deploy: deploy.number,
         commit: commit.to_string(),
+        decides: decides.unwrap_or_default(),
         lines: lines.collect::<Result<_>>()?,
     })
 }
@@ -230,6 +238,7 @@ fn text(blame: &Blame) -> String {
     );
     let rows = blame.lines.iter().enumerate().map(|(at, line)| {
         let did = match (line.how, at) {
+            _ if at == blame.decides => "decides it",
             ("set", 0) => "sets it",
             ("set", _) => "overridden",
             ("changed", _) => "changes a part",
