@@ -41,7 +41,11 @@ fn deep_nesting_is_refused() {
 /// A kind with a blank in it is told of like any other that the version does not have.
 #[test]
 fn kinds_with_blanks_are_imported() {
-    for (kind, name) in [("C onfigMap", "a"), ("A b c", "d e/f"), ("Config/Map x", "x")] {
+    for (kind, name) in [
+        ("C onfigMap", "a"),
+        ("A b c", "d e/f"),
+        ("Config/Map x", "x"),
+    ] {
         let imported = import_text(&format!(
             "apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n"
         ));

@@ -46,7 +46,9 @@ impl Known {
         &'k self,
         kind: Option<&'k str>,
     ) -> impl Iterator<Item = &'k KnownObject> {
-        let objects = self.all().filter(|object| kind.is_none_or(|kind| object.kind == kind));
+        let objects = self
+            .all()
+            .filter(|object| kind.is_none_or(|kind| object.kind == kind));
         // Environments make the same ones.
         objects.collect::<BTreeSet<_>>().into_iter()
     }

@@ -38,12 +38,14 @@ impl UnitFacts {
             && other.of_policies.is_empty()
     }
 
-    /// Whether it remembers a place in a file.
-    pub(crate) fn points_to(&self, file: FileId) -> bool {
-        self.app.file == file
-            || self.exemptions.iter().any(|one| one.span.file == file)
-            || self.of_policies.iter().any(|span| span.file == file)
-            || self.objects.iter().any(|facts| facts.points_to(file))
+    /// Whether it remembers a place in a file that ends behind an offset.
+    pub(crate) fn points_to(&self, file: FileId, behind: u32) -> bool {
+        let is_it = |span: Span| span.file == file && span.end > behind;
+        let mut objects = self.objects.iter();
+        is_it(self.app)
+            || self.exemptions.iter().any(|one| is_it(one.span))
+            || self.of_policies.iter().copied().any(is_it)
+            || objects.any(|facts| facts.points_to(file, behind))
     }
 }
 

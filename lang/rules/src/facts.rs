@@ -100,15 +100,14 @@ impl Facts {
             && self.makes == other.makes
     }
 
-    /// Returns whether it remembers a place in a file.
+    /// Returns whether it remembers a place in a file that ends behind an offset.
     #[must_use]
-    pub fn points_to(&self, file: FileId) -> bool {
+    pub fn points_to(&self, file: FileId, behind: u32) -> bool {
+        let is_it = |span: Span| span.file == file && span.end > behind;
         let is_there = |place: &Option<Place>| {
-            place.is_some_and(|place| {
-                place.span.file == file || place.through.is_some_and(|span| span.file == file)
-            })
+            place.is_some_and(|place| is_it(place.span) || place.through.is_some_and(is_it))
         };
-        self.at.file == file
+        is_it(self.at)
             || self.refs.iter().any(|one| {
                 is_there(&one.place) || one.needs.as_ref().is_some_and(|one| is_there(&one.1))
             })

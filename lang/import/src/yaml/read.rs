@@ -12,7 +12,8 @@ use super::scalar::{self, Bad};
 use super::{Entry, Node, Value};
 
 /// What helps where a key is no string.
-const KEYS: &str = "write it between quotes when it is meant as a text; Kubernetes knows no other keys";
+const KEYS: &str =
+    "write it between quotes when it is meant as a text; Kubernetes knows no other keys";
 
 /// How many values a file may hold, aliases written out: a real install manifest has a hundred thousand.
 const MAX_NODES: usize = 2_000_000;
@@ -422,8 +423,11 @@ impl<'t> Reader<'t> {
 
     /// Tells what is YAML, but nothing that an object could be read from.
     fn invalid(&mut self, message: &str, span: Span, label: &str, help: &str) {
-        self.diagnostics
-            .push(Diagnostic::error("E0950", message).label(span, label).help(help));
+        self.diagnostics.push(
+            Diagnostic::error("E0950", message)
+                .label(span, label)
+                .help(help),
+        );
     }
 
     fn scan_error(&mut self, error: &granit_parser::ScanError) {

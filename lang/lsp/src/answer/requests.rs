@@ -268,20 +268,25 @@ pub(super) fn highlight(
     params: DocumentHighlightParams,
 ) -> Answer<Option<Vec<DocumentHighlight>>> {
     let at = params.text_document_position_params;
-    with_document(server, &at.text_document.uri, Reach::File, |view, places| {
-        let offset = places.offset(view.file, at.position);
-        let kind = |is_definition| match is_definition {
-            true => DocumentHighlightKind::WRITE,
-            false => DocumentHighlightKind::READ,
-        };
-        let uses = refer::highlights(view, offset);
-        uses.iter()
-            .map(|found| DocumentHighlight {
-                range: places.range(found.span),
-                kind: Some(kind(found.is_definition)),
-            })
-            .collect()
-    })
+    with_document(
+        server,
+        &at.text_document.uri,
+        Reach::File,
+        |view, places| {
+            let offset = places.offset(view.file, at.position);
+            let kind = |is_definition| match is_definition {
+                true => DocumentHighlightKind::WRITE,
+                false => DocumentHighlightKind::READ,
+            };
+            let uses = refer::highlights(view, offset);
+            uses.iter()
+                .map(|found| DocumentHighlight {
+                    range: places.range(found.span),
+                    kind: Some(kind(found.is_definition)),
+                })
+                .collect()
+        },
+    )
 }
 
 fn refused(error: &refer::RenameError) -> Failure {

@@ -132,9 +132,9 @@ impl Built {
         }
     }
 
-    /// The units that remember a place in a file.
-    pub(super) fn pointing_to(&self, file: FileId) -> Vec<usize> {
-        self.known.find(|known| known.points_to(file))
+    /// The units that remember a place in a file which ends behind an offset.
+    pub(super) fn pointing_to(&self, file: FileId, behind: u32) -> Vec<usize> {
+        self.known.find(|known| known.points_to(file, behind))
     }
 
     /// Brings the wanted apps up to date, as [`crate::build::run`] does from scratch.

@@ -431,6 +431,12 @@ impl Open {
             // Loading said something of it that the parser does not know.
             return false;
         }
+        let before = self.project.sources.text(file).bytes();
+        let same = before
+            .zip(text.bytes())
+            .take_while(|(old, new)| old == new)
+            .count();
+        let same = u32::try_from(same).unwrap_or(0);
         let parsed = parse(file, &*text);
         let (old, new) = (Outline::of(&module.parsed.file), Outline::of(&parsed.file));
         if old.uses != new.uses {
@@ -469,7 +475,8 @@ impl Open {
             Some(units) => built.outdate(units),
             None => built.outdate(0..built.units.all.len()),
         }
-        let pointing = built.pointing_to(file);
+        // Places before the first change are where they were.
+        let pointing = built.pointing_to(file, same);
         built.outdate(pointing);
         true
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
-use ordain_lang_syntax::{Diagnostic, FileId, Name};
+use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 
 use crate::load::Project;
 use crate::whole::UnitFacts;
@@ -71,14 +71,15 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Whether it remembers a place in a file.
-    pub(super) fn points_to(&self, file: FileId) -> bool {
+    /// Whether it remembers a place in a file that ends behind an offset.
+    pub(super) fn points_to(&self, file: FileId, behind: u32) -> bool {
+        let is_it = |span: Span| span.file == file && span.end > behind;
         let mut objects = self.objects.iter();
         let mut labels = self.diagnostics.iter().flat_map(|found| &found.labels);
         let mut facts = self.facts.iter();
-        facts.any(|facts| facts.points_to(file))
-            || objects.any(|object| object.at.file == file || object.made.file == file)
-            || labels.any(|label| label.span.file == file)
+        facts.any(|facts| facts.points_to(file, behind))
+            || objects.any(|object| is_it(object.at) || is_it(object.made))
+            || labels.any(|label| is_it(label.span))
     }
 }
 
