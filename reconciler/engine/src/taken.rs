@@ -1,5 +1,6 @@
 //! Fields that a forced apply takes from other managers: said in the status and as an Event of the object.
 
+use ordain_reconciler_journal::Event;
 use ordain_reconciler_plan::{Action, ApiVersion, ObjectKey, Plan, Taken};
 use serde_json::{Value, json};
 
@@ -20,7 +21,10 @@ impl Worker {
                 let fields = taken.fields.join(", ");
                 let line = format!("{key}: took {fields} from {}", taken.manager);
                 tracing::info!(app = %self.app, line);
-                self.taken.insert(line);
+                if self.taken.insert(line.clone()) {
+                    let facts = [("manager", &taken.manager), ("fields", &fields)];
+                    self.note("taken", line, &facts).await;
+                }
                 self.event(object, "TookFields", &took(taken)).await;
             }
             if reverts {
@@ -33,7 +37,25 @@ impl Worker {
         for fight in self.fights.reverted(action) {
             let text = fight.to_string();
             tracing::warn!(app = %self.app, fight = text, "a fight over a field");
+            let facts = [("manager", &fight.theirs), ("fields", &fight.field)];
+            self.note("fight", text.clone(), &facts).await;
             self.event(object, "Fight", &text).await;
+        }
+    }
+
+    /// Records something in the journal that has no event of its own there.
+    async fn note(&self, topic: &str, text: String, facts: &[(&str, &String)]) {
+        let facts = facts.iter();
+        let event = Event::Note {
+            only: Some(self.app.clone()),
+            topic: topic.to_owned(),
+            text,
+            facts: facts
+                .map(|(name, value)| ((*name).to_owned(), (*value).clone()))
+                .collect(),
+        };
+        if let Err(error) = self.shared.record(event).await {
+            tracing::error!(app = %self.app, error = error.chain(), "cannot write to the journal");
         }
     }
 

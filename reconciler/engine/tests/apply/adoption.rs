@@ -129,6 +129,24 @@ async fn objects_are_left_alone_when_annotations_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_ignored_manager_wrote_stays() {
+    let world = World::start().await;
+    let ignore = json!({"ordain.dev/ignore-managers": "scaler"});
+    let shared = |other: &str| {
+        let mut object = annotated(config("a", "1"), ignore.clone());
+        object["data"]["other"] = other.into();
+        object
+    };
+    world.deploy("web", &[shared("1")]).await;
+    let edit = json!({"data": {"value": "scaled"}});
+    world.edit("ConfigMap", "a", "scaler", &edit).await;
+    world.deploy("web", &[shared("2")]).await;
+    let wanted = json!({"value": "scaled", "other": "2"});
+    assert_eq!(world.data("a").await, Some(wanted));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ignored_fields_keep_what_others_wrote() {
     let world = World::start().await;
     let ignore = json!({"ordain.dev/ignore": "/data/value"});

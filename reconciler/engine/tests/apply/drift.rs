@@ -45,6 +45,24 @@ async fn edits_and_deletions_are_put_right_without_a_look_at_other_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_asked_about_an_app_at_rest() {
+    let world = World::start().await;
+    world.deploy("rests", &[config("a", "1")]).await;
+    let before = world.tap.seen().len();
+    for number in 0..20 {
+        world
+            .deploy("other", &[config("b", &number.to_string())])
+            .await;
+    }
+    let seen = world.tap.seen();
+    let asked = seen[before..]
+        .iter()
+        .filter(|seen| seen.path.ends_with("/configmaps/a"));
+    assert_eq!(asked.count(), 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_with_somebody_elses_label_are_watched_too() {
     let world = World::start().await;
     let mut object = config("a", "1");
