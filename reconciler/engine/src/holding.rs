@@ -217,7 +217,7 @@ impl Requests {
                 }
                 let is_healthy = status.health == "healthy";
                 busy |= matches!(status.sync, Sync::Unknown | Sync::Applying)
-                    || (status.sync == Sync::Synced && status.health == "progressing");
+                    || (status.sync == Sync::Applied && status.health == "progressing");
                 well &= is_healthy && status.sync == Sync::Synced;
             }
             if !busy {
