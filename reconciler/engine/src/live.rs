@@ -154,7 +154,11 @@ impl Live {
         // The watch may have told what came after this write.
         let known = state.objects.get(key);
         if !known.is_some_and(|known| known.is_newer_than(&seen)) {
-            state.objects.insert(key.clone(), seen.clone());
+            let before = state.objects.insert(key.clone(), seen.clone());
+            // The watch will tell nothing new of it; whoever had the object has to hear that it is gone.
+            if let Some(before) = before.filter(|before| before.owner != seen.owner) {
+                state.wake([&before]);
+            }
         }
         seen
     }
