@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 /// What holds for every app.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Apps")]
 pub(crate) struct PolicyArgs {
     /// What happens to the objects of an app that is taken out of the repository
     #[arg(long, value_enum, default_value_t = RemovedArg::Prune)]
