@@ -30,6 +30,9 @@ const PACK_BYTES: u64 = 32 * 1024 * 1024;
 /// and one of them is unpacked to read one blob.
 const BLOCK_BYTES: usize = 1024 * 1024;
 
+/// Unpacked blocks that are kept: eight megabytes, which hold the objects of two thousand apps.
+const UNPACKED_MAX: usize = 8;
+
 /// How hard blocks are compressed.
 const LEVEL: i32 = 9;
 
@@ -89,8 +92,17 @@ pub(crate) struct Packs {
     active: u64,
     /// Where each blob of the active pack begins.
     frames: HashMap<Digest, u64>,
-    /// The block that was unpacked last: the objects of a set lie close together.
-    block: Mutex<Option<(u64, u32, Arc<Vec<u8>>)>>,
+    /// The blocks that were unpacked last, the newest at the end: the objects of a set, and those of many
+    /// apps that one commit changed, lie close together.
+    unpacked: Mutex<Vec<Unpacked>>,
+}
+
+/// A block of a sealed pack.
+#[derive(Debug)]
+struct Unpacked {
+    pack: u64,
+    block: u32,
+    content: Arc<Vec<u8>>,
 }
 
 /// The pack that is appended to.
@@ -315,11 +327,15 @@ impl Packs {
     }
 
     fn block(&self, pack: &Sealed, number: u32) -> Result<Arc<Vec<u8>>, Error> {
-        let mut known = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, at, block)) = &*known
-            && (*of, *at) == (pack.number, number)
-        {
-            return Ok(Arc::clone(block));
+        let mut known = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = known
+            .iter()
+            .position(|one| (one.pack, one.block) == (pack.number, number));
+        if let Some(at) = at {
+            let found = known.remove(at);
+            let content = Arc::clone(&found.content);
+            known.push(found);
+            return Ok(content);
         }
         let path = sealed_path(&self.folder, pack.number);
         let read = || {
@@ -340,7 +356,14 @@ impl Packs {
             zstd::bulk::decompress(&bytes, raw as usize)
         };
         let block = Arc::new(read().map_err(Error::io("read", &path))?);
-        *known = Some((pack.number, number, Arc::clone(&block)));
+        if known.len() == UNPACKED_MAX {
+            known.remove(0);
+        }
+        known.push(Unpacked {
+            pack: pack.number,
+            block: number,
+            content: Arc::clone(&block),
+        });
         Ok(block)
     }
 
@@ -370,8 +393,9 @@ impl Packs {
         // An empty pack stays as a file: the next pack's number follows from the last one.
         write_pack(&self.folder, pack.number, &blobs, key)?;
         self.sealed[at] = open_sealed(&self.folder, pack.number, Some(&key.public()))?;
-        let mut block = self.block.lock().unwrap_or_else(PoisonError::into_inner);
-        *block = None;
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        unpacked.clear();
+        drop(unpacked);
         Ok(gone)
     }
 
