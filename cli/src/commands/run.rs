@@ -92,7 +92,7 @@ pub(crate) fn run(args: &RunArgs, format: Format) -> Result<Outcome> {
         config.clusters = others;
         config.env.clone_from(&args.env);
         config.resources = Some(args.many.system_namespace.clone());
-        args.many.set(&mut config).await?;
+        args.many.set(&mut config)?;
         sources.set(&mut config);
         let shutdown = CancellationToken::new();
         let started = engine::start(config, shutdown.clone());
@@ -128,13 +128,26 @@ struct ManyArgs {
     #[arg(long, value_name = "NAME", requires = "elect")]
     identity: Option<String>,
 
+    /// Who may deploy what: rules by app and environment, and the account that each app acts as
+    ///
+    /// A TOML file, described in docs/tenancy.md. Without it everything is allowed.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
     /// Namespace of the reconciler's own objects: App, Source, Request and the Lease
     #[arg(long, value_name = "NAME", default_value = engine::control::NAMESPACE)]
     system_namespace: String,
 }
 
 impl ManyArgs {
-    async fn set(&self, config: &mut engine::Config) -> Result<()> {
+    fn set(&self, config: &mut engine::Config) -> Result<()> {
+        if let Some(path) = &self.policy {
+            let policy = engine::Policy::load(path).map_err(|error| {
+                let help = "docs/tenancy.md shows a policy and what each word of it means";
+                crate::commands::report(error, Some(help.to_owned()))
+            })?;
+            config.policy = Some(Arc::new(policy));
+        }
         if self.elect {
             let identity = self.identity.clone().unwrap_or_else(identity);
             config.election = Some(engine::Election::new(identity, &*self.system_namespace));

@@ -105,12 +105,20 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let tenancy = Tenancy {
         policy: config.policy.clone(),
         repository: origin.name(),
+        asks_marks: config.election.is_some() || !config.clusters.is_empty(),
     };
     let others: Vec<_> = (config.clusters.iter())
         .map(|(name, client)| {
             let cluster = reach(client);
             let live = Live::new(cluster.clone(), tasks.clone(), shutdown.clone());
-            (name.clone(), Place { cluster, live })
+            (
+                name.clone(),
+                Place {
+                    cluster,
+                    live,
+                    marks: Arc::default(),
+                },
+            )
         })
         .collect();
     let sites = Arc::new(Sites::new(

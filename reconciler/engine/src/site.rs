@@ -10,8 +10,10 @@ use std::{
 };
 
 use ordain_reconciler_journal::AppRef;
+use ordain_reconciler_plan::{ApiVersion, Inventory};
 
 use crate::{
+    Error,
     cluster::Cluster,
     live::Live,
     policy::{Policy, Subject, judge},
@@ -29,7 +31,55 @@ pub(crate) struct Site {
     /// The name that environments give it.
     pub(crate) name: Arc<str>,
     tenancy: Arc<Tenancy>,
+    marks: Arc<Marks>,
     common: Arc<Shared>,
+}
+
+/// What the marks of a cluster's objects say, where the journal cannot know everything: it is new, or another
+/// reconciler wrote meanwhile.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// Asked once in each term of ours; an app's part is dropped when the journal has it.
+    found: tokio::sync::Mutex<Option<BTreeMap<String, Inventory>>>,
+}
+
+impl Marks {
+    /// Forgets what was found: another reconciler may write from now on.
+    pub(crate) async fn forget(&self) {
+        *self.found.lock().await = None;
+    }
+
+    async fn add(&self, site: &Site, app: &AppRef, known: Inventory) -> Result<Inventory, Error> {
+        let mut found = self.found.lock().await;
+        if found.is_none() {
+            let owned = crate::preview::owned(site.cluster.client()).await?;
+            *found = Some(Inventory::rebuild(owned.iter().map(|owned| &owned.object)));
+        }
+        let owner = app.to_string();
+        let Some(marked) = found.as_mut().and_then(|found| found.remove(&owner)) else {
+            return Ok(known);
+        };
+        let mut all = known;
+        let before = all.len();
+        for (key, version) in marked
+            .iter()
+            .filter(|(key, _)| !all.contains(key))
+            .collect::<Vec<_>>()
+        {
+            let version = ApiVersion {
+                group: key.group.clone(),
+                version: version.to_owned(),
+            };
+            all.insert(key.clone(), &version);
+        }
+        if all.len() > before
+            && let Some(found) = found.as_mut()
+        {
+            // It is asked for again until the journal has it.
+            found.insert(owner, marked);
+        }
+        Ok(all)
+    }
 }
 
 /// Who may deploy what.
@@ -39,6 +89,8 @@ pub(crate) struct Tenancy {
     pub(crate) policy: Option<Arc<Policy>>,
     /// Where commits come from.
     pub(crate) repository: String,
+    /// True when others write as well, or to more than one cluster: then the marks of objects are asked too.
+    pub(crate) asks_marks: bool,
 }
 
 impl Deref for Site {
@@ -53,6 +105,15 @@ impl Site {
     /// What all apps share.
     pub(crate) fn common(&self) -> &Arc<Shared> {
         &self.common
+    }
+
+    /// What may exist in the cluster for an app. See [`Shared::inventory`].
+    pub(crate) async fn inventory(&self, app: &AppRef) -> Result<Inventory, Error> {
+        let known = self.common.inventory(app).await?;
+        if !self.tenancy.asks_marks {
+            return Ok(known);
+        }
+        self.marks.add(self, app, known).await
     }
 
     /// Takes objects that the policy refuses for faults, so that nothing is asked or sent about them.
@@ -79,6 +140,7 @@ impl Site {
 pub(crate) struct Place {
     pub(crate) cluster: Cluster,
     pub(crate) live: Live,
+    pub(crate) marks: Arc<Marks>,
 }
 
 /// Every cluster there is.
@@ -103,6 +165,7 @@ impl Sites {
         let own = Place {
             cluster: common.cluster.clone(),
             live: common.live.clone(),
+            marks: Arc::default(),
         };
         let mut places: BTreeMap<Arc<str>, Place> = others
             .into_iter()
@@ -155,10 +218,18 @@ impl Sites {
                 live: place.live.clone(),
                 name: Arc::clone(name),
                 tenancy: Arc::clone(&self.tenancy),
+                marks: Arc::clone(&place.marks),
                 common: Arc::clone(&self.common),
             })
         });
         Arc::clone(site)
+    }
+
+    /// Another reconciler may write from now on.
+    pub(crate) async fn forget(&self) {
+        for place in self.places.values() {
+            place.marks.forget().await;
+        }
     }
 
     /// True when several clusters are deployed to.

@@ -17,6 +17,7 @@ impl Follower {
         if leads {
             return;
         }
+        self.sites.forget().await;
         self.term.cancel();
         self.workers.clear();
         self.term = self.shutdown.child_token();

@@ -300,6 +300,18 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
     );
 
     kubectl(&kubeconfig);
+
+    // People suspend and resume by the object.
+    for suspend in [true, false] {
+        let patch = json!({"spec": {"suspend": suspend}});
+        let patched = apps.patch("one.shop", &PatchParams::default(), &Patch::Merge(&patch));
+        patched.await.expect("it is there");
+        until("the object says whether it is suspended", async || {
+            let app = apps.get_opt("one.shop").await.ok().flatten()?;
+            (app.data["status"]["suspended"] == suspend).then_some(())
+        })
+        .await;
+    }
     stop(engine, &shutdown).await;
     cluster.server.shutdown().await;
 }
@@ -359,6 +371,7 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
         start(settings, shutdown.clone()).await.expect("it starts")
     };
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
+    world.commit(&[("one.json", json!([config("a", "1"), config("old", "1")]))]);
     let a = run("a", &first).await;
     until("the first one deploys", async || {
         cluster
@@ -373,7 +386,7 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
         status.source.message.contains("`a` leads").then_some(())
     })
     .await;
-    world.commit(&[("one.json", json!([config("a", "2")]))]);
+    world.commit(&[("one.json", json!([config("a", "2"), config("old", "1")]))]);
     until("the first one deploys again", async || {
         cluster
             .config("a")
@@ -399,6 +412,11 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
             .await
             .filter(|data| data["value"] == "3")
     })
+    .await;
+    until(
+        "what the first one made and is gone from the commit is deleted",
+        async || cluster.config("old").await.is_none().then_some(()),
+    )
     .await;
     let leases = cluster.api("coordination.k8s.io/v1", "Lease", "ordain-system");
     let lease = leases.get("ordain").await.expect("it is there");
