@@ -183,18 +183,29 @@ pub(crate) fn text(status: &Status) -> String {
         let _ = writeln!(text, "no apps; push a project to deploy one");
         return text;
     }
+    // Of one cluster nobody needs the name.
+    let several = (status.apps.iter()).any(|app| app.cluster != status.apps[0].cluster);
     let rows = status.apps.iter().map(|a| {
+        let place = match several {
+            true => format!("{}/{}", a.cluster, a.namespace),
+            false => a.namespace.clone(),
+        };
         [
             a.name.clone(),
             a.env.clone(),
-            a.namespace.clone(),
+            place,
             short(&a.commit),
             sync(a),
             a.health.clone(),
         ]
     });
+    let place = if several {
+        "CLUSTER/NAMESPACE"
+    } else {
+        "NAMESPACE"
+    };
     text.push_str(&super::table(
-        ["APP", "ENV", "NAMESPACE", "COMMIT", "SYNC", "HEALTH"],
+        ["APP", "ENV", place, "COMMIT", "SYNC", "HEALTH"],
         rows,
     ));
     for app in &status.apps {

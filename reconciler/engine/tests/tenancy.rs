@@ -331,7 +331,7 @@ fn kubectl(kubeconfig: &Path) {
         })
     };
     let Ok(table) = run(&["get", "apps"]) else {
-        println!("left out: kubectl is not installed");
+        eprintln!("left out: kubectl is not installed");
         return;
     };
     let words = |line: usize| -> Vec<String> {
