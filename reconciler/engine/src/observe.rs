@@ -65,12 +65,12 @@ impl Worker {
         let mut retry = self.retry_of(applied);
         let mut settled = false;
         loop {
-            let look = self.look_at(applied).await;
+            let look = Box::pin(self.look_at(applied)).await;
             let drifted = self.drifted(applied);
             if !drifted.is_empty() {
                 return Next::These(drifted);
             }
-            let freed = self.freed(target, applied, &look.objects).await;
+            let freed = Box::pin(self.freed(target, applied, &look.objects)).await;
             if !freed.is_empty() {
                 return Next::These(freed);
             }
@@ -86,14 +86,14 @@ impl Worker {
                 self.publish(target, applied, &look);
             }
             let result = if applied.is_failing() {
-                self.failing(target, applied).await.map(|()| false)
+                Box::pin(self.failing(target, applied)).await.map(|()| false)
             } else if done && settled {
                 Ok(false)
             } else if done && applied.partial && applied.has_removals() {
                 return Next::All;
             } else if done {
                 settled = true;
-                let settling = self.healthy(target, applied).await;
+                let settling = Box::pin(self.healthy(target, applied)).await;
                 if !matches!(settling, Ok(true)) {
                     // Not before what had to go is gone.
                     self.publish(target, applied, &look);
@@ -103,7 +103,7 @@ impl Worker {
                 }
                 settling
             } else if look.worst == Status::Degraded || Instant::now() >= deadline {
-                self.unhealthy(target, &look.objects, look.worst)
+                Box::pin(self.unhealthy(target, &look.objects, look.worst))
                     .await
                     .map(|()| false)
             } else {
@@ -123,6 +123,8 @@ impl Worker {
             let again = (!quiet).then(|| now + LOOK);
             let next = [retry, again, fight].into_iter().flatten().min();
             let (hash, is_held) = (&applied.plan.hash, !applied.plan.held.is_empty());
+            // Nothing is kept of a look while nothing happens.
+            drop(look);
             tokio::select! {
                 () = wakers.objects.notified() => {
                     if self.shared.is_to_compare(&self.app) {

@@ -72,7 +72,7 @@ impl Worker {
         let shared = Arc::clone(self.shared.common());
         let mut held = shared.holds.subscribe();
         let mut offered = Arc::clone(&targets.borrow_and_update());
-        let mut choice = Holds::choose(&shared, &offered, None).await;
+        let mut choice = Box::pin(Holds::choose(&shared, &offered, None)).await;
         loop {
             let mut latest = choice.clone();
             let newer = {
@@ -90,7 +90,7 @@ impl Worker {
                         never = &mut follow => match never {},
                     }
                     offered = Arc::clone(&targets.borrow_and_update());
-                    let newer = Holds::choose(&shared, &offered, Some(&choice)).await;
+                    let newer = Box::pin(Holds::choose(&shared, &offered, Some(&choice))).await;
                     if !newer.is_same(&choice) {
                         break newer;
                     }
@@ -98,7 +98,7 @@ impl Worker {
                 }
             };
             let old = std::mem::replace(&mut choice, newer);
-            self.superseded(&old.target, &choice.target).await;
+            Box::pin(self.superseded(&old.target, &choice.target)).await;
         }
     }
 
@@ -136,12 +136,15 @@ impl Worker {
         loop {
             let begun = Instant::now();
             let pass = match before.take() {
-                Some((applied, focus)) => match self.partial_pass(target, applied, &focus).await {
-                    Ok(Some(applied)) => Ok(Pass::Applied(Box::new(applied))),
-                    Ok(None) => self.pass(target).await,
-                    Err(error) => Err(error),
-                },
-                None => self.pass(target).await,
+                // Boxed: the state of a pass is large, and most apps are at rest most of the time.
+                Some((applied, focus)) => {
+                    match Box::pin(self.partial_pass(target, applied, &focus)).await {
+                        Ok(Some(applied)) => Ok(Pass::Applied(Box::new(applied))),
+                        Ok(None) => Box::pin(self.pass(target)).await,
+                        Err(error) => Err(error),
+                    }
+                }
+                None => Box::pin(self.pass(target)).await,
             };
             let is_ok = matches!(pass, Ok(Pass::Applied(_)));
             self.shared.metrics.passed(is_ok, begun.elapsed());
@@ -157,9 +160,9 @@ impl Worker {
                     }
                 }
                 Ok(Pass::Failed { reasons, transient }) => {
-                    self.failed(target, reasons, transient).await;
+                    Box::pin(self.failed(target, reasons, transient)).await;
                 }
-                Err(error) => self.failed(target, vec![error.chain()], true).await,
+                Err(error) => Box::pin(self.failed(target, vec![error.chain()], true)).await,
             }
         }
     }
@@ -171,4 +174,20 @@ pub(crate) fn pause(failures: u32) -> Duration {
         .checked_shl(failures.saturating_sub(1))
         .unwrap_or(u32::MAX);
     crate::wire::jittered(PAUSE_MIN.saturating_mul(factor).min(PAUSE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that a function makes.
+    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    #[test]
+    fn an_app_at_rest_is_small() {
+        let bytes = size(Worker::run);
+        assert!(bytes <= 4_096, "{bytes} bytes for each app's loop");
+    }
 }
