@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::pace::Pace;
+use crate::pace::{Class, Pace};
 
 /// Whose turn it is: one number for each app, 0 for everything else.
 type Lane = u64;
@@ -111,10 +111,10 @@ impl Gate {
     }
 
     /// Tells how long an answer took.
-    pub(crate) fn answered(&self, took: Duration) {
+    pub(crate) fn answered(&self, class: Class, took: Duration) {
         let mut state = self.lock();
         let waiting = !state.turns.is_empty();
-        state.pace.answered(took, waiting);
+        state.pace.answered(class, took, waiting);
     }
 
     /// Tells that the server said it is busy, or did not answer in time.

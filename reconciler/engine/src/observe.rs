@@ -86,7 +86,9 @@ impl Worker {
                 self.publish(target, applied, &look);
             }
             let result = if applied.is_failing() {
-                Box::pin(self.failing(target, applied)).await.map(|()| false)
+                Box::pin(self.failing(target, applied))
+                    .await
+                    .map(|()| false)
             } else if done && settled {
                 Ok(false)
             } else if done && applied.partial && applied.has_removals() {

@@ -31,14 +31,27 @@ const BUSY: f64 = 0.5;
 /// become slower for good, or quicker.
 const ROUNDS: u32 = 300;
 
+/// What a request asks of a server. A write waits for a disk, and writes that come together wait together: compared with
+/// a look it is slow, and fewer of them at once would only make all of them take longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Nothing is stored: a look, or a dry run.
+    Look,
+    /// Something is stored.
+    Write,
+}
+
+/// Answers of one class in a round that say anything about it.
+const ANSWERS_MIN: f64 = 2.0;
+
 /// The limit of one API server.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     limit: f64,
     /// True until something was slow: until then the limit doubles with each round.
     is_starting: bool,
-    /// Seconds of the quickest round.
-    base: Option<f64>,
+    /// Seconds of the quickest round, by class.
+    base: [Option<f64>; 2],
     /// Rounds since that was measured.
     rounds: u32,
     round: Round,
@@ -48,7 +61,8 @@ pub(crate) struct Pace {
 #[derive(Debug, Clone, Default)]
 struct Round {
     answers: f64,
-    seconds: f64,
+    /// Answers and their seconds, by class.
+    classes: [(f64, f64); 2],
     /// Whether requests had to wait for a turn.
     is_full: bool,
     /// Whether the server said that it is busy; once in a round is enough.
@@ -60,7 +74,7 @@ impl Default for Pace {
         Self {
             limit: START,
             is_starting: true,
-            base: None,
+            base: [None; 2],
             rounds: 0,
             round: Round::default(),
         }
@@ -79,9 +93,11 @@ impl Pace {
     }
 
     /// An answer came, whatever it said; `waiting` tells whether others wait for a turn.
-    pub(crate) fn answered(&mut self, took: Duration, waiting: bool) {
+    pub(crate) fn answered(&mut self, class: Class, took: Duration, waiting: bool) {
         self.round.answers += 1.0;
-        self.round.seconds += took.as_secs_f64();
+        let (answers, seconds) = &mut self.round.classes[class as usize];
+        *answers += 1.0;
+        *seconds += took.as_secs_f64();
         self.round.is_full |= waiting;
         if self.round.answers >= self.limit.floor() {
             self.end_round();
@@ -103,16 +119,22 @@ impl Pace {
             // How long the answers took says little about a limit that was halved meanwhile.
             return;
         }
-        let mean = round.seconds / round.answers;
-        let base = self.base.map_or(mean, |base| base.min(mean));
-        self.base = Some(base);
         self.rounds += 1;
         if self.rounds >= ROUNDS {
-            (self.rounds, self.base, self.is_starting) = (0, None, true);
+            (self.rounds, self.base, self.is_starting) = (0, [None; 2], true);
             self.shrink(0.25);
             return;
         }
-        if mean > base * SLOW_FACTOR + SLACK {
+        let mut is_slow = false;
+        for (base, (answers, seconds)) in self.base.iter_mut().zip(round.classes) {
+            if answers >= ANSWERS_MIN {
+                let mean = seconds / answers;
+                let quickest = base.map_or(mean, |base| base.min(mean));
+                *base = Some(quickest);
+                is_slow |= mean > quickest * SLOW_FACTOR + SLACK;
+            }
+        }
+        if is_slow {
             self.is_starting = false;
             self.shrink(SLOWER);
         } else if round.is_full {
@@ -141,7 +163,7 @@ mod tests {
         for _ in 0..answers {
             let queue = pace.limit().max(at_once);
             let seconds = millis / 1000.0 * queue as f64 / at_once as f64;
-            pace.answered(Duration::from_secs_f64(seconds), true);
+            pace.answered(Class::Look, Duration::from_secs_f64(seconds), true);
         }
     }
 
@@ -160,10 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn writes_that_wait_for_a_disk_do_not_count_as_slow_looks() {
+        let mut pace = Pace::default();
+        for number in 0..10_000_u32 {
+            let (class, millis) = match number / 500 % 2 {
+                0 => (Class::Look, 1),
+                // Whatever is written at once is synced at once.
+                _ => (Class::Write, 20),
+            };
+            pace.answered(class, Duration::from_millis(millis), true);
+        }
+        assert!(pace.limit() >= 64, "{}", pace.limit());
+    }
+
+    #[test]
     fn nobody_who_waits_means_no_more_slots() {
         let mut pace = Pace::default();
         for _ in 0..10_000 {
-            pace.answered(Duration::from_millis(1), false);
+            pace.answered(Class::Look, Duration::from_millis(1), false);
         }
         assert!(pace.limit() <= 4, "{}", pace.limit());
     }
@@ -178,7 +214,7 @@ mod tests {
         run(&mut pace, 64, 1.0, 100);
         let before = pace.limit();
         for _ in 0..before {
-            pace.answered(Duration::from_millis(1), true);
+            pace.answered(Class::Look, Duration::from_millis(1), true);
         }
         let grown = pace.limit();
         pace.busy();
@@ -212,7 +248,10 @@ mod tests {
             for (kind, micros) in events {
                 match kind {
                     0 => pace.busy(),
-                    kind => pace.answered(Duration::from_micros(micros), kind == 1),
+                    kind => {
+                        let class = if micros % 2 == 0 { Class::Look } else { Class::Write };
+                        pace.answered(class, Duration::from_micros(micros), kind == 1);
+                    }
                 }
                 prop_assert!((2..=256).contains(&pace.limit()));
             }

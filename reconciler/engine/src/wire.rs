@@ -15,7 +15,7 @@ use ordain_reconciler_plan::{Cause, Refusal, immutable_fields};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{election::Lead, gate::Gate, metrics::Metrics};
+use crate::{election::Lead, gate::Gate, metrics::Metrics, pace::Class};
 
 /// How long one answer may take; a kube-apiserver gives up by itself after the same time
 /// (`--request-timeout`).
@@ -104,7 +104,7 @@ impl Wire {
                 let start = Instant::now();
                 let answer = tokio::time::timeout(ANSWER_MAX, self.once(request.clone())).await;
                 match &answer {
-                    Ok(_) => self.gate.answered(start.elapsed()),
+                    Ok(_) => self.gate.answered(class(&request), start.elapsed()),
                     Err(_) => self.gate.busy(),
                 }
                 answer
@@ -182,6 +182,14 @@ fn is_write(request: &Request<Vec<u8>>) -> bool {
     let query = request.uri().query().unwrap_or_default();
     let dry = query.split('&').any(|pair| pair.starts_with("dryRun="));
     *request.method() != Method::GET && !dry
+}
+
+/// What a request asks of the server.
+fn class(request: &Request<Vec<u8>>) -> Class {
+    match is_write(request) {
+        true => Class::Write,
+        false => Class::Look,
+    }
 }
 
 /// `Retry-After` in seconds, the only form that Kubernetes sends (RFC 9110, section 10.2.3).
