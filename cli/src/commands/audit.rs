@@ -228,6 +228,10 @@ fn compare(
     };
     let mut compared = 0;
     for (id, recorded) in rollbacks {
+        // The sources could not be restored: the objects came from the journal, and there is no rollback commit.
+        if *id == recorded.to {
+            continue;
+        }
         // History may have been rewritten since; then the journal alone tells.
         let Some(message) = message(&repository, id) else {
             continue;

@@ -27,7 +27,7 @@ use crate::{
 
 use decide::{Decision, View, decide, quarantined, suspended};
 pub use decide::{Hold, HoldKind};
-pub(crate) use standing::from_set;
+pub(crate) use standing::{deployed, from_set};
 
 /// Which target a worker follows.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ordain_reconciler_journal::{AppRef, Digest, Quarantined, Rollback};
+use ordain_reconciler_journal::{AppRef, Deploy, Digest, Quarantined, Rollback};
 use ordain_reconciler_source::CommitId;
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ pub(super) async fn of(
         Some(restored) => restored,
         None => last(shared, app)?,
     };
-    from_set(shared, app, set, commit, Rollout::default()).await
+    let target = from_set(shared, app, set, commit, Rollout::default()).await;
+    target.map(Arc::new)
 }
 
 /// A target of objects that the journal keeps. Every object of a stored set carries its namespace.
@@ -35,7 +36,7 @@ pub(crate) async fn from_set(
     set: Digest,
     commit: CommitInfo,
     rollout: Rollout,
-) -> Option<Arc<Target>> {
+) -> Option<Target> {
     let texts = shared.journal(move |journal| journal.objects(&set)).await;
     let objects: Result<Vec<Value>, _> = (texts.ok()?.iter())
         .map(|text| serde_json::from_str(text))
@@ -47,22 +48,26 @@ pub(crate) async fn from_set(
     let secrets = secret_files(shared, from, &objects).await;
     let (name, env) = (app.name.clone(), app.env.clone());
     let app = App::new(name, env, String::new(), objects, secrets);
-    Some(Arc::new(Target::new(Arc::new(app), commit, rollout)))
+    Some(Target::new(Arc::new(app), commit, rollout))
 }
 
 fn last(shared: &Shared, app: &AppRef) -> Option<(Digest, CommitInfo)> {
     let row = shared.scribe.known().last(app)?;
-    let commit = CommitInfo {
+    Some((row.set, deployed(row)))
+}
+
+/// The commit of a deploy, as far as the journal knows it.
+pub(crate) fn deployed(row: Deploy) -> CommitInfo {
+    CommitInfo {
         id: row.commit,
         author: row.author,
         subject: row.subject,
         rollback: row.rollback,
         approves: None,
-        reason: String::new(),
+        reason: row.reason,
         signature: None,
         inputs: String::new(),
-    };
-    Some((row.set, commit))
+    }
 }
 
 /// The commit of a rollback that may not have one.

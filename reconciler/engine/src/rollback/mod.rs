@@ -290,7 +290,7 @@ impl Requests {
         })?;
         let current = find(&now, app).map(|app| app.digest());
         self.quarantine_one(app, current, None, undo).await?;
-        self.shared.holds.put(target);
+        self.shared.holds.put(Arc::new(target));
         let why = match is_lost(error) {
             true => format!("commit {short} is not in the repository any more"),
             false => error.chain(),
