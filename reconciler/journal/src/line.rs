@@ -163,7 +163,5 @@ pub(crate) fn is_torn(rest: &[u8]) -> bool {
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
     let before = &body[..last];
-    !before
-        .split(|byte| *byte == b'\n')
-        .any(|line| is_signed(line))
+    !before.split(|byte| *byte == b'\n').any(is_signed)
 }
