@@ -345,7 +345,7 @@ async fn list(
         let list: Value = match client.request(request).await {
             Ok(list) => list,
             // What may not be listed, or went away meanwhile, is told by nobody.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 405) => break,
+            Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => break,
             Err(error) => return Err(failed(error)),
         };
         let token = list.pointer("/metadata/continue").and_then(Value::as_str);
@@ -542,7 +542,7 @@ impl Requests {
 
     /// Answers what is applied, as the journal has it.
     pub(crate) async fn applied(&self, reply: &Reply) -> Result<(), Error> {
-        let apps = self.shared.journal(|journal| sets(journal)).await?;
+        let apps = self.shared.journal(sets).await?;
         reply.send(Response::Applied { apps }).await;
         Ok(())
     }

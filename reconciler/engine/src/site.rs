@@ -143,12 +143,15 @@ pub(crate) struct Place {
     pub(crate) marks: Arc<Marks>,
 }
 
+/// The name of a cluster, and the user that requests to it are made as.
+type ClusterAndUser = (Arc<str>, Option<String>);
+
 /// Every cluster there is.
 pub(crate) struct Sites {
     home: Arc<str>,
     places: BTreeMap<Arc<str>, Place>,
     /// Sites that were made: apps of one cluster and one identity share theirs.
-    made: Mutex<BTreeMap<(Arc<str>, Option<String>), Arc<Site>>>,
+    made: Mutex<BTreeMap<ClusterAndUser, Arc<Site>>>,
     tenancy: Arc<Tenancy>,
     common: Arc<Shared>,
 }

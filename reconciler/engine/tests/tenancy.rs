@@ -304,7 +304,9 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
     // People suspend and resume by the object.
     for suspend in [true, false] {
         let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
-        let patched = apps.patch("one.shop", &PatchParams::default(), &patch).await;
+        let patched = apps
+            .patch("one.shop", &PatchParams::default(), &patch)
+            .await;
         patched.expect("it is there");
         until("the object says whether it is suspended", async || {
             let app = apps.get_opt("one.shop").await.ok().flatten()?;
