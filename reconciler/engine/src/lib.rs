@@ -15,6 +15,7 @@ mod error;
 mod execute;
 mod facts;
 mod fighting;
+mod follower;
 mod gate;
 mod gather;
 mod health_view;

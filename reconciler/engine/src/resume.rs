@@ -3,7 +3,7 @@
 use ordain_reconciler_journal::Journal;
 
 use crate::{
-    engine::Follower,
+    follower::Follower,
     holds::{deployed, from_set},
 };
 

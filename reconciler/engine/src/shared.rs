@@ -12,8 +12,8 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AppStatus, Compiler, Error, Ownership, Sync, cluster::Cluster, holds::Holds, live::Live,
-    metrics::Metrics, progress::Progress, resources::changes::Changes, scribe::Scribe,
+    AppStatus, Compiler, Config, Error, Ownership, Sync, cluster::Cluster, holds::Holds,
+    live::Live, metrics::Metrics, progress::Progress, resources::changes::Changes, scribe::Scribe,
     stuck::Stuck, target::Target,
 };
 
@@ -61,9 +61,7 @@ impl Shared {
         metrics: Arc<Metrics>,
         journal: Journal,
         tasks: TaskTracker,
-        health_deadline: Duration,
-        ownership: Ownership,
-        compiler: Arc<dyn Compiler>,
+        config: &Config,
     ) -> Self {
         let is_new = journal.apps().is_empty();
         Self {
@@ -73,9 +71,9 @@ impl Shared {
             progress: Progress::default(),
             holds: Holds::default(),
             breaker: Breaker::default(),
-            health_deadline,
-            ownership,
-            compiler,
+            health_deadline: config.health_deadline,
+            ownership: config.ownership.clone(),
+            compiler: Arc::clone(&config.compiler),
             approved: watch::channel(journal.approvals()).0,
             scribe: Scribe::new(journal, tasks),
             changes: Changes::default(),

@@ -6,7 +6,7 @@ use ordain_reconciler_plan::{ApiVersion, MANAGED_BY_LABEL, MANAGER};
 use ordain_reconciler_source::CommitId;
 use serde_json::{Value, json};
 
-use crate::engine::{Follower, blocking};
+use crate::{engine::blocking, follower::Follower};
 
 impl Follower {
     /// Begins or ceases to lead.

@@ -96,7 +96,7 @@ fn a_commit_moves_to_another_tip_with_its_files_alone() {
     assert_eq!(files.read("a").expect("a file"), b"ours");
     assert_eq!(files.read("b").expect("a file"), b"2");
     let written = repository.commit(&moved).expect("readable");
-    assert_eq!(written.parents, [two.clone()]);
+    assert_eq!(written.parents, std::slice::from_ref(&two));
     assert_eq!(written.message, "back\n\nRollback-To: x\n");
     let changed = repository.changed_paths(&two, &moved).expect("compared");
     assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["a", "gone"]);

@@ -307,8 +307,10 @@ mod tests {
 
     #[test]
     fn a_window_moves_on_with_what_was_read_and_never_splits_a_character() {
-        let mut answers = Answers::default();
-        answers.text = "é".repeat(WINDOW_BYTES);
+        let mut answers = Answers {
+            text: "é".repeat(WINDOW_BYTES),
+            ..Answers::default()
+        };
         let (window, all) = answers.window();
         assert_eq!((window.len(), all), (WINDOW_BYTES, false));
         answers.text.insert(0, 'x');

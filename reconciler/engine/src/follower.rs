@@ -1,0 +1,540 @@
+//! Follows the branch: each new tip is judged, compiled and handed to the apps' workers.
+//!
+//! Does not know how an app is applied, or where metrics and commands come in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ordain_reconciler_journal::{AppRef, Digest, Event, Journal, SignatureVerdict};
+use ordain_reconciler_source::{CommitId, Verify};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    App, Compiled, SecretFiles, SourceStatus, Sync, Trust,
+    election::Lead,
+    engine::blocking,
+    facts,
+    gate::in_a_lane,
+    origin::{Compile, Origin},
+    progress::Rollout,
+    rollback,
+    shared::Shared,
+    site::{Site, Sites},
+    target::{CommitInfo, Target},
+    worker::Worker,
+};
+
+/// How long after the last news of the branch the compiler lets go of what it need not keep.
+const REST_AFTER: Duration = Duration::from_secs(60);
+
+/// Overtaken commits that are counted; nobody reads more of them one by one.
+const OVERTAKEN_MAX: usize = 10_000;
+
+/// Apps that are named when a commit does not compile; more are counted.
+const AFFECTED_NAMED_MAX: usize = 10;
+
+/// Says that a commit had no effect, and which apps it would have reached.
+fn nothing_changed(affected: &[String]) -> String {
+    let mut text = "nothing was changed in the cluster".to_owned();
+    if affected.is_empty() {
+        return text;
+    }
+    let named = &affected[..affected.len().min(AFFECTED_NAMED_MAX)];
+    text.push_str("; these apps stay as their last good commit has them: ");
+    text.push_str(&named.join(", "));
+    if affected.len() > named.len() {
+        text.push_str(&format!(" and {} more", affected.len() - named.len()));
+    }
+    text
+}
+
+/// A worker, and what it was given last.
+pub(crate) struct Handed {
+    digest: Digest,
+    targets: watch::Sender<Arc<Target>>,
+    site: Arc<Site>,
+}
+
+/// What a commit means for an app.
+enum Verdict {
+    /// It has other objects than before, or has to begin again.
+    Changed,
+    /// Its objects are the same, and it is still on its way to them.
+    UnderWay,
+    /// Nothing at all.
+    Same,
+}
+
+/// Follows the branch.
+pub(crate) struct Follower {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lead: Lead,
+    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) sites: Arc<Sites>,
+    /// Ends the workers when another reconciler takes over.
+    pub(crate) term: CancellationToken,
+    pub(crate) origin: Origin,
+    pub(crate) compile: Compile,
+    pub(crate) source: Arc<Mutex<SourceStatus>>,
+    pub(crate) poke: Arc<Notify>,
+    pub(crate) poll: Duration,
+    pub(crate) workers: BTreeMap<AppRef, Handed>,
+    pub(crate) trust: Trust,
+    /// True when the tip is not let in for now.
+    pub(crate) is_held: bool,
+    /// The tip that was handled last, compiled or not.
+    pub(crate) at: Option<CommitId>,
+    /// Why the tip is not deployed, or empty.
+    pub(crate) verdict: String,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Follower {
+    pub(crate) async fn run(mut self) -> std::convert::Infallible {
+        let mut last_news = Instant::now();
+        let mut is_resting = false;
+        loop {
+            // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
+            self.shared.look(|looks| looks.begun += 1);
+            let waiting = self.shared.progress.waiting();
+            let origin = self.origin.clone();
+            let (begun, looked) = (Instant::now(), blocking(move || origin.look()).await);
+            self.shared.metrics.fetched(looked.is_ok(), begun.elapsed());
+            match looked {
+                Ok(tip) => {
+                    self.say(tip.as_ref(), "");
+                    if let Some(tip) = tip {
+                        let late = waiting.into_iter().filter(|id| id != tip.as_str());
+                        late.for_each(|id| self.shared.progress.overtaken(&id, tip.short()));
+                        let news = self.is_held || self.at.as_ref() != Some(&tip);
+                        if news && !*self.leads.borrow() {
+                            self.stand_by(&tip).await;
+                            self.at = Some(tip);
+                        } else if news {
+                            self.take(&tip).await;
+                            self.at = Some(tip);
+                            (last_news, is_resting) = (Instant::now(), false);
+                        }
+                        self.push_pending().await;
+                    }
+                }
+                Err(error) => {
+                    let text = crate::error::chain(&error);
+                    tracing::warn!(error = text, "cannot look at the repository");
+                    self.say(None, &text);
+                    let idle = self.at.is_none() && self.workers.is_empty();
+                    if idle && *self.leads.borrow() {
+                        self.resume().await;
+                    }
+                }
+            }
+            if !is_resting && last_news.elapsed() >= REST_AFTER {
+                let compile = self.compile.clone();
+                blocking(move || compile.rest()).await;
+                is_resting = true;
+            }
+            self.shared.look(|looks| looks.done = looks.begun);
+            tokio::select! {
+                () = tokio::time::sleep(self.poll) => {}
+                () = self.poke.notified() => {}
+                Ok(()) = self.leads.changed() => self.turn().await,
+            }
+        }
+    }
+
+    /// Pushes rollbacks that the remote did not take before.
+    async fn push_pending(&mut self) {
+        let Some(tip) = self.at.clone() else { return };
+        let (shared, origin, compile) = (&self.shared, &self.origin, &self.compile);
+        if rollback::publish::settle(shared, origin, compile, &tip).await {
+            self.poke.notify_one();
+        }
+    }
+
+    /// Publishes where the branch is. An error at the look hides for as long as it lasts what was said
+    /// about the tip itself.
+    fn say(&self, tip: Option<&CommitId>, error: &str) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tip) = tip {
+            source.commit = Some(tip.to_string());
+        }
+        let message = if error.is_empty() {
+            &self.verdict
+        } else {
+            error
+        };
+        message.clone_into(&mut source.message);
+    }
+
+    /// Says something about the tip that stays true until there is another one.
+    pub(crate) fn judge(&mut self, tip: &CommitId, verdict: String) {
+        self.verdict = verdict;
+        self.say(Some(tip), "");
+    }
+
+    /// Compiles a new tip and hands it to the workers.
+    async fn take(&mut self, tip: &CommitId) {
+        let rollout = self.shared.progress.of(tip.as_str());
+        let (origin, id) = (self.origin.clone(), tip.clone());
+        let commit = match blocking(move || origin.repository().commit(&id)).await {
+            Ok(commit) => commit,
+            Err(error) => {
+                let text = crate::error::chain(&error);
+                rollout.line(&format!("error: {text}"));
+                self.judge(tip, text);
+                rollout.end(false);
+                return;
+            }
+        };
+        let accepted = self.accepted().await;
+        let trusted = self.trusted(accepted.as_ref(), tip).await;
+        // A key may be allowed later, and a rewritten branch approved.
+        let told = std::mem::replace(&mut self.is_held, trusted.is_err());
+        let signature = trusted.as_ref().ok().cloned().flatten();
+        if let Err(reason) = trusted {
+            self.judge(tip, reason.clone());
+            if told && self.at.as_ref() == Some(tip) {
+                return;
+            }
+            tracing::warn!(commit = tip.short(), reason, "a commit is not let in");
+            rollout.line(&format!("error: {reason}"));
+            rollout.line(&nothing_changed(&[]));
+            rollout.end(false);
+            let commit = tip.to_string();
+            let errors = reason;
+            self.record(Event::Rejected { commit, errors }).await;
+            return;
+        }
+        self.judge(tip, String::new());
+        let known = self.note_commit(tip).await;
+        let (compile, origin, id) = (self.compile.clone(), self.origin.clone(), tip.clone());
+        let begun = Instant::now();
+        let compiled = blocking(move || compile.commit(origin.repository(), &id)).await;
+        let took = begun.elapsed();
+        self.shared.metrics.compiled(compiled.is_ok(), took);
+        match compiled {
+            Ok(compiled) => {
+                let mut info = CommitInfo::from(&commit);
+                info.signature = signature;
+                self.deploy(&info, &compiled).await;
+            }
+            Err(error) => {
+                tracing::warn!(commit = tip.short(), "a commit does not compile");
+                self.judge(tip, format!("commit {} does not compile", tip.short()));
+                rollout.line(&error.text);
+                rollout.line(&nothing_changed(&error.affected));
+                rollout.end(false);
+                if !known {
+                    let (commit, errors) = (tip.to_string(), error.text);
+                    self.record(Event::Rejected { commit, errors }).await;
+                }
+            }
+        }
+    }
+
+    /// The tip that was let in last.
+    async fn accepted(&self) -> Option<CommitId> {
+        let (repository, branch) = (self.origin.name(), self.origin.branch().to_owned());
+        let tip = self.shared.journal(move |journal| {
+            let tip = journal.tip(&repository, &branch)?;
+            tip.parse().ok()
+        });
+        tip.await
+    }
+
+    /// What is known of a tip's signature, when that is asked for; or why the tip is not let in.
+    async fn trusted(
+        &self,
+        accepted: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Option<SignatureVerdict>, String> {
+        let Trust {
+            verify,
+            signers,
+            hold_rewrites,
+        } = self.trust.clone();
+        if verify == Verify::None && !hold_rewrites {
+            return Ok(None);
+        }
+        let is_approved = self.shared.approvals().borrow().contains(tip.as_str());
+        let (origin, accepted, tip) = (self.origin.clone(), accepted.cloned(), tip.clone());
+        let judged = blocking(move || {
+            let repository = origin.repository();
+            let verdict = repository
+                .hold_to(verify, &signers, accepted.as_ref(), &tip)
+                .map_err(|error| crate::error::chain(&error))?;
+            match accepted {
+                Some(accepted)
+                    if hold_rewrites
+                        && !is_approved
+                        && !repository.is_ancestor(&accepted, &tip) =>
+                {
+                    let (branch, old, new) = (origin.branch(), accepted.short(), tip.short());
+                    Err(format!(
+                        "the history of `{branch}` was rewritten: {new} does not follow {old}; `ordain approve {tip}` lets it in"
+                    ))
+                }
+                _ => Ok(verdict.as_ref().map(facts::signature)),
+            }
+        });
+        judged.await
+    }
+
+    /// Records that the branch moved; returns true when the journal knew it already.
+    async fn note_commit(&self, tip: &CommitId) -> bool {
+        let (repository, branch) = (self.origin.name(), self.origin.branch().to_owned());
+        let from = {
+            let (repository, branch) = (repository.clone(), branch.clone());
+            self.shared
+                .journal(move |journal| journal.tip(&repository, &branch))
+                .await
+        };
+        if from.as_deref() == Some(tip.as_str()) {
+            return true;
+        }
+        let (origin, before, id) = (self.origin.clone(), from.clone(), tip.clone());
+        let rewritten = blocking(move || {
+            let before = before.and_then(|before| before.parse::<CommitId>().ok());
+            before.is_some_and(|before| !origin.repository().is_ancestor(&before, &id))
+        })
+        .await;
+        if rewritten {
+            tracing::warn!(branch, commit = tip.short(), "the branch was rewritten");
+            let text =
+                "note: the history of this branch was rewritten; the tip is deployed as it is";
+            self.shared.progress.of(tip.as_str()).line(text);
+        }
+        let commit = tip.to_string();
+        let before = from.clone();
+        self.record(Event::Commit {
+            repository,
+            branch,
+            from,
+            commit,
+            rewritten,
+        })
+        .await;
+        if let Some(before) = before.and_then(|before| before.parse().ok()) {
+            self.note_overtaken(before, tip).await;
+        }
+        false
+    }
+
+    /// Records the commits that a newer one took the place of before they were begun.
+    async fn note_overtaken(&self, before: CommitId, tip: &CommitId) {
+        let (origin, id) = (self.origin.clone(), tip.clone());
+        let between =
+            blocking(move || origin.repository().overtaken(&before, &id, OVERTAKEN_MAX)).await;
+        let overtaken = match between {
+            Ok(overtaken) => overtaken,
+            Err(error) => {
+                let error = crate::error::chain(&error);
+                tracing::warn!(error, "cannot tell which commits were overtaken");
+                return;
+            }
+        };
+        let (Some(first), Some(last)) = (overtaken.first(), overtaken.last()) else {
+            return;
+        };
+        let count = overtaken.len();
+        let facts = [
+            ("by", tip.to_string()),
+            ("commits", count.to_string()),
+            ("first", first.to_string()),
+            ("last", last.to_string()),
+        ];
+        let text = match count {
+            1 => format!(
+                "commit {} was superseded by {} before it was begun",
+                first.short(),
+                tip.short()
+            ),
+            _ => format!(
+                "{count} commits, {} to {}, were superseded by {} before they were begun",
+                first.short(),
+                last.short(),
+                tip.short()
+            ),
+        };
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        self.record(Event::Note {
+            only: None,
+            topic: "superseded".to_owned(),
+            text,
+            facts: facts.into_iter().collect(),
+        })
+        .await;
+    }
+
+    async fn record(&self, event: Event) {
+        if let Err(error) = self.shared.record(event).await {
+            tracing::error!(error = error.chain(), "cannot write to the journal");
+        }
+    }
+
+    /// Hands each app over whose objects are others than before, and tells of the rest that nothing changes.
+    async fn deploy(&mut self, commit: &CommitInfo, compiled: &Compiled) {
+        let rollout = self.shared.progress.of(&commit.id);
+        self.shared.holds.set_rules(&compiled.rules);
+        if !compiled.warnings.is_empty() {
+            rollout.line(&compiled.warnings);
+        }
+        if compiled.apps.is_empty() {
+            // More often a mistake than a wish, so nothing is concluded from it.
+            let wanted = self.compile.wanted();
+            let text = format!("commit {} has no app for {wanted}", commit.short());
+            rollout.line(&format!("{text}; nothing was changed"));
+            rollout.end(true);
+            if let Ok(tip) = commit.id.parse() {
+                self.judge(&tip, text);
+            }
+            return;
+        }
+        let mut apps = compiled.apps.clone();
+        if self.sites.are_several() {
+            apps.retain(|app| self.sites.knows(app.cluster.as_deref()));
+        }
+        let present: BTreeSet<_> = apps.iter().map(|app| app.reference()).collect();
+        for AppRef { env, name } in self.left_over(&present).await {
+            let mut same = apps.iter().filter(|app| app.env == env);
+            let cluster = same.next().and_then(|app| app.cluster.clone());
+            let reference = AppRef { env, name };
+            if self.sites.are_several()
+                && cluster.is_none()
+                && !self.workers.contains_key(&reference)
+            {
+                // Another cluster does not have its objects, and that they are not there would be no news.
+                tracing::warn!(app = %reference, "its cluster is not known; what is left of it stays");
+                continue;
+            }
+            let AppRef { env, name } = reference;
+            // An app without objects, whose deletions are subject to every rule of pruning.
+            let (namespace, secrets) = (String::new(), SecretFiles::new());
+            let app = App::new(name, env, namespace, Vec::new(), secrets);
+            apps.push(Arc::new(app.on(cluster)));
+        }
+        let (mut expected, mut targets, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for app in &apps {
+            let reference = app.reference();
+            match self.verdict_on(&reference, app, commit, &rollout) {
+                Verdict::Changed => {
+                    expected.push(reference);
+                    let target = Target::new(Arc::clone(app), commit.clone(), rollout.clone());
+                    targets.push(target.removed(!present.contains(&app.reference())));
+                }
+                Verdict::UnderWay => {
+                    expected.push(reference.clone());
+                    kept.push(reference);
+                }
+                Verdict::Same => kept.push(reference),
+            }
+        }
+        if targets.is_empty() {
+            rollout.line("no object of any app changes");
+        }
+        rollout.expect(expected);
+        let at: Arc<str> = commit.id.as_str().into();
+        for app in &kept {
+            if let Some(worker) = self.workers.get(app) {
+                worker.targets.borrow().moved_on(&at);
+            }
+        }
+        self.shared.moved_on(&kept, &at);
+        // All before the first: an object that goes from one app to another must not be deleted in between.
+        targets.iter().for_each(|target| self.claim(target));
+        for target in targets {
+            self.hand_over(target);
+        }
+    }
+
+    /// What a commit means for an app.
+    fn verdict_on(
+        &self,
+        reference: &AppRef,
+        app: &App,
+        commit: &CommitInfo,
+        rollout: &Rollout,
+    ) -> Verdict {
+        let Some(worker) = self.workers.get(reference) else {
+            return Verdict::Changed;
+        };
+        let moved =
+            app.cluster.is_some() && *worker.site.name != *self.sites.name(app.cluster.as_deref());
+        if moved || worker.digest != app.digest() {
+            return Verdict::Changed;
+        }
+        let standing = worker.targets.borrow().rollout.clone();
+        if standing.inherit(reference, rollout) {
+            // Starting over would only take longer; a storm of commits would keep it from ever being done.
+            return Verdict::UnderWay;
+        }
+        let is_blocked = || {
+            let statuses = self.shared.statuses();
+            let status = statuses.get(reference);
+            status.is_some_and(|status| status.sync == Sync::Blocked)
+        };
+        // What failed is tried again at once, and told to whoever pushes; what waits for an approval gets it.
+        if standing.has_failed(reference) || (commit.approves.is_some() && is_blocked()) {
+            return Verdict::Changed;
+        }
+        Verdict::Same
+    }
+
+    /// Apps that were deployed and are no longer declared.
+    async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
+        let apps = self.shared.journal(Journal::apps).await;
+        self.shared.know_apps(&apps);
+        let mut left = Vec::new();
+        for app in apps.into_iter().filter(|app| !present.contains(app)) {
+            // An inventory that cannot be read is no reason to think that nothing is left.
+            let empty = self
+                .shared
+                .inventory(&app)
+                .await
+                .is_ok_and(|found| found.is_empty());
+            if !empty || self.workers.contains_key(&app) {
+                left.push(app);
+            }
+        }
+        left
+    }
+
+    pub(crate) fn claim(&self, target: &Target) {
+        let cluster = self.sites.name(target.cluster());
+        self.shared.claim(cluster, target);
+    }
+
+    pub(crate) fn hand_over(&mut self, target: Target) {
+        let (app, digest) = (target.app.clone(), target.digest());
+        let target = Arc::new(target);
+        let site = self.sites.of(&app, target.cluster());
+        if let Some(worker) = self.workers.get_mut(&app) {
+            // What is no longer declared goes from where it was.
+            if target.cluster().is_none() || Arc::ptr_eq(&worker.site, &site) {
+                worker.digest = digest;
+                worker.targets.send_replace(target);
+                return;
+            }
+            let (from, to) = (&worker.site.name, &site.name);
+            tracing::warn!(%app, %from, %to, "it moves; what is in the old cluster stays there");
+        }
+        let (targets, receiver) = watch::channel(target);
+        let worker = Worker::new(Arc::clone(&site), app.clone());
+        self.tasks
+            .spawn(in_a_lane(worker.run(receiver, self.term.clone())));
+        let handed = Handed {
+            digest,
+            targets,
+            site,
+        };
+        self.workers.insert(app, handed);
+    }
+}
