@@ -1,5 +1,6 @@
 //! The protocol: what a message asks, whom it concerns, and the answer in the protocol's words.
 
+mod coloring;
 pub(crate) mod convert;
 mod requests;
 mod sync;
@@ -237,9 +238,9 @@ pub(crate) fn request(server: &mut Server, request: Request) -> Result<Value, Fa
         request::RangeFormatting::METHOD => answer!(requests::format_range),
         request::FoldingRangeRequest::METHOD => answer!(requests::folding),
         request::SelectionRangeRequest::METHOD => answer!(requests::selection),
-        request::SemanticTokensFullRequest::METHOD => answer!(requests::tokens_full),
-        request::SemanticTokensFullDeltaRequest::METHOD => answer!(requests::tokens_delta),
-        request::SemanticTokensRangeRequest::METHOD => answer!(requests::tokens_range),
+        request::SemanticTokensFullRequest::METHOD => answer!(coloring::full),
+        request::SemanticTokensFullDeltaRequest::METHOD => answer!(coloring::delta),
+        request::SemanticTokensRangeRequest::METHOD => answer!(coloring::range),
         request::InlayHintRequest::METHOD => answer!(requests::inlay_hints),
         "ordain/settled" => {
             // For scripts: everything known is published before the answer.

@@ -8,9 +8,7 @@ use lsp_types::{
     FoldingRangeParams, GotoDefinitionParams, GotoDefinitionResponse, Hover, HoverContents,
     HoverParams, InlayHint, InlayHintLabel, InlayHintParams, InlayHintTooltip, Location,
     LocationLink, ParameterInformation, ParameterLabel, PrepareRenameResponse, ReferenceParams,
-    RenameParams, SelectionRange, SelectionRangeParams, SemanticTokens, SemanticTokensDelta,
-    SemanticTokensDeltaParams, SemanticTokensFullDeltaResult, SemanticTokensParams,
-    SemanticTokensRangeParams, SemanticTokensResult, SignatureHelp, SignatureHelpParams,
+    RenameParams, SelectionRange, SelectionRangeParams, SignatureHelp, SignatureHelpParams,
     SignatureInformation, SymbolInformation, TextDocumentPositionParams, TextEdit, Uri,
     WorkspaceEdit, WorkspaceSymbolParams,
 };
@@ -22,14 +20,14 @@ use crate::features::definition::{Definition, Target};
 use crate::features::{
     actions, complete, definition as define, folding as fold, format as formatting,
     hover as hovering, inlay, references as refer, selection as select, signature as signing,
-    symbols, tokens,
+    symbols,
 };
 use crate::objects::Known;
 use crate::places::Places;
 use crate::uri;
 use crate::view::{Analysis, Reach, View};
 
-type Answer<T> = Result<T, Failure>;
+pub(super) type Answer<T> = Result<T, Failure>;
 
 /// Calls `ask` with a view of what stands at a position, its places and the offset.
 fn with_view<T>(
@@ -64,7 +62,7 @@ fn with_view<T>(
 }
 
 /// Calls `ask` with a view of a document and its places; no answer for what is no source.
-fn with_document<T>(
+pub(super) fn with_document<T>(
     server: &mut Server,
     document: &Uri,
     reach: Reach,
@@ -522,73 +520,6 @@ pub(super) fn selection(
         };
         positions.iter().map(one).collect()
     })
-}
-
-fn tokens_of(
-    server: &mut Server,
-    document: &Uri,
-    range: Option<lsp_types::Range>,
-) -> Answer<Vec<lsp_types::SemanticToken>> {
-    let found = with_document(server, document, Reach::File, |view, places| {
-        let lines = places.lines(view.file);
-        let part = range.map_or(0..view.text().len(), |range| lines.offsets(range));
-        convert::tokens(&tokens::colors(view, part), &lines)
-    })?;
-    Ok(found.unwrap_or_default())
-}
-
-fn remember(server: &mut Server, document: &Uri, data: Vec<lsp_types::SemanticToken>) -> String {
-    server.next_result += 1;
-    let id = server.next_result.to_string();
-    server
-        .tokens
-        .insert(uri::same(document), (id.clone(), data));
-    id
-}
-
-pub(super) fn tokens_full(
-    server: &mut Server,
-    params: SemanticTokensParams,
-) -> Answer<SemanticTokensResult> {
-    let document = params.text_document.uri;
-    let data = tokens_of(server, &document, None)?;
-    let result_id = Some(remember(server, &document, data.clone()));
-    Ok(SemanticTokensResult::Tokens(SemanticTokens {
-        result_id,
-        data,
-    }))
-}
-
-pub(super) fn tokens_delta(
-    server: &mut Server,
-    params: SemanticTokensDeltaParams,
-) -> Answer<SemanticTokensFullDeltaResult> {
-    let document = params.text_document.uri;
-    let data = tokens_of(server, &document, None)?;
-    let known = server.tokens.get(&uri::same(&document));
-    let edits = known
-        .filter(|(id, _)| *id == params.previous_result_id)
-        .map(|(_, old)| convert::delta(old, &data));
-    let result_id = Some(remember(server, &document, data.clone()));
-    Ok(match edits {
-        Some(edits) => {
-            SemanticTokensFullDeltaResult::TokensDelta(SemanticTokensDelta { result_id, edits })
-        }
-        None => SemanticTokensFullDeltaResult::Tokens(SemanticTokens { result_id, data }),
-    })
-}
-
-pub(super) fn tokens_range(
-    server: &mut Server,
-    params: SemanticTokensRangeParams,
-) -> Answer<SemanticTokensResult> {
-    let document = params.text_document.uri;
-    let data = tokens_of(server, &document, Some(params.range))?;
-    let result_id = None;
-    Ok(SemanticTokensResult::Tokens(SemanticTokens {
-        result_id,
-        data,
-    }))
 }
 
 pub(super) fn inlay_hints(
