@@ -482,7 +482,7 @@ impl Follower {
             status.is_some_and(|status| status.sync == Sync::Blocked)
         };
         // What failed is tried again at once, and told to whoever pushes; what waits for an approval gets it.
-        if standing.has_failed(reference) || (commit.approves.is_some() && is_blocked()) {
+        if standing.has_failed(reference) || (!commit.approves.is_empty() && is_blocked()) {
             return Verdict::Changed;
         }
         Verdict::Same

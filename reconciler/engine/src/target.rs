@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback, SignatureVerdict};
 use ordain_reconciler_plan::Desired;
-use ordain_reconciler_source::{Commit, trailer};
+use ordain_reconciler_source::{Commit, trailer, trailers};
 
 use crate::{App, CompiledObject, SecretFiles, progress::Rollout};
 
@@ -15,8 +15,8 @@ pub(crate) struct CommitInfo {
     pub(crate) author: String,
     pub(crate) subject: String,
     pub(crate) rollback: Option<Rollback>,
-    /// Hash of a plan that the commit itself approves, by the trailer `Approve-Plan`.
-    pub(crate) approves: Option<String>,
+    /// Hashes of plans that the commit itself approves, by trailers `Approve-Plan`.
+    pub(crate) approves: Vec<String>,
     /// What a rollback's author said about it.
     pub(crate) reason: String,
     /// Whether it is signed, when that was checked.
@@ -38,7 +38,9 @@ impl From<&Commit> for CommitInfo {
             author: commit.author.to_string(),
             subject: commit.summary().to_owned(),
             rollback: rollback.map(|(of, to)| Rollback { of, to }),
-            approves: trailer("Approve-Plan"),
+            approves: trailers(&commit.message, "Approve-Plan")
+                .map(str::to_owned)
+                .collect(),
             reason,
             signature: None,
             inputs: format!("git-tree:{}", commit.tree),

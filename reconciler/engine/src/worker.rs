@@ -128,7 +128,7 @@ impl Worker {
         self.set_status(target, Sync::Applying, Status::Unknown, "", None, notes);
         let mut approvals = self.shared.approvals();
         let mut apps = self.shared.turns();
-        if let Some(plan) = &target.commit.approves {
+        for plan in &target.commit.approves {
             self.shared.approve(plan);
         }
         let woken = self.shared.live.owner(&target.owner());

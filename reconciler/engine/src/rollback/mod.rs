@@ -276,7 +276,7 @@ impl Requests {
                 of: undo.of.clone(),
                 to: goal.name.clone(),
             }),
-            approves: None,
+            approves: Vec::new(),
             reason: undo.ask.reason.clone(),
             signature: None,
             inputs: String::new(),
