@@ -93,6 +93,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     /// What our manager applied last, by key: fields that leave it are removed.
     applied: BTreeMap<String, Value>,
+    /// Every event with its revision.
+    told: Vec<(u64, (String, Value))>,
     revision: u64,
     writes: usize,
     /// Method and path of every request that is no watch.
@@ -189,9 +191,7 @@ impl Fake {
         state.revision += 1;
         state.applied.remove(key);
         if let Some(object) = state.objects.remove(key) {
-            let _ = self
-                .events
-                .send((key.to_owned(), json!({"type": "DELETED", "object": object})));
+            self.tell(&mut state, key, "DELETED", &object);
         }
     }
 
@@ -205,9 +205,14 @@ impl Fake {
         } else {
             "ADDED"
         };
-        let _ = self
-            .events
-            .send((key.to_owned(), json!({"type": kind, "object": object})));
+        self.tell(&mut state, key, kind, &object);
+    }
+
+    /// Tells the watches, those that begin later included.
+    fn tell(&self, state: &mut State, key: &str, kind: &str, object: &Value) {
+        let event = (key.to_owned(), json!({"type": kind, "object": object}));
+        state.told.push((state.revision, event.clone()));
+        let _ = self.events.send(event);
     }
 
     async fn handle(self, request: Request<Body>) -> Result<Response<FakeBody>, Infallible> {
@@ -277,7 +282,10 @@ impl Fake {
                 Some(object) => reply(200, &object),
                 None => failure(404, "NotFound", "not found", &[]),
             },
-            (&Method::GET, None) if query.contains_key("watch") => self.watch(&place),
+            (&Method::GET, None) if query.contains_key("watch") => {
+                let from = query.get("resourceVersion");
+                self.watch(&place, from.and_then(|from| from.parse().ok()))
+            }
             (&Method::GET, None) => self.list(&place),
             (&Method::PATCH, Some(name)) => match serde_json::from_slice(body) {
                 Ok(Value::Array(operations)) => self.remove_fields(&place, name, &operations),
@@ -415,14 +423,22 @@ impl Fake {
         )
     }
 
-    fn watch(&self, place: &Place) -> Response<FakeBody> {
+    fn watch(&self, place: &Place, from: Option<u64>) -> Response<FakeBody> {
         let prefix = place.key().trim_end_matches('/').to_owned() + "/";
-        let events = self.events.subscribe();
-        let lines =
-            stream::unfold(events, |mut events| async move {
+        // What came after the list that a watch goes on from is part of it (Kubernetes API concepts,
+        // "Efficient detection of changes").
+        let (missed, events) = {
+            let state = self.state.lock().expect("no panic");
+            let later = |(revision, _): &&(u64, _)| from.is_some_and(|from| *revision > from);
+            let missed = state.told.iter().filter(later);
+            let missed: Vec<_> = missed.map(|(_, event)| event.clone()).collect();
+            (missed, self.events.subscribe())
+        };
+        let lines = stream::iter(missed)
+            .chain(stream::unfold(events, |mut events| async move {
                 let event = events.recv().await.ok()?;
                 Some((event, events))
-            })
+            }))
             .filter_map(move |(key, event)| {
                 let wanted = key.starts_with(&prefix);
                 async move {
