@@ -193,7 +193,7 @@ impl<'w> World<'w> {
     fn settled(&self, apps: usize) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            for answer in call(&self.data(), &Request::Status, |_| {})? {
+            for answer in call(self.data(), &Request::Status, |_| {})? {
                 let Response::Status { status } = answer else {
                     continue;
                 };
@@ -369,7 +369,7 @@ fn rollback(world: &World<'_>) -> Result<()> {
             wait: false,
         };
         let start = Instant::now();
-        call(&world.data(), &request, |_| {})?;
+        call(world.data(), &request, |_| {})?;
         times.push(world.until(&api, &name, start, |object| image(object).ends_with(":1"))?);
     }
     row("rollback to objects live", middle(&mut times), 2.0);

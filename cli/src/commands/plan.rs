@@ -64,7 +64,7 @@ fn of_engine(args: &PlanArgs) -> Result<Diff> {
         app: args.app.clone(),
         env: args.env.clone(),
     };
-    let answers = control::call(&args.cluster.data_dir.path(), &request, |_| {})
+    let answers = control::call(args.cluster.data_dir.path(), &request, |_| {})
         .map_err(super::engine_error)?;
     let plans: Vec<Preview> = answers
         .into_iter()

@@ -1,6 +1,8 @@
 //! Several reconcilers, several clusters and several teams, against the bundled API server in this process; and the
 //! reconciler's own objects, with the installed `kubectl` where there is one.
 
+#![allow(clippy::print_stderr, reason = "a suite that is left out says so")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

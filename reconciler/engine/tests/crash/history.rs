@@ -111,7 +111,7 @@ impl History {
             let declared = declared.collect();
             self.apps.insert(app, declared);
         }
-        for (_, declared) in &mut self.apps {
+        for declared in self.apps.values_mut() {
             if declared.is_empty() || self.random.percent(60) {
                 change(declared, &mut self.random);
             }

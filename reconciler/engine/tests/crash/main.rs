@@ -6,6 +6,10 @@
 //! and where follows from a seed: `ORDAIN_CRASH_SEED` sets it, `ORDAIN_CRASH_POINTS` the number of points.
 
 #![cfg(unix)]
+#![allow(
+    clippy::print_stderr,
+    reason = "this program is a test runner and says what it did"
+)]
 
 mod child;
 #[path = "../push/fake.rs"]

@@ -337,7 +337,7 @@ impl World {
 
     fn call(&self, request: &Request) -> (Vec<Response>, String) {
         let mut lines = String::new();
-        let answers = control::call(&self.data_dir(), request, |line| {
+        let answers = control::call(self.data_dir(), request, |line| {
             lines.push_str(line);
             lines.push('\n');
         });
@@ -361,7 +361,7 @@ impl World {
             app: app.to_owned(),
             env: None,
         };
-        let answers = control::call(&self.data_dir(), &request, |_| {}).unwrap_or_default();
+        let answers = control::call(self.data_dir(), &request, |_| {}).unwrap_or_default();
         match answers.into_iter().next() {
             Some(Response::History { deploys }) => deploys,
             _ => Vec::new(),
