@@ -33,6 +33,15 @@ pub enum Error {
         #[source]
         source: git2::Error,
     },
+    /// What a killed process left locked could not be freed.
+    #[error("cannot remove the locks that a killed process left in `{path}`")]
+    Unlock {
+        /// The repository.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// A hook script could not be written.
     #[error("cannot write the hook `{path}`")]
     WriteHook {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, HookStage, Repository};
+use crate::{Error, HookStage, Repository, locks};
 
 /// The branch a new hosted repository starts with.
 pub const DEFAULT_BRANCH: &str = "main";
@@ -35,6 +35,11 @@ impl Hosted {
             source,
         };
         let inner = if path.join("HEAD").exists() {
+            let unlock = |source| Error::Unlock {
+                path: path.clone(),
+                source,
+            };
+            locks::release(&path).map_err(unlock)?;
             let name = path.display().to_string();
             git2::Repository::open_bare(&path)
                 .map_err(|source| Error::Open { path: name, source })?

@@ -8,6 +8,7 @@ mod blame;
 mod error;
 mod hook;
 mod hosted;
+mod locks;
 mod mirror;
 mod modules;
 mod overtaken;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     CommitId, Error, FILE_BYTES_MAX, Follow, Remote, Repository, Revision, error::Branches,
-    fetch_revision, modules::Modules, program, remote::Transport,
+    fetch_revision, locks, modules::Modules, program, remote::Transport,
 };
 
 /// How a branch moved between two looks at it.
@@ -63,6 +63,11 @@ impl Mirror {
             source,
         };
         let inner = if path.join("HEAD").exists() {
+            let unlock = |source| Error::Unlock {
+                path: path.to_owned(),
+                source,
+            };
+            locks::release(path).map_err(unlock)?;
             let name = path.display().to_string();
             git2::Repository::open_bare(path)
                 .map_err(|source| Error::Open { path: name, source })?

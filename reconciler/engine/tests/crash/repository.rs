@@ -54,6 +54,8 @@ impl Repo {
 
     /// Puts a commit on the branch.
     pub(crate) fn commit(&self, number: u64, apps: &BTreeMap<String, Declared>) {
+        // As every start does: a child that is killed while it writes a reference leaves it locked.
+        Hosted::open_or_create(&self.data_dir, "unused".as_ref(), "main").expect("it opens");
         let mut text = String::from("commit refs/heads/main\n");
         let subject = format!("change {number}");
         text.push_str(&format!(
