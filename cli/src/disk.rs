@@ -79,14 +79,18 @@ pub(crate) fn open(path: &Path) -> Result<(Project, Disk), DiskError> {
         });
     }
     let content = fs::read(path).map_err(read)?;
-    let beside = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     Ok((
-        Project::single_beside(&path.display().to_string(), content, &Disk::new(beside)),
+        Project::single_beside(&path.display().to_string(), content, &beside(path)),
         here(),
     ))
+}
+
+/// The folder of a file.
+fn beside(path: &Path) -> Disk {
+    Disk::new(match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    })
 }
 
 /// A project that stays open.
@@ -122,7 +126,7 @@ pub(crate) fn watch(path: &Path) -> Result<Opened, DiskError> {
         .first()
         .map_or("", |module| project.sources.text(module.file));
     Ok(Opened {
-        session: Session::single(&path.display().to_string(), text),
+        session: Session::single(&path.display().to_string(), text, beside(path)),
         disk,
         single: Some(path.to_owned()),
     })

@@ -2,12 +2,14 @@
 
 use lsp_types::{
     ClientCapabilities, CodeActionKind, CodeActionOptions, CodeActionProviderCapability,
-    CompletionOptions, FoldingRangeProviderCapability, HoverProviderCapability, InitializeParams,
-    OneOf, RenameOptions, SelectionRangeProviderCapability, SemanticTokensFullOptions,
-    SemanticTokensOptions, ServerCapabilities, SignatureHelpOptions, TextDocumentSyncCapability,
-    TextDocumentSyncKind, TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
-    TypeDefinitionProviderCapability, WorkDoneProgressOptions, WorkspaceFoldersServerCapabilities,
-    WorkspaceServerCapabilities,
+    CompletionOptions, FileOperationFilter, FileOperationPattern, FileOperationPatternKind,
+    FileOperationRegistrationOptions, FoldingRangeProviderCapability, HoverProviderCapability,
+    InitializeParams, OneOf, RenameOptions, ResourceOperationKind,
+    SelectionRangeProviderCapability, SemanticTokensFullOptions, SemanticTokensOptions,
+    ServerCapabilities, SignatureHelpOptions, TextDocumentSyncCapability, TextDocumentSyncKind,
+    TextDocumentSyncOptions, TextDocumentSyncSaveOptions, TypeDefinitionProviderCapability,
+    WorkDoneProgressOptions, WorkspaceFileOperationsServerCapabilities,
+    WorkspaceFoldersServerCapabilities, WorkspaceServerCapabilities,
 };
 
 use crate::position::Encoding;
@@ -24,6 +26,8 @@ pub(crate) struct Client {
     pub(crate) snippets: bool,
     /// Changes on disk are told when asked for.
     pub(crate) watches: bool,
+    /// Edits may rename files.
+    pub(crate) renames_files: bool,
     /// Symbols as a tree.
     pub(crate) hierarchical_symbols: bool,
     /// The editor asks for the text of `ordain-std:` documents.
@@ -63,6 +67,15 @@ impl Client {
             watches: workspace
                 .and_then(|w| w.did_change_watched_files)
                 .is_some_and(|w| w.dynamic_registration == Some(true)),
+            renames_files: workspace
+                .and_then(|w| w.workspace_edit.as_ref())
+                .is_some_and(|edit| {
+                    let known = edit.resource_operations.iter().flatten();
+                    edit.document_changes == Some(true)
+                        && known
+                            .into_iter()
+                            .any(|one| *one == ResourceOperationKind::Rename)
+                }),
             hierarchical_symbols: text
                 .and_then(|t| t.document_symbol.as_ref())
                 .is_some_and(|s| s.hierarchical_document_symbol_support == Some(true)),
@@ -85,7 +98,7 @@ pub(crate) fn server(client: &Client) -> ServerCapabilities {
             },
         )),
         completion_provider: Some(CompletionOptions {
-            trigger_characters: Some([".", "\"", "[", "("].map(str::to_owned).to_vec()),
+            trigger_characters: Some([".", "\"", "[", "(", "/"].map(str::to_owned).to_vec()),
             ..CompletionOptions::default()
         }),
         hover_provider: Some(HoverProviderCapability::Simple(true)),
@@ -126,8 +139,33 @@ pub(crate) fn server(client: &Client) -> ServerCapabilities {
                 supported: Some(true),
                 change_notifications: Some(OneOf::Left(true)),
             }),
-            file_operations: None,
+            file_operations: Some(WorkspaceFileOperationsServerCapabilities {
+                will_rename: Some(moved()),
+                did_rename: Some(moved()),
+                ..WorkspaceFileOperationsServerCapabilities::default()
+            }),
         }),
         ..ServerCapabilities::default()
+    }
+}
+
+/// The files whose moves change what is written elsewhere: modules, CRDs and secrets, and the folders they are in.
+fn moved() -> FileOperationRegistrationOptions {
+    let filter = |glob: &str, kind| FileOperationFilter {
+        scheme: Some("file".to_owned()),
+        pattern: FileOperationPattern {
+            glob: glob.to_owned(),
+            matches: Some(kind),
+            options: None,
+        },
+    };
+    FileOperationRegistrationOptions {
+        filters: vec![
+            filter(
+                "**/*.{ord,yaml,yml,json,env}",
+                FileOperationPatternKind::File,
+            ),
+            filter("**", FileOperationPatternKind::Folder),
+        ],
     }
 }

@@ -64,7 +64,11 @@ impl<'p> Places<'p> {
         }
         match self.key {
             Key::Folder(root) => Some(uri::of(&root.join(path))),
-            Key::Document(document) => document.parse().ok(),
+            // The files beside a single one are called as its own path is.
+            Key::Document(document) => match self.project.modules.first() {
+                Some(main) if main.file == file => document.parse().ok(),
+                _ => (path != "?").then(|| uri::of(std::path::Path::new(path))),
+            },
         }
     }
 

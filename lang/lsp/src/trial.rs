@@ -3,14 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::features::Edit;
+use crate::features::moves::{Move, moved};
 use crate::workspace::Open;
 
-/// Returns the first mistake that a project has with some edits and had not before.
-pub(crate) fn first_new_error(open: &mut Open, edits: &[Edit]) -> Option<String> {
+/// Returns the first mistake that a project has with some edits and files at other places, and had not before.
+pub(crate) fn first_new_error(open: &mut Open, edits: &[Edit], moves: &[Move]) -> Option<String> {
     let changed = changed(open, edits);
     let project = open.session.project();
-    let before = project.errors_with(&BTreeMap::new());
-    let after = project.errors_with(&changed);
+    let paths: BTreeMap<String, String> = project
+        .modules
+        .iter()
+        .filter(|module| module.is_own)
+        .filter_map(|module| {
+            let path = project.sources.path(module.file);
+            Some((path.to_owned(), moved(moves, path)?))
+        })
+        .collect();
+    let before = project.errors_with(&BTreeMap::new(), &BTreeMap::new());
+    let after = project.errors_with(&changed, &paths);
     if after.len() <= before.len() {
         return None;
     }

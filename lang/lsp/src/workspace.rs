@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use lsp_types::Uri;
-use ordain_lang_project::{Disk, MANIFEST, Project, Session};
+use ordain_lang_project::{Disk, MANIFEST, Memory, Project, Session};
 use ordain_lang_syntax::{Diagnostic, FileId};
 
 use crate::objects::Known;
@@ -143,6 +143,16 @@ impl Open {
         }
     }
 
+    /// Whether a file may be one that this single one uses: it stands in its folder, or deeper.
+    fn reads(&mut self, path: &str) -> bool {
+        let project = self.session.project();
+        let main = project.modules.first();
+        let main = main.map_or("", |module| project.sources.path(module.file));
+        let name = main.rsplit(['/', '\\']).next().unwrap_or(main);
+        let folder = &main[..main.len() - name.len()];
+        !folder.is_empty() && path.starts_with(folder)
+    }
+
     /// The loaded project.
     pub(crate) fn project(&mut self) -> &Project {
         self.session.project()
@@ -221,11 +231,22 @@ impl Workspace {
                     self.open_folder(root.clone());
                 }
                 Key::Document(_) => {
-                    let text = uri::path(document.as_str())
+                    let on_disk = uri::path(document.as_str());
+                    let text = on_disk
+                        .as_ref()
                         .and_then(|path| std::fs::read(path).ok())
                         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
                         .unwrap_or_default();
-                    let session = Session::single(&path, text);
+                    let mut session = match on_disk.as_deref().and_then(Path::parent) {
+                        Some(folder) => Session::single(&path, text, Disk::new(folder)),
+                        None => Session::single(&path, text, Memory::new()),
+                    };
+                    // What others that are open say of its folder.
+                    for other in self.documents.values() {
+                        if matches!(other.key, Key::Document(_)) {
+                            session.set_text(&other.path, Some(other.text.clone()));
+                        }
+                    }
                     self.projects
                         .insert(key.clone(), Open::new(key.clone(), session));
                 }
@@ -237,10 +258,7 @@ impl Workspace {
     /// The editor opened a document.
     pub(crate) fn did_open(&mut self, document: Uri, version: i32, text: String) {
         let (key, path) = self.open(&document);
-        if let Some(open) = self.projects.get_mut(&key) {
-            open.session.set_text(&path, Some(text.clone()));
-            open.touch();
-        }
+        self.set_text(&key, &path, Some(&text));
         self.documents.insert(
             uri::same(&document),
             Document {
@@ -253,14 +271,26 @@ impl Workspace {
         );
     }
 
+    /// Takes in what a document says; none when the disk is to be believed again. A document without a project is also
+    /// a file of the folder of others without one.
+    pub(crate) fn set_text(&mut self, key: &Key, path: &str, text: Option<&str>) {
+        for (known, open) in &mut self.projects {
+            let is_beside = match (known, key) {
+                (Key::Document(_), Key::Document(_)) => open.reads(path),
+                _ => false,
+            };
+            if known == key || is_beside {
+                open.session.set_text(path, text.map(str::to_owned));
+                open.session.refresh(&[path.to_owned()]);
+                open.touch();
+            }
+        }
+    }
+
     /// The editor closed a document. Gives back the project when nothing keeps it open any more.
     pub(crate) fn did_close(&mut self, document: &Uri) -> Option<Key> {
         let closed = self.documents.remove(&uri::same(document))?;
-        if let Some(open) = self.projects.get_mut(&closed.key) {
-            open.session.set_text(&closed.path, None);
-            open.session.refresh(std::slice::from_ref(&closed.path));
-            open.touch();
-        }
+        self.set_text(&closed.key, &closed.path, None);
         matches!(closed.key, Key::Document(_)).then_some(closed.key)
     }
 
@@ -270,12 +300,20 @@ impl Workspace {
         for (path, is_new_or_gone) in changed {
             has_moved |= *is_new_or_gone && path.file_name().is_some_and(|name| name == MANIFEST);
             for (key, open) in &mut self.projects {
-                let Key::Folder(root) = key else { continue };
-                let Ok(inside) = path.strip_prefix(root) else {
-                    continue;
+                let changed = match key {
+                    Key::Folder(root) => match path.strip_prefix(root) {
+                        Ok(inside) => inside.to_string_lossy().replace('\\', "/"),
+                        Err(_) => continue,
+                    },
+                    Key::Document(_) => {
+                        let shown = path.to_string_lossy().into_owned();
+                        if !open.reads(&shown) {
+                            continue;
+                        }
+                        shown
+                    }
                 };
-                let inside = inside.to_string_lossy().replace('\\', "/");
-                open.session.refresh(&[inside]);
+                open.session.refresh(&[changed]);
                 open.touch();
             }
         }
@@ -293,11 +331,8 @@ impl Workspace {
                 continue;
             };
             let (key, _) = place_on_disk(&document.uri);
-            if key != document.key
-                && let Some(open) = self.projects.get_mut(&document.key)
-            {
-                open.session.set_text(&document.path, None);
-                open.touch();
+            if key != document.key {
+                self.set_text(&document.key, &document.path, None);
             }
             self.did_open(document.uri, document.version, document.text);
         }

@@ -8,7 +8,7 @@ use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Span};
 use ordain_lang_types::{Checked, Index, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
-use crate::load::{Module, Project};
+use crate::load::{Module, Project, module_path};
 use crate::manifest::unknown_version;
 
 /// An environment as the sources declare it, settings inherited.
@@ -225,15 +225,34 @@ impl Project {
             if !found.is_error() && found.span().is_some_and(is_foreign) {
                 return false;
             }
+            // What a single file leaves alone of the files beside it may be for others.
+            let main = self.modules.first().map(|module| module.file);
+            let is_beside =
+                |span: Span| self.is_single && main.is_some_and(|main| main != span.file);
+            if found.code == "W0102" && found.span().is_some_and(is_beside) {
+                return false;
+            }
             let is_noise = may_miss_names && matches!(found.code, "E0101" | "E0102");
             !is_noise && !found.span().is_some_and(is_torn)
         });
         diagnostics
     }
 
-    /// Returns the mistakes that the modules would have before evaluation if some files had other texts. Nothing
-    /// changes; the mistakes of `ordain.toml` and of what was not read are left out.
-    pub fn errors_with(&self, texts: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+    /// Returns the mistakes that the modules would have before evaluation if some files (by path) had other texts, and
+    /// some other paths. Nothing changes; the mistakes of `ordain.toml` and of what was not read are left out.
+    pub fn errors_with(
+        &self,
+        texts: &BTreeMap<String, String>,
+        moved: &BTreeMap<String, String>,
+    ) -> Vec<Diagnostic> {
+        let paths: Vec<String> = self
+            .modules
+            .iter()
+            .map(|module| match moved.get(self.sources.path(module.file)) {
+                Some(path) => module_path(path),
+                None => module.path.clone(),
+            })
+            .collect();
         let mut errors = Vec::new();
         let mut parsed: BTreeMap<FileId, Parsed> = BTreeMap::new();
         for module in &self.modules {
@@ -244,9 +263,9 @@ impl Project {
             parsed.extend(new.map(|new| (module.file, new)));
         }
         for version in versions(self, &self.environments()) {
-            let files = self.modules.iter().map(|module| {
+            let files = self.modules.iter().zip(&paths).map(|(module, path)| {
                 let file = parsed.get(&module.file).unwrap_or(&module.parsed);
-                (&*module.path, &file.file)
+                (&**path, &file.file)
             });
             errors.extend(self.check_modules(version, files).diagnostics);
         }

@@ -25,19 +25,23 @@ impl Project {
         let mut read: BTreeMap<String, Option<usize>> = BTreeMap::new();
         for each in self.crd_uses() {
             let from = self.sources.path(each.module).to_owned();
-            let folder = match self.is_single {
-                true => "",
-                false => from.rsplit_once('/').map_or("", |(folder, _)| folder),
-            };
+            let from = from.strip_prefix(&self.folder).unwrap_or(&from);
+            let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
             // A dependency's paths start from its own folder, and stay in it.
             let root = match each.is_own {
                 true => String::new(),
                 false => from.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"),
             };
-            let candidates = [inside(folder, &each.path), inside(&root, &each.path)]
-                .map(|path| path.filter(|path| path.starts_with(&root)));
+            let mut candidates = crd_paths(folder, &each.path);
+            if !each.is_own {
+                candidates = [folder, root.as_str()]
+                    .iter()
+                    .filter_map(|folder| inside(folder, &each.path))
+                    .filter(|path| path.starts_with(&root))
+                    .collect();
+            }
             let mut found = None;
-            for path in candidates.iter().flatten() {
+            for path in &candidates {
                 match self.crd_file(files, path, &mut read) {
                     Ok(at) => {
                         found = Some(at);
@@ -58,9 +62,9 @@ impl Project {
                 }
                 Some(None) => {}
                 None => {
-                    let diagnostic = match candidates.iter().any(Option::is_some) {
-                        true => self.missing(&each, folder, paths),
-                        false => outside(&each.path, each.span),
+                    let diagnostic = match candidates.is_empty() {
+                        false => self.missing(&each, folder, paths),
+                        true => outside(&each.path, each.span),
                     };
                     self.diagnostics.push(diagnostic);
                 }
@@ -122,7 +126,7 @@ impl Project {
         let bytes = files.read(path)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (crds, problems) = ordain_lang_crd::parse(&text);
-        let file = self.sources.add(path, text);
+        let file = self.sources.add(format!("{}{path}", self.folder), text);
         let problems = problems.iter().map(|problem| crd_problem(file, problem));
         self.diagnostics.extend(problems);
         let at = (!crds.is_empty()).then(|| {
@@ -168,6 +172,17 @@ fn unreadable(error: &FilesError, span: Span) -> Diagnostic {
         Some(source) => diagnostic.note(source.to_string()),
         None => diagnostic,
     }
+}
+
+/// Returns where `use crd` looks for a file that is written as `path` in a module of a folder, in order: beside the
+/// module, then from the project's root. Empty when it leads out of the project.
+pub fn crd_paths(folder: &str, path: &str) -> Vec<String> {
+    let mut found: Vec<String> = [folder, ""]
+        .iter()
+        .filter_map(|folder| inside(folder, path))
+        .collect();
+    found.dedup();
+    found
 }
 
 /// A path below a folder of the project, without `.` and `..`; none when it leads out of the project.

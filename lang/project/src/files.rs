@@ -1,6 +1,6 @@
 //! Where sources come from: a folder, memory, or whatever else implements [`Files`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -18,6 +18,45 @@ pub trait Files: Sync {
     /// [`FilesError::NotFound`] when there is none with this path, [`FilesError::Read`] when it
     /// cannot be read.
     fn read(&self, path: &str) -> Result<Vec<u8>, FilesError>;
+
+    /// Lists what stands in one folder (empty for the root), sorted by name. Hidden entries may be left out.
+    ///
+    /// # Errors
+    /// When the folder cannot be read; one that is not there may be empty instead.
+    fn entries(&self, folder: &str) -> Result<Vec<Entry>, FilesError> {
+        Ok(entries_of(&self.list()?, folder))
+    }
+}
+
+/// What stands in a folder.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// Its name in the folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
+}
+
+/// What stands in a folder of these paths.
+pub(crate) fn entries_of(paths: &[String], folder: &str) -> Vec<Entry> {
+    let below = |path: &str| match folder {
+        "" => Some(path.to_owned()),
+        folder => Some(path.strip_prefix(folder)?.strip_prefix('/')?.to_owned()),
+    };
+    let mut found: BTreeSet<Entry> = BTreeSet::new();
+    for path in paths.iter().filter_map(|path| below(path)) {
+        found.insert(match path.split_once('/') {
+            Some((folder, _)) => Entry {
+                name: folder.to_owned(),
+                is_folder: true,
+            },
+            None => Entry {
+                name: path,
+                is_folder: false,
+            },
+        });
+    }
+    found.into_iter().collect()
 }
 
 /// Why files could not be had.
@@ -128,6 +167,24 @@ impl Files for Disk {
 
     fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
         std::fs::read(self.root.join(path)).map_err(|source| FilesError::io(path, source))
+    }
+
+    fn entries(&self, folder: &str) -> Result<Vec<Entry>, FilesError> {
+        let path = self.root.join(folder);
+        let listed = std::fs::read_dir(path).map_err(|source| FilesError::io(folder, source))?;
+        let entry = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().to_str()?.to_owned();
+            let kind = entry.file_type().ok()?;
+            let is_file = kind.is_file() || kind.is_symlink() && entry.path().is_file();
+            let is_shown = !name.starts_with('.') && (kind.is_dir() || is_file);
+            is_shown.then_some(Entry {
+                name,
+                is_folder: kind.is_dir(),
+            })
+        };
+        let mut found: Vec<Entry> = listed.flatten().filter_map(entry).collect();
+        found.sort();
+        Ok(found)
     }
 }
 

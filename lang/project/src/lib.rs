@@ -29,14 +29,15 @@ pub use build::{
     App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,
 };
 pub use check::{Environment, check};
+pub use crds::crd_paths;
 pub use deps::{
     Conflict, Dependency, LOCK, Lock, Locked, Request, VENDOR, Version, choose, dependencies,
     is_vendored, tree_hash,
 };
 pub use examples::examples;
-pub use files::{Below, Disk, Files, FilesError, Memory};
+pub use files::{Below, Disk, Entry, Files, FilesError, Memory};
 pub use json_schema::{NoSchema, json_schema};
-pub use load::{MANIFEST, Module, Project};
+pub use load::{MANIFEST, Module, Project, module_path};
 pub use manifest::Manifest;
 pub use near::nearest;
 pub use origin::{Explained, FieldRef, How, Origin, deciding_lines, explain};

@@ -1,6 +1,6 @@
 //! Loading: files to parsed modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,6 +33,27 @@ pub struct Module {
     pub is_own: bool,
 }
 
+impl Module {
+    /// The modules that it uses, as it writes them.
+    pub fn uses(&self) -> impl Iterator<Item = String> {
+        self.parsed.file.items.iter().filter_map(|item| {
+            let ItemKind::Use(used) = &item.kind else {
+                return None;
+            };
+            let UseTarget::Module(path) = &used.target else {
+                return None;
+            };
+            let parts: Vec<&str> = path.parts.iter().map(|part| part.name.as_str()).collect();
+            Some(parts.join("."))
+        })
+    }
+}
+
+/// Whether a module's path belongs to the language: `std.web`, `k8s`.
+fn is_given(path: &str) -> bool {
+    matches!(path.split('.').next(), Some("std" | "k8s" | ""))
+}
+
 /// A loaded project.
 #[derive(Debug)]
 pub struct Project {
@@ -44,6 +65,8 @@ pub struct Project {
     pub modules: Vec<Module>,
     /// Whether it is one file without a project around it.
     pub is_single: bool,
+    /// What the paths of a single file's folder begin with where they are shown; empty in a project.
+    pub(crate) folder: String,
     /// The secrets files that the modules use.
     pub(crate) secrets: Vec<SecretsInput>,
     /// Its CRD files: those of `use crd`, and those that `ordain.toml` names. They are read when the
@@ -103,19 +126,54 @@ impl Project {
         Project::single_beside(path, content, &Memory::new())
     }
 
-    /// Loads one file without a project around it, with the files beside it for `use crd`: paths in
-    /// `files` start from the file's folder. `path` is what diagnostics show.
+    /// Loads one file without a project around it, with what it uses of the files beside it: modules and
+    /// CRDs. Paths in `files` start from the file's folder, of which nothing is listed; only what some
+    /// `use` names is read. `path` is what diagnostics show.
     pub fn single_beside(path: &str, content: impl Into<Vec<u8>>, files: &dyn Files) -> Project {
         let mut project = Project::empty(true);
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        project.folder = path[..path.len() - name.len()].to_owned();
         project.add(
             vec![(module_path(name), path.to_owned(), content.into())],
             true,
         );
+        project.add_beside(files);
         project.add_std();
         vaults::load(&mut project, None);
         project.add_crds(files, &[]);
         project
+    }
+
+    /// Adds the modules that a single file uses of its folder, and those that these use.
+    fn add_beside(&mut self, files: &dyn Files) {
+        let mut seen = 0;
+        let mut tried: BTreeSet<String> = BTreeSet::new();
+        while seen < self.modules.len() {
+            let mut texts = Vec::new();
+            for module in &self.modules[seen..] {
+                for written in module.uses() {
+                    // From the first file's folder, else beside the one that says it; as the checker looks.
+                    let beside = module.path.rsplit_once('.');
+                    let beside = beside.map(|(folder, _)| format!("{folder}.{written}"));
+                    for wanted in [Some(written), beside].into_iter().flatten() {
+                        let is_known = self.modules.iter().any(|known| known.path == wanted);
+                        if is_known || is_given(&wanted) || !tried.insert(wanted.clone()) {
+                            continue;
+                        }
+                        let path = format!("{}.ord", wanted.replace('.', "/"));
+                        match files.read(&path) {
+                            Ok(bytes) => {
+                                texts.push((wanted, format!("{}{path}", self.folder), bytes));
+                            }
+                            Err(FilesError::NotFound(_)) => {}
+                            Err(error) => self.diagnostics.push(unreadable(&error)),
+                        }
+                    }
+                }
+            }
+            seen = self.modules.len();
+            self.add(texts, true);
+        }
     }
 
     fn empty(is_single: bool) -> Project {
@@ -124,6 +182,7 @@ impl Project {
             sources: Sources::new(),
             modules: Vec::new(),
             is_single,
+            folder: String::new(),
             secrets: Vec::new(),
             missing: Vec::new(),
             crds: Crds::new(),
@@ -183,19 +242,13 @@ impl Project {
         while seen < self.modules.len() {
             let mut wanted: Vec<&'static ordain_stdlib::Module> = Vec::new();
             for module in &self.modules[seen..] {
-                for item in &module.parsed.file.items {
-                    let ItemKind::Use(used) = &item.kind else {
-                        continue;
-                    };
-                    let UseTarget::Module(path) = &used.target else {
-                        continue;
-                    };
-                    let parts: Vec<&str> =
-                        path.parts.iter().map(|part| part.name.as_str()).collect();
-                    match ordain_stdlib::module(&parts.join(".")) {
+                for path in module.uses() {
+                    match ordain_stdlib::module(&path) {
                         Some(module) => wanted.push(module),
                         // A slip: all of them, so that the checker can name the nearest.
-                        None if parts[0] == "std" => wanted.extend(ordain_stdlib::MODULES),
+                        None if path.split('.').next() == Some("std") => {
+                            wanted.extend(ordain_stdlib::MODULES);
+                        }
                         None => {}
                     }
                 }
@@ -308,8 +361,8 @@ pub(crate) fn sources_of(paths: &[String]) -> Vec<&str> {
     sources
 }
 
-/// `apps/shop.ord` is the module `apps.shop`.
-pub(crate) fn module_path(path: &str) -> String {
+/// Returns the module that a file is: `apps/shop.ord` is `apps.shop`.
+pub fn module_path(path: &str) -> String {
     path.strip_suffix(".ord").unwrap_or(path).replace('/', ".")
 }
 

@@ -173,3 +173,35 @@ fn links_to_nothing_and_capital_endings_are_told() {
         ]
     );
 }
+
+#[test]
+fn a_single_file_uses_the_modules_beside_it() {
+    let beside = Memory::new()
+        .with(
+            "deep/more.ord",
+            "use other\nlet more = other.two + names.one\nuse names\n",
+        )
+        .with("deep/other.ord", "let two = 2\nlet idle = 3\n")
+        .with("names.ord", "let one = 1\n")
+        .with("never.ord", "this is not read");
+    let text = "use deep.more\nuse std.labels\napp a { n: Int = more.more, m = labels.selector(\"a\"), objects = [] }\n";
+    let project = Project::single_beside("some/where/a.ord", text, &beside);
+    let paths: Vec<&str> = project
+        .modules
+        .iter()
+        .map(|module| project.sources.path(module.file))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "some/where/a.ord",
+            "some/where/deep/more.ord",
+            "some/where/deep/other.ord",
+            "some/where/names.ord",
+            "std/labels.ord",
+        ]
+    );
+    assert_eq!(said(&project), "");
+    let broken = Project::single_beside("a.ord", "use gone\n", &beside);
+    assert!(said(&broken).contains("E0104"), "{}", said(&broken));
+}

@@ -162,6 +162,8 @@ pub(super) fn completion(
         Kind::Snippet => CompletionItemKind::SNIPPET,
         Kind::Reference => CompletionItemKind::REFERENCE,
         Kind::App => CompletionItemKind::CLASS,
+        Kind::File => CompletionItemKind::FILE,
+        Kind::Folder => CompletionItemKind::FOLDER,
     };
     let is_snippet = proposal.is_snippet && snippets;
     let text = match proposal.is_snippet && !snippets {

@@ -2,6 +2,7 @@
 
 mod coloring;
 pub(crate) mod convert;
+mod moving;
 mod requests;
 mod sync;
 
@@ -98,6 +99,7 @@ impl Server {
             "**/ordain.lock",
             "**/*.yaml",
             "**/*.yml",
+            "**/*.json",
         ]
         .map(|glob| serde_json::json!({ "globPattern": glob }));
         let params = serde_json::json!({
@@ -207,6 +209,9 @@ pub(crate) fn notification(server: &mut Server, note: Notification) {
         notification::DidChangeWatchedFiles::METHOD => {
             read(note.params).map(|params| sync::files_changed(server, params))
         }
+        notification::DidRenameFiles::METHOD => {
+            read(note.params).map(|params| moving::did_rename(server, params))
+        }
         notification::DidChangeWorkspaceFolders::METHOD => {
             read(note.params).map(|params| sync::folders_changed(server, params))
         }
@@ -231,6 +236,7 @@ pub(crate) fn request(server: &mut Server, request: Request) -> Result<Value, Fa
         request::DocumentHighlightRequest::METHOD => answer!(requests::highlight),
         request::PrepareRenameRequest::METHOD => answer!(requests::prepare_rename),
         request::Rename::METHOD => answer!(requests::rename),
+        request::WillRenameFiles::METHOD => answer!(moving::will_rename),
         request::DocumentSymbolRequest::METHOD => answer!(requests::document_symbols),
         request::WorkspaceSymbolRequest::METHOD => answer!(requests::workspace_symbols),
         request::CodeActionRequest::METHOD => answer!(requests::code_actions),

@@ -12,6 +12,7 @@ use lsp_types::{
     SignatureInformation, SymbolInformation, TextDocumentPositionParams, TextEdit, Uri,
     WorkspaceEdit, WorkspaceSymbolParams,
 };
+use ordain_lang_project::Files;
 use ordain_lang_syntax::FileId;
 
 use super::convert;
@@ -24,13 +25,12 @@ use crate::features::{
 };
 use crate::objects::Known;
 use crate::places::Places;
-use crate::uri;
 use crate::view::{Analysis, Reach, View};
 
 pub(super) type Answer<T> = Result<T, Failure>;
 
 /// Calls `ask` with a view of what stands at a position, its places and the offset.
-fn with_view<T>(
+pub(super) fn with_view<T>(
     server: &mut Server,
     at: &TextDocumentPositionParams,
     reach: Reach,
@@ -97,7 +97,7 @@ fn source(open: &mut crate::workspace::Open, path: &str) -> Option<FileId> {
 fn with_typed<T>(
     server: &mut Server,
     at: &TextDocumentPositionParams,
-    ask: impl FnOnce(&View<'_>, &complete::Typed, &Known, &Places<'_>) -> T,
+    ask: impl FnOnce(&View<'_>, &complete::Typed, (&Known, &dyn Files), &Places<'_>) -> T,
 ) -> Answer<Option<T>> {
     let encoding = server.workspace.encoding;
     let provided = server.provided.clone();
@@ -110,7 +110,7 @@ fn with_typed<T>(
         return Ok(None);
     };
     let known = std::mem::take(&mut open.known);
-    let project = open.session.project();
+    let (project, files) = open.session.project_with_files();
     let places = Places::new(project, &key, &provided, encoding);
     let offset = places.offset(file, at.position) as usize;
     let typed = complete::typed(file, project.sources.text(file), offset);
@@ -120,7 +120,7 @@ fn with_typed<T>(
         analysis: &analysis,
         file,
     };
-    let answer = ask(&view, &typed, &known, &places);
+    let answer = ask(&view, &typed, (&known, files), &places);
     open.known = known;
     Ok(Some(answer))
 }
@@ -128,9 +128,14 @@ fn with_typed<T>(
 pub(super) fn completion(server: &mut Server, params: CompletionParams) -> Answer<CompletionList> {
     let at = params.text_document_position;
     let snippets = server.client.snippets;
-    let found = with_typed(server, &at, |view, typed, known, places| {
+    let key = params.context.and_then(|context| context.trigger_character);
+    let found = with_typed(server, &at, |view, typed, (known, files), places| {
         let range = places.range(typed.replaced);
-        let found = complete::complete(view, typed, known);
+        // A `/` continues a path, and begins nothing elsewhere.
+        if key.as_deref() == Some("/") && !typed.in_string {
+            return CompletionList::default();
+        }
+        let found = complete::complete(view, typed, known, files);
         CompletionList {
             // Kubernetes' parts, and functions elsewhere, are proposed only for what was typed so far.
             is_incomplete: typed.prefix.len() < 3,
@@ -185,22 +190,15 @@ pub(super) fn signature(
     }))
 }
 
-fn links(
-    found: Option<Definition>,
-    places: &Places<'_>,
-    key: &crate::workspace::Key,
-) -> Option<GotoDefinitionResponse> {
+fn links(found: Option<Definition>, places: &Places<'_>) -> Option<GotoDefinitionResponse> {
     let found = found?;
     let origin = places.range(found.origin);
     let link = |target: &Target| {
         let location = match target {
             Target::Place(span) => places.location(*span)?,
-            Target::File(path) => match key {
-                crate::workspace::Key::Folder(root) => Location {
-                    uri: uri::of(&root.join(path)),
-                    range: lsp_types::Range::default(),
-                },
-                crate::workspace::Key::Document(_) => return None,
+            Target::File(file) => Location {
+                uri: places.uri(*file)?,
+                range: lsp_types::Range::default(),
             },
         };
         Some(LocationLink {
@@ -219,10 +217,9 @@ pub(super) fn definition(
     params: GotoDefinitionParams,
 ) -> Answer<Option<GotoDefinitionResponse>> {
     let at = params.text_document_position_params;
-    let (key, _) = server.workspace.place(&at.text_document.uri);
     let mut ask = |reach| {
         with_view(server, &at, reach, |view, places, offset| {
-            links(define::definition(view, offset), places, &key)
+            links(define::definition(view, offset), places)
         })
     };
     // Only elements that brackets choose need the environments.
@@ -237,9 +234,8 @@ pub(super) fn type_definition(
     params: GotoDefinitionParams,
 ) -> Answer<Option<GotoDefinitionResponse>> {
     let at = params.text_document_position_params;
-    let (key, _) = server.workspace.place(&at.text_document.uri);
     let found = with_view(server, &at, Reach::File, |view, places, offset| {
-        links(define::type_definition(view, offset), places, &key)
+        links(define::type_definition(view, offset), places)
     })?;
     Ok(found.flatten())
 }
@@ -287,7 +283,7 @@ pub(super) fn highlight(
     )
 }
 
-fn refused(error: &refer::RenameError) -> Failure {
+pub(super) fn refused(error: &refer::RenameError) -> Failure {
     (ErrorCode::RequestFailed, error.to_string())
 }
 
@@ -307,6 +303,9 @@ pub(super) fn prepare_rename(
 
 pub(super) fn rename(server: &mut Server, params: RenameParams) -> Answer<Option<WorkspaceEdit>> {
     let at = params.text_document_position;
+    if let Some(module) = super::moving::module(server, &at, &params.new_name)? {
+        return Ok(Some(module));
+    }
     let found = with_view(server, &at, Reach::Whole, |view, places, offset| {
         let edits = refer::rename(view, offset, &params.new_name)?;
         Ok((places.edits(edits.clone()), edits))
@@ -318,7 +317,7 @@ pub(super) fn rename(server: &mut Server, params: RenameParams) -> Answer<Option
     let (key, _) = server.workspace.place(&at.text_document.uri);
     let workspace = &mut server.workspace;
     if let Some(open) = workspace.projects.get_mut(&key)
-        && let Some(broken) = crate::trial::first_new_error(open, &edits)
+        && let Some(broken) = crate::trial::first_new_error(open, &edits, &[])
     {
         return Err(refused(&refer::RenameError::Breaks(broken)));
     }

@@ -43,10 +43,7 @@ pub(super) fn did_change(server: &mut Server, params: DidChangeTextDocumentParam
         document.key.clone(),
         document.path.clone(),
     );
-    if let Some(open) = server.workspace.projects.get_mut(&key) {
-        open.session.set_text(&path, Some(text));
-        open.touch();
-    }
+    server.workspace.set_text(&key, &path, Some(&text));
 }
 
 pub(super) fn did_close(server: &mut Server, params: DidCloseTextDocumentParams) {
@@ -78,7 +75,12 @@ pub(super) fn files_changed(server: &mut Server, params: DidChangeWatchedFilesPa
             Some((uri::path(change.uri.as_str())?, is_new_or_gone))
         })
         .collect();
-    for key in server.workspace.files_changed(&changed) {
+    self::changed(server, &changed);
+}
+
+/// Files came, went or changed on disk; with whether they came or went.
+pub(super) fn changed(server: &mut Server, files: &[(std::path::PathBuf, bool)]) {
+    for key in server.workspace.files_changed(files) {
         close(server, &key);
     }
 }
@@ -184,7 +186,15 @@ fn publish(server: &mut Server, key: &Key, diagnostics: Vec<Diagnostic>, is_part
         return;
     };
     let places = Places::new(open.session.project(), key, &server.provided, encoding);
-    let found = report::by_document(&diagnostics, &places, &server.provided, key, shown);
+    let mut found = report::by_document(&diagnostics, &places, &server.provided, key, shown);
+    let documents = &server.workspace.documents;
+    // Documents without a project use each other, and each tells its own mistakes.
+    let is_others = |document: &str| {
+        let open = document.parse().ok().map(|uri| uri::same(&uri));
+        let open = open.and_then(|name| documents.get(&name));
+        matches!(key, Key::Document(_)) && open.is_some_and(|open| open.key != *key)
+    };
+    found.retain(|document, _| !is_others(document));
     match is_part {
         true => {
             let files: Vec<_> = diagnostics.iter().filter_map(Diagnostic::span).collect();
@@ -201,6 +211,9 @@ fn publish(server: &mut Server, key: &Key, diagnostics: Vec<Diagnostic>, is_part
     let mut published = std::mem::take(&mut open.published);
     let is_over = |document: &String| !is_part && !found.contains_key(document);
     for document in published.keys().filter(|document| is_over(document)) {
+        if is_others(document) {
+            continue;
+        }
         if let Ok(uri) = document.parse() {
             news.push(PublishDiagnosticsParams {
                 uri,

@@ -1,7 +1,7 @@
 //! Where a name, an element's key, or a file is defined.
 
-use ordain_lang_syntax::Span;
 use ordain_lang_syntax::ast::{ExprKind, ItemKind, MemberKind, SegmentKind, UseTarget};
+use ordain_lang_syntax::{FileId, Span};
 use ordain_lang_types::index::Def;
 use ordain_lang_types::program::AppId;
 use ordain_lang_types::ty::{Ty, TyKind};
@@ -15,8 +15,8 @@ use crate::view::View;
 pub(crate) enum Target {
     /// A place in a source.
     Place(Span),
-    /// A file of the project, by its path.
-    File(String),
+    /// A file of the project as a whole.
+    File(FileId),
 }
 
 /// What stands at a place, and where it is defined.
@@ -74,9 +74,11 @@ fn crd_file(view: &View<'_>, offset: u32) -> Option<Definition> {
     view.tree()?.items.iter().find_map(|item| match &item.kind {
         ItemKind::Use(used) => match &used.target {
             UseTarget::Crd { path, span } if span.start <= offset && offset <= span.end => {
+                let crds = &view.project.crds;
+                let file = crds.files().get(crds.used(view.file, path)?)?;
                 Some(Definition {
                     origin: *span,
-                    targets: vec![Target::File(path.to_string())],
+                    targets: vec![Target::File(file.file)],
                 })
             }
             _ => None,
@@ -167,9 +169,8 @@ pub(crate) fn renamable(view: &View<'_>, def: Def) -> Result<Span, String> {
     match def {
         Def::Kubernetes(_) => return Err("Kubernetes' own types cannot be renamed".to_owned()),
         Def::Builtin(name, _) => return Err(format!("`{name}` is built in")),
-        Def::Module(_) => {
-            return Err("a module is named by its file: rename the file".to_owned());
-        }
+        // Only where a `use` could not be understood; see `moves`.
+        Def::Module(_) => return Err("this module is used by no name".to_owned()),
         Def::Field(record, at) => {
             let def = view.program().types.record(record);
             let field = def.fields.get(at as usize);
@@ -189,6 +190,9 @@ pub(crate) fn renamable(view: &View<'_>, def: Def) -> Result<Span, String> {
     let place = place.ok_or_else(|| "this is defined in no file".to_owned())?;
     if !view.is_own(place.file) {
         return Err("this is defined in no source of the project".to_owned());
+    }
+    if view.project.is_single && place.file != view.file {
+        return Err("these files are in no project: others may use this".to_owned());
     }
     Ok(place)
 }

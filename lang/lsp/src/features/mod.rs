@@ -8,6 +8,7 @@ pub(crate) mod folding;
 pub(crate) mod format;
 pub(crate) mod hover;
 pub(crate) mod inlay;
+pub(crate) mod moves;
 pub(crate) mod references;
 pub(crate) mod selection;
 pub(crate) mod signature;

@@ -58,6 +58,9 @@ pub(crate) enum RenameError {
 /// # Errors
 /// When there is none, or it is not the project's to change.
 pub(crate) fn prepare(view: &View<'_>, offset: u32) -> Result<(Span, String), RenameError> {
+    if let Some(module) = super::moves::named(view, offset) {
+        return module.map(|named| (named.span, named.name));
+    }
     let found = view.use_at(offset).ok_or(RenameError::NoName)?;
     renamable(view, found.def).map_err(RenameError::Given)?;
     let text = view.slice(found.span);
@@ -110,7 +113,8 @@ pub(crate) fn rename(view: &View<'_>, offset: u32, new: &str) -> Result<Vec<Edit
     Ok(edits.collect())
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text is one name.
+pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let first = bytes.next();
     first.is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')

@@ -169,6 +169,56 @@ impl Client {
         }
     }
 
+    /// Says that a document is closed.
+    pub(crate) fn close(&mut self, file: &str) {
+        if self.versions.remove(file).is_some() {
+            let uri = self.uri(file);
+            self.notify(
+                "textDocument/didClose",
+                json!({ "textDocument": { "uri": uri } }),
+            );
+        }
+    }
+
+    /// Sets what a file says: in the editor when it is open there, else on disk.
+    pub(crate) fn set(&mut self, file: &str, new: String) {
+        if self.versions.contains_key(file) {
+            let length = self.texts[file].len();
+            self.change(file, 0..length, &new);
+        }
+        let path = self.folder.path().join(file);
+        std::fs::write(path, &new).expect("written");
+        self.texts.insert(file.to_owned(), new);
+    }
+
+    /// Moves a file as an editor does when its user, or a server's edit, says so.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        let is_open = self.versions.contains_key(from);
+        self.close(from);
+        let root = self.folder.path().to_path_buf();
+        let target = root.join(to);
+        std::fs::create_dir_all(target.parent().expect("a folder")).expect("made");
+        std::fs::rename(root.join(from), target).expect("moved");
+        let inside = |name: &str| match name.strip_prefix(from) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Some(format!("{to}{rest}")),
+            _ => None,
+        };
+        let texts = std::mem::take(&mut self.texts).into_iter();
+        self.texts = texts
+            .map(|(name, text)| (inside(&name).unwrap_or(name), text))
+            .collect();
+        for (name, _) in self.marks.values_mut() {
+            if let Some(new) = inside(name) {
+                *name = new;
+            }
+        }
+        if is_open {
+            self.open(to);
+        }
+        let files = json!([{ "oldUri": self.uri(from), "newUri": self.uri(to) }]);
+        self.notify("workspace/didRenameFiles", json!({ "files": files }));
+    }
+
     /// Replaces a range of bytes as an editor does.
     pub(crate) fn change(&mut self, file: &str, range: std::ops::Range<usize>, new: &str) {
         let text = self.texts.get(file).cloned().expect("the file is known");
@@ -272,6 +322,12 @@ pub(crate) fn modern() -> Value {
             },
             "completion": { "completionItem": { "snippetSupport": true } },
             "documentSymbol": { "hierarchicalDocumentSymbolSupport": true },
+        },
+        "workspace": {
+            "workspaceEdit": {
+                "documentChanges": true,
+                "resourceOperations": ["create", "rename", "delete"],
+            },
         },
     })
 }

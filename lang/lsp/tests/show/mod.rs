@@ -9,6 +9,11 @@ pub(crate) struct Show<'c> {
     client: &'c mut Client,
 }
 
+/// Text edits by file.
+type Texts = Vec<(String, Vec<Value>)>;
+/// Files that move, from and to.
+type Moves = Vec<(String, String)>;
+
 /// Proposals that a snapshot shows.
 const SHOWN: usize = 14;
 
@@ -112,8 +117,29 @@ impl<'c> Show<'c> {
                 let mut params = self.client.at(&mark);
                 params["newName"] = json!(new);
                 let answer = self.client.request("textDocument/rename", params);
-                self.edits(&answer)
+                let shown = self.edits(&answer);
+                // `rename MARK NEW !` does it as well, as an editor would.
+                if first() == "!" {
+                    self.apply(&answer);
+                }
+                shown
             }
+            "move" => {
+                let (from, to) = (first(), first());
+                let files =
+                    json!([{ "oldUri": self.client.uri(&from), "newUri": self.client.uri(&to) }]);
+                let params = json!({ "files": files });
+                let answer = self.client.request("workspace/willRenameFiles", params);
+                let shown = self.edits(&answer);
+                self.apply(&answer);
+                self.client.rename(&from, &to);
+                shown
+            }
+            "close" => {
+                self.client.close(rest);
+                String::new()
+            }
+            "text" => self.client.texts[rest].clone(),
             "complete" => {
                 let mark = first();
                 let wanted = words.next();
@@ -364,26 +390,64 @@ impl<'c> Show<'c> {
         }
     }
 
-    /// The lines that edits change, before and after.
-    fn edits(&self, answer: &Value) -> String {
-        let Some(changes) = answer["changes"].as_object() else {
-            return answer.to_string();
-        };
-        let mut out = String::new();
-        let mut changes: Vec<_> = changes.iter().collect();
-        changes.sort_by_key(|(uri, _)| (*uri).clone());
-        for (uri, edits) in changes {
-            let name = self.name(&json!(uri));
-            let before = self.client.texts.get(&name).cloned().unwrap_or_default();
-            let mut after = before.clone();
-            let mut edits = edits.as_array().cloned().unwrap_or_default();
-            edits.sort_by_key(|edit| std::cmp::Reverse(offset(&before, &edit["range"]["start"])));
-            for edit in &edits {
-                let range = offset(&before, &edit["range"]["start"])
-                    ..offset(&before, &edit["range"]["end"]);
-                after.replace_range(range, edit["newText"].as_str().unwrap_or(""));
+    /// The text edits of an answer by file, and the files that it moves.
+    fn parts(&self, answer: &Value) -> (Texts, Moves) {
+        let all = |edits: &Value| edits.as_array().cloned().unwrap_or_default();
+        let (mut texts, mut moves) = (Vec::new(), Vec::new());
+        for (uri, edits) in answer["changes"].as_object().into_iter().flatten() {
+            texts.push((self.name(&json!(uri)), all(edits)));
+        }
+        for change in answer["documentChanges"].as_array().into_iter().flatten() {
+            match change["kind"].as_str() {
+                None => texts.push((
+                    self.name(&change["textDocument"]["uri"]),
+                    all(&change["edits"]),
+                )),
+                Some("rename") => {
+                    moves.push((self.name(&change["oldUri"]), self.name(&change["newUri"])));
+                }
+                Some(other) => panic!("`{other}` is not expected"),
             }
+        }
+        texts.sort_by_key(|(name, _)| name.clone());
+        (texts, moves)
+    }
+
+    /// A file before and after some edits.
+    fn edited(&self, name: &str, mut edits: Vec<Value>) -> (String, String) {
+        let before = self.client.texts.get(name).cloned().unwrap_or_default();
+        let mut after = before.clone();
+        edits.sort_by_key(|edit| std::cmp::Reverse(offset(&before, &edit["range"]["start"])));
+        for edit in &edits {
+            let range =
+                offset(&before, &edit["range"]["start"])..offset(&before, &edit["range"]["end"]);
+            after.replace_range(range, edit["newText"].as_str().unwrap_or(""));
+        }
+        (before, after)
+    }
+
+    /// Does what an answer says.
+    fn apply(&mut self, answer: &Value) {
+        let (texts, moves) = self.parts(answer);
+        for (name, edits) in texts {
+            let (_, after) = self.edited(&name, edits);
+            self.client.set(&name, after);
+        }
+        for (from, to) in moves {
+            self.client.rename(&from, &to);
+        }
+    }
+
+    /// The lines that edits change, before and after, and the files that move.
+    fn edits(&self, answer: &Value) -> String {
+        let (texts, moves) = self.parts(answer);
+        if texts.is_empty() && moves.is_empty() {
+            return answer.to_string();
+        }
+        let mut out = String::new();
+        for (name, edits) in texts {
             out.push_str(&format!("{name}: {} edits\n", edits.len()));
+            let (before, after) = self.edited(&name, edits);
             let diff = similar::TextDiff::from_lines(&before, &after);
             for change in diff.iter_all_changes() {
                 let sign = match change.tag() {
@@ -393,6 +457,9 @@ impl<'c> Show<'c> {
                 };
                 out.push_str(&format!("  {sign} {}\n", change.value().trim_end()));
             }
+        }
+        for (from, to) in moves {
+            out.push_str(&format!("{from} → {to}\n"));
         }
         out
     }

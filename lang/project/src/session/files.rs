@@ -2,31 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use crate::files::{Files, FilesError};
+use crate::files::{Entry, Files, FilesError};
 use crate::load::Project;
 
 /// Files below, texts on top.
 pub(super) struct Overlay {
-    below: Below,
+    below: Box<dyn Files + Send>,
+    single: Option<Single>,
     texts: BTreeMap<String, String>,
 }
 
-enum Below {
-    Project(Box<dyn Files + Send>),
-    Single(String, String),
+/// A file without a project around it. Paths are written as its own is, with its folder.
+struct Single {
+    path: String,
+    text: String,
+    /// What its path begins with; the files below start from there.
+    folder: String,
 }
 
 impl Overlay {
-    pub(super) fn project(files: Box<dyn Files + Send>) -> Overlay {
+    pub(super) fn project(below: Box<dyn Files + Send>) -> Overlay {
         Overlay {
-            below: Below::Project(files),
+            below,
+            single: None,
             texts: BTreeMap::new(),
         }
     }
 
-    pub(super) fn single(path: &str, text: String) -> Overlay {
+    pub(super) fn single(path: &str, text: String, beside: Box<dyn Files + Send>) -> Overlay {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         Overlay {
-            below: Below::Single(path.to_owned(), text),
+            below: beside,
+            single: Some(Single {
+                folder: path[..path.len() - name.len()].to_owned(),
+                path: path.to_owned(),
+                text,
+            }),
             texts: BTreeMap::new(),
         }
     }
@@ -40,38 +51,62 @@ impl Overlay {
 
     /// Loads everything anew.
     pub(super) fn load(&self) -> Project {
-        match &self.below {
-            Below::Project(_) => Project::load(self),
-            Below::Single(path, text) => {
-                let text = self.texts.get(path).unwrap_or(text);
-                Project::single(path, text.as_str())
+        match &self.single {
+            None => Project::load(self),
+            Some(single) => {
+                let text = self.texts.get(&single.path).unwrap_or(&single.text);
+                Project::single_beside(&single.path, text.as_str(), self)
             }
+        }
+    }
+
+    /// Reads a file by the path that diagnostics show.
+    pub(super) fn read_shown(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        match &self.single {
+            None => self.read(path),
+            Some(single) => match path.strip_prefix(&single.folder) {
+                Some(inside) => self.read(inside),
+                None => Err(FilesError::NotFound(path.to_owned())),
+            },
         }
     }
 }
 
+/// Of a single file: its folder.
 impl Files for Overlay {
     fn list(&self) -> Result<Vec<String>, FilesError> {
-        let mut paths = match &self.below {
-            Below::Project(files) => files.list()?,
-            Below::Single(path, _) => vec![path.clone()],
+        let mut paths = match &self.single {
+            None => self.below.list()?,
+            // Nobody asked for all that stands around it.
+            Some(single) => vec![single.path[single.folder.len()..].to_owned()],
         };
+        let folder = self.single.as_ref().map_or("", |single| &single.folder);
         for path in self.texts.keys() {
-            if !paths.contains(path) {
-                paths.push(path.clone());
+            if let Some(path) = path.strip_prefix(folder)
+                && !paths.iter().any(|known| known == path)
+            {
+                paths.push(path.to_owned());
             }
         }
         Ok(paths)
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
-        if let Some(text) = self.texts.get(path) {
-            return Ok(text.clone().into_bytes());
+        let Some(single) = &self.single else {
+            return match self.texts.get(path) {
+                Some(text) => Ok(text.clone().into_bytes()),
+                None => self.below.read(path),
+            };
+        };
+        let shown = format!("{}{path}", single.folder);
+        match self.texts.get(&shown) {
+            Some(text) => Ok(text.clone().into_bytes()),
+            None if shown == single.path => Ok(single.text.clone().into_bytes()),
+            None => self.below.read(path),
         }
-        match &self.below {
-            Below::Project(files) => files.read(path),
-            Below::Single(own, text) if own == path => Ok(text.clone().into_bytes()),
-            Below::Single(..) => Err(FilesError::NotFound(path.to_owned())),
-        }
+    }
+
+    fn entries(&self, folder: &str) -> Result<Vec<Entry>, FilesError> {
+        self.below.entries(folder)
     }
 }

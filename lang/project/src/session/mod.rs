@@ -105,9 +105,14 @@ impl Session {
     }
 
     /// Opens one file without a project around it. `path` is what diagnostics show, and what
-    /// [`set_text`](Self::set_text) takes.
-    pub fn single(path: &str, text: impl Into<String>) -> Session {
-        Session::over(Overlay::single(path, text.into()))
+    /// [`set_text`](Self::set_text) takes, also for the modules and CRDs that the file uses of its folder: these
+    /// are `beside`, with paths that start from there.
+    pub fn single(
+        path: &str,
+        text: impl Into<String>,
+        beside: impl Files + Send + 'static,
+    ) -> Session {
+        Session::over(Overlay::single(path, text.into(), Box::new(beside)))
     }
 
     fn over(files: Overlay) -> Session {
@@ -148,6 +153,13 @@ impl Session {
     /// Returns the loaded project: texts for showing diagnostics, parsed modules, environments.
     pub fn project(&mut self) -> &Project {
         &self.load().project
+    }
+
+    /// Returns the loaded project with its files, as they are now: of a single file, its folder.
+    pub fn project_with_files(&mut self) -> (&Project, &dyn Files) {
+        self.load();
+        let open = self.open.as_ref().expect("it was just loaded");
+        (&open.project, &self.files)
     }
 
     /// Returns everything that is wrong before evaluation, in the order of the sources; the same as
@@ -416,7 +428,7 @@ impl Open {
         let Some(&at) = self.modules.get(path) else {
             return false;
         };
-        let text = files.read(path).ok();
+        let text = files.read_shown(path).ok();
         let Some(text) = text.and_then(|bytes| String::from_utf8(bytes).ok()) else {
             return false;
         };

@@ -5,11 +5,13 @@
 
 mod members;
 mod names;
+mod paths;
 mod references;
 mod strings;
 mod types;
 mod values;
 
+use ordain_lang_project::Files;
 use ordain_lang_syntax::ast::{ExprKind, ItemKind, SegmentKind, TypeKind, UseTarget};
 use ordain_lang_syntax::{FileId, Span, TokenKind, parse};
 
@@ -42,6 +44,8 @@ pub(crate) enum Kind {
     Reference,
     Environment,
     App,
+    File,
+    Folder,
 }
 
 /// A proposal.
@@ -118,7 +122,7 @@ pub(crate) struct Typed {
     /// What is written already.
     pub(crate) prefix: String,
     /// Whether a string is being written.
-    in_string: bool,
+    pub(crate) in_string: bool,
     /// What follows on the line.
     follows: String,
 }
@@ -217,8 +221,13 @@ fn in_string(file: FileId, text: &str, offset: usize) -> Option<Typed> {
     })
 }
 
-/// Returns what may be written; `view` is of the text with the name in it.
-pub(crate) fn complete(view: &View<'_>, typed: &Typed, known: &Known) -> Vec<Proposal> {
+/// Returns what may be written; `view` is of the text with the name in it, `files` are those of its project or folder.
+pub(crate) fn complete(
+    view: &View<'_>,
+    typed: &Typed,
+    known: &Known,
+    files: &dyn Files,
+) -> Vec<Proposal> {
     let Some(tree) = view.tree() else {
         return Vec::new();
     };
@@ -227,6 +236,7 @@ pub(crate) fn complete(view: &View<'_>, typed: &Typed, known: &Known) -> Vec<Pro
         view,
         typed,
         known,
+        files,
         path: &path,
     };
     let mut found = match typed.in_string {
@@ -252,6 +262,7 @@ struct At<'a, 'v> {
     view: &'a View<'v>,
     typed: &'a Typed,
     known: &'a Known,
+    files: &'a dyn Files,
     path: &'a [Node<'v>],
 }
 

@@ -98,12 +98,21 @@ pub(super) fn modules(at: &At<'_, '_>, path: &NamePath) -> Vec<Proposal> {
         .map(|module| module.path.as_str())
         .chain(ordain_stdlib::MODULES.iter().map(|module| module.path));
     let mut found: BTreeSet<(String, bool)> = BTreeSet::new();
+    // From the project's root, and from the folder of the module that says it.
+    let beside: Vec<&str> = own.map_or(Vec::new(), |own| own.split('.').collect());
+    let beside = beside.split_last().map_or(&[][..], |(_, folder)| folder);
+    let beside: Vec<&str> = beside.iter().chain(&before).copied().collect();
     for module in known.filter(|path| Some(*path) != own) {
         let parts: Vec<&str> = module.split('.').collect();
-        if parts.len() > before.len() && parts[..before.len()] == before[..] {
-            let rest = &parts[before.len()..];
-            found.insert((rest[0].to_owned(), rest.len() == 1));
+        for before in [&before, &beside] {
+            if let Some([next, rest @ ..]) = parts.strip_prefix(before.as_slice()) {
+                found.insert(((*next).to_owned(), rest.is_empty()));
+            }
         }
+    }
+    if at.view.project.is_single {
+        let listed = super::paths::modules(at, &before).into_iter();
+        found.extend(listed.filter(|(name, _)| !before.is_empty() || own != Some(name.as_str())));
     }
     found
         .into_iter()

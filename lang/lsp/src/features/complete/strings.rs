@@ -1,17 +1,27 @@
 //! The content of a string: one of some, a reference, a key in brackets, a setting.
 
 use ordain_lang_eval::PathStep;
-use ordain_lang_syntax::ast::{ExprKind, ItemKind, MemberKind, SegmentKind, Selector, StmtKind};
+use ordain_lang_syntax::ast::{
+    ExprKind, ItemKind, MemberKind, SegmentKind, Selector, StmtKind, UseTarget,
+};
 use ordain_lang_types::ty::{Ty, TyKind};
 use ordain_schemas::KubeVersion;
 
-use super::{At, Kind, Proposal, references};
+use super::{At, Kind, Proposal, paths, references};
 use crate::features::definition::enclosing_env;
 use crate::features::values;
 use crate::nodes::Node;
 
 /// What the string at the cursor may say; the labels go between the quotes.
 pub(super) fn content(at: &At<'_, '_>) -> Vec<Proposal> {
+    if let Some(Node::Item(item)) = at.path.first()
+        && let ItemKind::Use(used) = &item.kind
+    {
+        return match &used.target {
+            UseTarget::Crd { .. } => paths::crds(at),
+            UseTarget::Module(_) | UseTarget::Secrets { .. } => Vec::new(),
+        };
+    }
     for (depth, node) in at.path.iter().enumerate().rev() {
         match node {
             Node::Selector(chosen, _) => return selector(at, depth, chosen, false),

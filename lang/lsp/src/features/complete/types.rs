@@ -111,6 +111,28 @@ fn of_import(at: &At<'_, '_>, alias: &str) -> Vec<Proposal> {
         .collect()
 }
 
+/// The kinds of all CRD files that the file uses, with the names these stand under.
+pub(super) fn imported_kinds(at: &At<'_, '_>) -> Vec<Proposal> {
+    let items = at.view.tree().map_or(&[][..], |tree| &tree.items);
+    let aliases = items.iter().filter_map(|item| match &item.kind {
+        ItemKind::Use(used) => match &used.target {
+            UseTarget::Crd { .. } => used.alias,
+            UseTarget::Module(_) | UseTarget::Secrets { .. } => None,
+        },
+        _ => None,
+    });
+    let kinds = aliases.flat_map(|alias| {
+        let alias = alias.name.as_str();
+        let mut kinds = of_crd(at, alias, true);
+        for made in &mut kinds {
+            made.insert.insert_str(0, &format!("{alias}."));
+            made.label.insert_str(0, &format!("{alias}."));
+        }
+        kinds
+    });
+    kinds.collect()
+}
+
 /// The kinds of the CRD file that a name stands for; `as_value` writes braces behind a kind.
 pub(super) fn of_crd(at: &At<'_, '_>, alias: &str, as_value: bool) -> Vec<Proposal> {
     let items = at.view.tree().map_or(&[][..], |tree| &tree.items);

@@ -152,6 +152,7 @@ pub(super) fn of_type(at: &At<'_, '_>, ty: Ty) -> Vec<Proposal> {
                 made.rank += 2;
                 made
             }));
+            found.extend(types::imported_kinds(at));
         }
         TyKind::Int(range) if range.max <= SMALL_RANGE && range.min >= 0 => {
             let made = Proposal::new(range.min.to_string(), Kind::Value, program.show(ty));
