@@ -6,11 +6,13 @@ use regex::Regex;
 
 use crate::value::Value;
 
-/// A node, and how deep the tree below it is.
+/// A node, how deep the tree below it is, and where it is told: an operator, or the name of a field or function.
 #[derive(Clone, Debug)]
 pub(crate) struct Expr {
     pub(crate) kind: Kind,
-    pub(crate) depth: usize,
+    pub(crate) depth: u32,
+    /// In bytes from the start of the text.
+    pub(crate) at: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +56,8 @@ pub(crate) enum Kind {
     /// A function; the receiver, when there is one, is the first argument.
     Call {
         function: &'static str,
+        /// Whether it is written behind its first argument: `a.f(b)`.
+        is_method: bool,
         args: Vec<Expr>,
         /// The last argument as a regular expression, when it is a literal that is one.
         regex: Option<Regex>,

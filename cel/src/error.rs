@@ -22,22 +22,24 @@ impl CompileError {
     /// A few characters of the text from the place of the mistake on.
     #[must_use]
     pub fn excerpt<'t>(&self, text: &'t str) -> &'t str {
-        /// Enough to find the place.
-        const LENGTH: usize = 24;
-        let rest = text
-            .get(self.offset..)
-            .unwrap_or("")
-            .lines()
-            .next()
-            .unwrap_or("");
-        let end = rest
-            .char_indices()
-            .nth(LENGTH)
-            .map_or(rest.len(), |(at, _)| at);
-        match rest[..end].trim() {
-            "" => "the end of the line",
-            found => found,
-        }
+        excerpt(text, self.offset)
+    }
+}
+
+/// A few characters of an expression from a place on.
+#[must_use]
+pub fn excerpt(text: &str, offset: usize) -> &str {
+    /// Enough to find the place.
+    const LENGTH: usize = 24;
+    let rest = text.get(offset..).unwrap_or("");
+    let rest = rest.lines().next().unwrap_or("");
+    let end = rest
+        .char_indices()
+        .nth(LENGTH)
+        .map_or(rest.len(), |(at, _)| at);
+    match rest[..end].trim() {
+        "" => "the end of the line",
+        found => found,
     }
 }
 

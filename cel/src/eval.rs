@@ -74,6 +74,7 @@ impl Machine<'_> {
                 function,
                 args,
                 regex,
+                ..
             } => {
                 let mut values = Vec::with_capacity(args.len());
                 for arg in args {

@@ -1,6 +1,6 @@
 //! The Common Expression Language as Kubernetes uses it: parsed once, evaluated many times, within a budget.
 //!
-//! The language is that of <https://github.com/google/cel-spec> without messages and without a static type check; the
+//! The language is that of <https://github.com/google/cel-spec> without messages; the
 //! functions are those Kubernetes adds (k8s.io/apiserver/pkg/cel/library). Any text and any value is safe to give:
 //! nesting and work are limited, nothing panics, nothing outside is touched. Knows neither CustomResourceDefinitions
 //! nor the configuration language.
@@ -15,9 +15,9 @@
 //! ```
 
 mod ast;
+mod check;
 mod error;
 mod eval;
-mod fields;
 mod functions;
 mod lexer;
 mod macros;
@@ -27,8 +27,8 @@ mod parser;
 mod program;
 mod value;
 
-pub use error::{CompileError, EvalError};
-pub use fields::{Declared, Lookup};
+pub use check::{Declared, Type, TypeError};
+pub use error::{CompileError, EvalError, excerpt};
 pub use functions::network::Url;
 pub use functions::text::base64;
 pub use functions::time::{Date, duration, timestamp};

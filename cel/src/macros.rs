@@ -17,7 +17,7 @@ impl Parser {
                 base,
                 name,
                 optional: false,
-            } => self.node(Kind::Has { base, name }, below),
+            } => self.node(Kind::Has { base, name }, below, inner.at as usize),
             _ => Err(CompileError::new(
                 offset,
                 "`has` asks for a field: `has(self.field)`",
@@ -26,7 +26,7 @@ impl Parser {
     }
 
     /// `cel.bind(x, value, body)`, after the bracket.
-    pub(crate) fn bind(&mut self, _offset: usize) -> Parsed {
+    pub(crate) fn bind(&mut self, offset: usize) -> Parsed {
         let name = self.bound_name()?;
         let value = self.expr()?;
         if !self.comma() {
@@ -38,7 +38,7 @@ impl Parser {
         let body = self.scoped(&[name])?;
         self.close()?;
         let below = value.depth.max(body.depth);
-        self.node(Kind::Bind(value.into(), body.into()), below)
+        self.node(Kind::Bind(value.into(), body.into()), below, offset)
     }
 
     /// An expression in which more variables are known.
@@ -59,11 +59,11 @@ impl Parser {
             "map" | "transformList" => Makes::List,
             "transformMap" => Makes::Map,
             "sortBy" => Makes::Sorted,
-            "optMap" | "optFlatMap" => return self.opt_map(base, name == "optFlatMap"),
+            "optMap" | "optFlatMap" => return self.opt_map(base, name == "optFlatMap", offset),
             _ => {
                 let mut args = vec![base];
                 args.extend(self.args()?);
-                return self.call(name, args, offset);
+                return self.call(name, args, true, offset);
             }
         };
         let mut names = vec![self.bound_name()?];
@@ -105,10 +105,11 @@ impl Parser {
                 body,
             })),
             below,
+            offset,
         )
     }
 
-    fn opt_map(&mut self, value: Expr, flat: bool) -> Parsed {
+    fn opt_map(&mut self, value: Expr, flat: bool, offset: usize) -> Parsed {
         let name = self.bound_name()?;
         let body = self.scoped(&[name])?;
         self.close()?;
@@ -120,6 +121,7 @@ impl Parser {
                 flat,
             },
             below,
+            offset,
         )
     }
 }

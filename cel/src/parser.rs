@@ -103,12 +103,14 @@ impl Parser {
     }
 
     /// A node above others.
-    pub(crate) fn node(&self, kind: Kind, below: usize) -> Parsed {
+    pub(crate) fn node(&self, kind: Kind, below: u32, offset: usize) -> Parsed {
         let depth = below + 1;
-        if depth > MAX_DEPTH {
+        if depth as usize > MAX_DEPTH {
             return Err(self.too_deep(MAX_DEPTH));
         }
-        Ok(Expr { kind, depth })
+        // A text is at most `MAX_TEXT` long.
+        let at = offset as u32;
+        Ok(Expr { kind, depth, at })
     }
 
     fn too_deep(&self, levels: usize) -> CompileError {
@@ -124,6 +126,7 @@ impl Parser {
             return Err(self.too_deep(MAX_NESTED));
         }
         let condition = self.or()?;
+        let offset = self.offset();
         let made = if self.eat("?") {
             let then = self.or()?;
             self.expect(":")?;
@@ -132,6 +135,7 @@ impl Parser {
             self.node(
                 Kind::If(condition.into(), then.into(), otherwise.into()),
                 below,
+                offset,
             )?
         } else {
             condition
@@ -145,12 +149,13 @@ impl Parser {
         if !matches!(self.peek(), Token::Sign("||")) {
             return Ok(first);
         }
+        let offset = self.offset();
         let mut parts = vec![first];
         while self.eat("||") {
             parts.push(self.and()?);
         }
         let below = parts.iter().map(|p| p.depth).max().unwrap_or(0);
-        self.node(Kind::Or(parts), below)
+        self.node(Kind::Or(parts), below, offset)
     }
 
     fn and(&mut self) -> Parsed {
@@ -158,12 +163,13 @@ impl Parser {
         if !matches!(self.peek(), Token::Sign("&&")) {
             return Ok(first);
         }
+        let offset = self.offset();
         let mut parts = vec![first];
         while self.eat("&&") {
             parts.push(self.binary(0)?);
         }
         let below = parts.iter().map(|p| p.depth).max().unwrap_or(0);
-        self.node(Kind::And(parts), below)
+        self.node(Kind::And(parts), below, offset)
     }
 
     /// Relations, sums and products, by how tightly they bind.
@@ -188,36 +194,41 @@ impl Parser {
             if binds < level {
                 return Ok(left);
             }
+            let offset = self.offset();
             self.bump();
             let right = self.binary(binds + 1)?;
             let below = left.depth.max(right.depth);
-            left = self.node(Kind::Binary(op, left.into(), right.into()), below)?;
+            left = self.node(Kind::Binary(op, left.into(), right.into()), below, offset)?;
         }
     }
 
     fn unary(&mut self) -> Parsed {
         let mut signs = Vec::new();
         while let Token::Sign(sign @ ("!" | "-")) = self.peek() {
-            signs.push(*sign);
+            signs.push((*sign, self.offset()));
             self.at += 1;
         }
         let mut made = self.member()?;
-        for sign in signs.into_iter().rev() {
-            let below = made.depth;
-            made = match (sign, made.kind) {
+        for (sign, offset) in signs.into_iter().rev() {
+            let Expr { kind, depth, at } = made;
+            made = match (sign, kind) {
                 ("-", Kind::Literal(Value::Int(n))) => {
-                    self.node(Kind::Literal(Value::Int(-n)), 0)?
+                    self.node(Kind::Literal(Value::Int(-n)), 0, offset)?
                 }
                 ("-", Kind::Literal(Value::Double(d))) => {
-                    self.node(Kind::Literal(Value::Double(-d)), 0)?
+                    self.node(Kind::Literal(Value::Double(-d)), 0, offset)?
                 }
                 ("-", Kind::Literal(Value::Uint(n))) if n == i64::MIN.unsigned_abs() => {
-                    self.node(Kind::Literal(Value::Int(i64::MIN)), 0)?
+                    self.node(Kind::Literal(Value::Int(i64::MIN)), 0, offset)?
                 }
-                ("-", kind) => {
-                    self.node(Kind::Negate(Box::new(Expr { kind, depth: below })), below)?
+                (sign, kind) => {
+                    let inner = Box::new(Expr { kind, depth, at });
+                    let kind = match sign {
+                        "-" => Kind::Negate(inner),
+                        _ => Kind::Not(inner),
+                    };
+                    self.node(kind, depth, offset)?
                 }
-                (_, kind) => self.node(Kind::Not(Box::new(Expr { kind, depth: below })), below)?,
             };
         }
         Ok(made)
@@ -226,7 +237,9 @@ impl Parser {
     fn member(&mut self) -> Parsed {
         let mut base = self.primary()?;
         loop {
+            let offset = self.offset();
             if self.eat(".?") {
+                let offset = self.offset();
                 let name = self.field_name()?;
                 let below = base.depth;
                 let kind = Kind::Select {
@@ -234,7 +247,7 @@ impl Parser {
                     name,
                     optional: true,
                 };
-                base = self.node(kind, below)?;
+                base = self.node(kind, below, offset)?;
             } else if self.eat(".") {
                 let offset = self.offset();
                 let name = self.field_name()?;
@@ -248,7 +261,7 @@ impl Parser {
                     name,
                     optional: false,
                 };
-                base = self.node(kind, below)?;
+                base = self.node(kind, below, offset)?;
             } else if matches!(self.peek(), Token::Sign("[" | "[?")) {
                 let optional = self.bump() == Token::Sign("[?");
                 let index = self.expr()?;
@@ -259,7 +272,7 @@ impl Parser {
                     index: index.into(),
                     optional,
                 };
-                base = self.node(kind, below)?;
+                base = self.node(kind, below, offset)?;
             } else {
                 return Ok(base);
             }
@@ -293,18 +306,18 @@ impl Parser {
                         "this number is too large for int",
                     ));
                 }
-                self.node(Kind::Literal(value), 0)
+                self.node(Kind::Literal(value), 0, offset)
             }
             Token::Sign("(") => {
                 let inner = self.expr()?;
                 self.expect(")")?;
                 Ok(inner)
             }
-            Token::Sign("[") => self.list(false),
+            Token::Sign("[") => self.list(false, offset),
             // `[?a]` begins a list whose first element may be left out.
-            Token::Sign("[?") => self.list(true),
-            Token::Sign("{") => self.map(false),
-            Token::Sign("{?") => self.map(true),
+            Token::Sign("[?") => self.list(true, offset),
+            Token::Sign("{") => self.map(false, offset),
+            Token::Sign("{?") => self.map(true, offset),
             Token::Sign(".") => match self.bump() {
                 Token::Name(name) => self.named(name, offset),
                 _ => Err(CompileError::new(offset, "expected a name after `.`")),
@@ -317,7 +330,7 @@ impl Parser {
         }
     }
 
-    fn list(&mut self, mut optional: bool) -> Parsed {
+    fn list(&mut self, mut optional: bool, offset: usize) -> Parsed {
         let mut items = Vec::new();
         while optional || !self.eat("]") {
             optional |= self.eat("?");
@@ -329,10 +342,10 @@ impl Parser {
             }
         }
         let below = items.iter().map(|(e, _)| e.depth).max().unwrap_or(0);
-        self.node(Kind::List(items), below)
+        self.node(Kind::List(items), below, offset)
     }
 
-    fn map(&mut self, mut optional: bool) -> Parsed {
+    fn map(&mut self, mut optional: bool, offset: usize) -> Parsed {
         let mut entries = Vec::new();
         while optional || !self.eat("}") {
             optional |= self.eat("?");
@@ -350,7 +363,7 @@ impl Parser {
             .map(|(k, v, _)| k.depth.max(v.depth))
             .max()
             .unwrap_or(0);
-        self.node(Kind::Map(entries), below)
+        self.node(Kind::Map(entries), below, offset)
     }
 
     /// A variable, a type, a function or something of a namespace.
@@ -360,13 +373,13 @@ impl Parser {
                 return self.has(offset);
             }
             let args = self.args()?;
-            return self.call(&name, args, offset);
+            return self.call(&name, args, false, offset);
         }
         if let Some(at) = self.scope.iter().rposition(|v| *v == name) {
             if let Some(used) = self.used.get_mut(at) {
                 *used = true;
             }
-            return self.node(Kind::Variable(at), 0);
+            return self.node(Kind::Variable(at), 0, offset);
         }
         if NAMESPACES.contains(&&*name) && self.eat(".") {
             let function = self.field_name()?;
@@ -375,10 +388,10 @@ impl Parser {
                 return self.bind(offset);
             }
             let args = self.args()?;
-            return self.call(&format!("{name}.{function}"), args, offset);
+            return self.call(&format!("{name}.{function}"), args, false, offset);
         }
         if let Some(ty) = TYPES.into_iter().find(|ty| *ty == &*name) {
-            return self.node(Kind::Literal(Value::Type(ty)), 0);
+            return self.node(Kind::Literal(Value::Type(ty)), 0, offset);
         }
         if &*name == "google" {
             for ty in ["google.protobuf.Timestamp", "google.protobuf.Duration"] {
@@ -389,7 +402,7 @@ impl Parser {
                 };
                 if names(1) == parts[0] && names(3) == parts[1] {
                     self.at += 4;
-                    return self.node(Kind::Literal(Value::Type(ty)), 0);
+                    return self.node(Kind::Literal(Value::Type(ty)), 0, offset);
                 }
             }
         }
@@ -443,7 +456,13 @@ impl Parser {
     }
 
     /// A call of a known function with as many arguments as it takes.
-    pub(crate) fn call(&mut self, name: &str, args: Vec<Expr>, offset: usize) -> Parsed {
+    pub(crate) fn call(
+        &mut self,
+        name: &str,
+        args: Vec<Expr>,
+        is_method: bool,
+        offset: usize,
+    ) -> Parsed {
         let Some(function) = functions::find(name, args.len()) else {
             let message = match functions::named(name) {
                 Some(counts) => format!(
@@ -470,10 +489,12 @@ impl Parser {
         self.node(
             Kind::Call {
                 function,
+                is_method,
                 args,
                 regex,
             },
             below,
+            offset,
         )
     }
 }

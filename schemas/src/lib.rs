@@ -17,6 +17,7 @@
 //! ```
 
 mod kind;
+mod message;
 mod parse;
 mod table;
 mod ty;
@@ -24,6 +25,7 @@ mod version;
 
 pub use self::{
     kind::{Kind, Subresource},
+    message::{WATCH_EVENT, is_message},
     table::{Table, table},
     ty::{Field, ListType, MapType, PatchStrategy, Shape, Type, TypeId},
     version::{KubeVersion, UnknownVersion},

@@ -146,6 +146,12 @@ pub(crate) fn find(name: &str, args: usize) -> Option<&'static str> {
     FUNCTIONS.iter().find(fits).map(|(name, ..)| *name)
 }
 
+/// Every function, with the fewest and the most arguments.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    FUNCTIONS.iter().copied()
+}
+
 /// How many arguments a function takes, in words; none when there is no such function.
 pub(crate) fn named(name: &str) -> Option<String> {
     let (_, least, most) = FUNCTIONS.iter().find(|(n, ..)| *n == name)?;

@@ -154,7 +154,9 @@ impl Open {
                 secrets.insert(path, bytes);
             }
         }
-        let objects = app.objects.iter().map(|object| CompiledObject {
+        // The warning of the check says that messages stay behind.
+        let deployed = app.objects.iter().filter(|object| !object.is_message);
+        let objects = deployed.map(|object| CompiledObject {
             object: object.json.clone(),
             at: Some(object.at.clone()),
         });

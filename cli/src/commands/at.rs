@@ -83,6 +83,7 @@ pub(crate) fn run(args: &AtArgs, format: Output) -> Result<Outcome> {
                 .map(|json| Object {
                     json,
                     at: String::new(),
+                    is_message: false,
                 })
                 .collect();
             terminal::data(&yaml(&objects))?;

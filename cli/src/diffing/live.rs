@@ -162,7 +162,8 @@ async fn all(connected: &Connected, side: &Side, head: &Built) -> Result<Vec<Ask
     let mut asks: Vec<Ask> = Vec::new();
     for app in &head.apps {
         let gone = gone.remove(&(app.env.clone(), app.name.clone()));
-        let objects = app.objects.iter().map(|object| CompiledObject {
+        let deployed = app.objects.iter().filter(|object| !object.is_message);
+        let objects = deployed.map(|object| CompiledObject {
             object: object.json.clone(),
             at: Some(object.at.clone()),
         });

@@ -188,7 +188,8 @@ pub(crate) fn build_side(side: &Side, options: &BuildOptions) -> Result<Built> {
         ));
     }
     let objects = built.apps.iter().flat_map(|app| {
-        app.objects.iter().map(|object| SetObject {
+        let deployed = app.objects.iter().filter(|object| !object.is_message);
+        deployed.map(|object| SetObject {
             env: app.env.clone(),
             app: app.name.clone(),
             object: object.json.clone(),

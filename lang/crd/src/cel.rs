@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use ordain_cel::{Declared, EvalError, Lookup, Value};
+use ordain_cel::{EvalError, Value};
 use serde_json::Value as Json;
 
-use crate::near::nearest;
-use crate::problem::Problem;
 use crate::schema::{Additional, Rule, Schema, Type};
 use crate::validate::{Step, Violation};
 
@@ -28,107 +26,6 @@ pub(crate) fn rules(schema: &Schema, object: &Json) -> Vec<Violation> {
     };
     check.value(schema, object);
     check.found
-}
-
-/// A schema as what its rules may read.
-#[derive(Clone, Copy)]
-struct Node<'s> {
-    schema: &'s Schema,
-    /// Whether it has `apiVersion`, `kind` and `metadata` of its own.
-    is_object: bool,
-}
-
-impl Declared for Node<'_> {
-    fn field(self, name: &str) -> Lookup<Self> {
-        let schema = self.schema;
-        if let Some(property) = schema
-            .properties
-            .iter()
-            .find(|p| ordain_cel::escape(&p.name) == name)
-        {
-            if self.is_object && name == "metadata" {
-                return Lookup::Open;
-            }
-            return Lookup::Known(Node {
-                schema: &property.schema,
-                is_object: property.schema.embedded,
-            });
-        }
-        let implied = (self.is_object || schema.embedded)
-            && matches!(name, "apiVersion" | "kind" | "metadata");
-        match &schema.additional {
-            Some(Additional::Schema(inner)) => Lookup::Known(Node {
-                schema: inner,
-                is_object: inner.embedded,
-            }),
-            Some(Additional::Any) => Lookup::Open,
-            None if implied
-                || schema.preserve_unknown
-                || schema.type_of() != Some(Type::Object) =>
-            {
-                Lookup::Open
-            }
-            None => Lookup::Missing,
-        }
-    }
-
-    fn element(self) -> Option<Self> {
-        let inner = match (&self.schema.items, &self.schema.additional) {
-            (Some(items), _) => items,
-            (None, Some(Additional::Schema(inner))) => inner,
-            _ => return None,
-        };
-        Some(Node {
-            schema: inner,
-            is_object: inner.embedded,
-        })
-    }
-
-    fn names(self) -> Vec<String> {
-        let properties = self.schema.properties.iter();
-        properties.map(|p| ordain_cel::escape(&p.name)).collect()
-    }
-
-    fn is_map(self) -> bool {
-        self.schema.type_of() != Some(Type::Array)
-    }
-}
-
-/// Tells which rules read fields that the schema does not declare; the API server refuses such a definition.
-pub(crate) fn check_fields(schema: &Schema, is_root: bool, problems: &mut Vec<Problem>) {
-    let this = Node {
-        schema,
-        is_object: is_root || schema.embedded,
-    };
-    for rule in &schema.rules {
-        let programs = [&rule.program, &rule.message_expression];
-        for program in programs.into_iter().flatten() {
-            let old = (!rule.optional_old_self).then_some(("oldSelf", this));
-            let variables: Vec<(&str, Node<'_>)> =
-                [("self", this)].into_iter().chain(old).collect();
-            for (name, known) in program.undeclared(&variables) {
-                let problem = Problem::error(
-                    "E0857",
-                    format!("this CEL expression reads `{name}`, which is not declared"),
-                    rule.place,
-                    "this rule",
-                );
-                problems.push(match nearest(&name, known.iter().map(String::as_str)) {
-                    Some(near) => problem.help(format!("did you mean `{near}`?")),
-                    None => problem,
-                });
-            }
-        }
-    }
-    for property in &schema.properties {
-        check_fields(&property.schema, false, problems);
-    }
-    if let Some(items) = &schema.items {
-        check_fields(items, false, problems);
-    }
-    if let Some(Additional::Schema(inner)) = &schema.additional {
-        check_fields(inner, false, problems);
-    }
 }
 
 /// Whether a schema has CEL rules anywhere.
@@ -228,7 +125,7 @@ impl Check {
 
     /// What the rule says to an object that breaks it.
     fn message(&mut self, rule: &Rule, variables: &[(&str, Value)]) -> String {
-        if let Some(expression) = &rule.message_expression {
+        if let Some((_, expression)) = &rule.message_expression {
             let given = RULE_COST_LIMIT.min(self.left);
             let mut budget = given;
             let made = expression.eval(variables, &mut budget);

@@ -12,6 +12,7 @@
 //! ```
 
 mod cel;
+mod cel_types;
 mod crd;
 mod formats;
 mod near;

@@ -75,7 +75,7 @@ pub(crate) fn root(node: &Node, problems: &mut Vec<Problem>) -> Schema {
     let mut reader = Reader { problems };
     let schema = reader.schema(node);
     structural::check(&schema, problems);
-    crate::cel::check_fields(&schema, true, problems);
+    crate::cel_types::check(&schema, problems);
     schema
 }
 
@@ -396,7 +396,8 @@ impl Reader<'_> {
         let place = text.place;
         let message_expression = node.entry("messageExpression").and_then(|(key, value)| {
             let text = self.text(key, value)?;
-            self.compile(&text)
+            let program = self.compile(&text)?;
+            Some((text.value, program))
         });
         let mut optional = |name: &str| {
             let (key, value) = node.entry(name)?;

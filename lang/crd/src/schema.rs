@@ -104,8 +104,8 @@ pub struct Rule {
     pub program: Option<Arc<ordain_cel::Program>>,
     /// The message for objects that break it.
     pub message: Option<Arc<str>>,
-    /// An expression that makes the message.
-    pub message_expression: Option<Arc<ordain_cel::Program>>,
+    /// An expression that makes the message: as written, and compiled.
+    pub message_expression: Option<(Arc<str>, Arc<ordain_cel::Program>)>,
     /// The machine-readable reason.
     pub reason: Option<Arc<str>>,
     /// The field, below the rule's own, that is to blame: `.spec.size`.

@@ -223,6 +223,17 @@ fn wide_schemas_are_read_and_their_problems_limited() {
     assert!(problems.len() <= ordain_lang_crd::MAX_PROBLEMS);
 }
 
+/// How many CEL rules a schema has.
+fn rules_of(schema: &ordain_lang_crd::Schema) -> usize {
+    let inner = schema.properties.iter().map(|p| &p.schema);
+    let inner = inner.chain(schema.items.as_deref());
+    let of_map = match &schema.additional {
+        Some(ordain_lang_crd::Additional::Schema(inner)) => Some(&**inner),
+        _ => None,
+    };
+    schema.rules.len() + inner.chain(of_map).map(rules_of).sum::<usize>()
+}
+
 /// An extra suite: the definitions beside the checkout, when they are there.
 #[test]
 fn definitions_of_known_projects_import() {
@@ -231,7 +242,7 @@ fn definitions_of_known_projects_import() {
         eprintln!("left out: there is no folder {}", folder.display());
         return;
     };
-    let mut read = 0;
+    let (mut read, mut rules) = (0, 0);
     for entry in entries {
         let path = entry.expect("readable").path();
         let text = std::fs::read_to_string(&path).expect("readable");
@@ -243,8 +254,11 @@ fn definitions_of_known_projects_import() {
         assert_eq!(shown, "", "{}", path.display());
         assert!(!crds.is_empty(), "{}", path.display());
         read += 1;
+        let versions = crds.iter().flat_map(|crd| &crd.versions);
+        rules += versions.map(|v| rules_of(&v.schema)).sum::<usize>();
     }
-    eprintln!("{read} files read");
+    eprintln!("{read} files read, {rules} CEL rules hold against their types");
+    assert!(rules > 0, "the definitions have rules");
 }
 
 proptest::proptest! {

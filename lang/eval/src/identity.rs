@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use ordain_lang_syntax::{Diagnostic, Name, Span};
-use ordain_schemas::KubeVersion;
+use ordain_schemas::{KubeVersion, Table, WATCH_EVENT, is_message};
 
 use crate::machine::Machine;
 use crate::session::Object;
-use crate::value::{Reported, Res, Value};
+use crate::value::{MapId, Reported, Res, Value};
 
 pub(crate) fn identity(
     machine: &mut Machine<'_>,
@@ -36,10 +36,12 @@ pub(crate) fn identity(
             let metadata = machine.map_get(map, "metadata");
             let name = machine.get_named(metadata, "name", at)?;
             let namespace = machine.get_named(metadata, "namespace", at)?;
-            let (Some(api_version), Some(kind)) =
-                (machine.str_of(api_version), machine.str_of(kind))
-            else {
-                return Err(no_object(machine, at, value));
+            let (api_version, kind) = match (machine.str_of(api_version), machine.str_of(kind)) {
+                (Some(api_version), Some(kind)) => (api_version, kind),
+                (None, None) if is_watch_event(machine, map) => {
+                    (String::new(), WATCH_EVENT.to_owned())
+                }
+                _ => return Err(no_object(machine, at, value)),
             };
             (
                 api_version,
@@ -51,7 +53,10 @@ pub(crate) fn identity(
         }
         _ => return Err(no_object(machine, at, value)),
     };
-    let Some(name) = name.filter(|name| !name.is_empty()) else {
+    let is_message = is_message(table(machine), &api_version, &kind);
+    let name = name.filter(|name| !name.is_empty());
+    let name = name.or_else(|| is_message.then(String::new));
+    let Some(name) = name else {
         let mut diagnostic = Diagnostic::error("E0510", format!("a {kind} without a name"))
             .label(at, "this object")
             .help("set `metadata.name`; names made by the cluster (`generateName`) cannot be compared with it");
@@ -60,15 +65,39 @@ pub(crate) fn identity(
         }
         return Err(machine.report(diagnostic));
     };
-    Ok(Object {
+    let object = Object {
         api_version,
         kind,
         namespace,
         name,
         at,
         made,
+        is_message,
         index,
-    })
+    };
+    if is_message {
+        let diagnostic = Diagnostic::warning(
+            "W0512",
+            format!("a {} is a message: an API server stores none", object.kind),
+        )
+        .label(at, "built, and never deployed")
+        .help("keep it in a file of its own, for `kubectl create -f` or for tests")
+        .object(object.title());
+        let _ = machine.report(diagnostic);
+    }
+    Ok(object)
+}
+
+fn table(machine: &Machine<'_>) -> &'static Table {
+    let version: KubeVersion = machine.program.kubernetes.parse().unwrap_or_default();
+    ordain_schemas::table(version)
+}
+
+/// What a watch sends: a `type` and an `object`, and nothing that says what it is.
+pub(crate) fn is_watch_event(machine: &Machine<'_>, map: MapId) -> bool {
+    let is_text = machine.str_of(machine.map_get(map, "type")).is_some();
+    let object = machine.map_get(map, "object");
+    is_text && matches!(object, Value::Map(_) | Value::Rec(_)) && machine.heap.map(map).len() == 2
 }
 
 fn no_object(machine: &mut Machine<'_>, at: Span, value: Value) -> Reported {
@@ -85,10 +114,9 @@ pub(crate) fn is_namespaced(machine: &Machine<'_>, value: Value, object: &Object
         let def = machine.def(machine.heap.rec(rec).def);
         return def.gvk().is_some_and(|gvk| gvk.namespaced);
     }
-    let version: KubeVersion = machine.program.kubernetes.parse().unwrap_or_default();
     let crds = &machine.program.crds;
     let custom = crds.find(&object.api_version, &object.kind);
-    ordain_schemas::table(version)
+    table(machine)
         .kind_of(&object.api_version, &object.kind)
         .map(|kind| kind.namespaced)
         .or_else(|| custom.map(|kind| kind.crd.namespaced))
@@ -102,7 +130,8 @@ pub fn duplicates<'o>(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut known: HashMap<(&str, &str, Option<&str>, &str), &Object> = HashMap::new();
-    for object in objects {
+    // Messages have no identity.
+    for object in objects.filter(|object| !object.name.is_empty()) {
         let identity = (
             object.group(),
             &*object.kind,

@@ -37,12 +37,14 @@ pub struct Object {
     pub kind: String,
     /// The namespace; that of the environment when the object names none and its kind needs one.
     pub namespace: Option<String>,
-    /// `metadata.name`.
+    /// `metadata.name`; empty for a message without one.
     pub name: String,
     /// The element of the app's `objects` which it is.
     pub at: Span,
     /// Where the record was made, perhaps in a library.
     pub made: Span,
+    /// Whether its kind is a message, which no API server stores: it is built and never deployed.
+    pub is_message: bool,
     pub(crate) index: usize,
 }
 
@@ -64,6 +66,8 @@ impl Object {
 
 fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
     match namespace {
+        // A message has no name.
+        _ if name.is_empty() => kind.to_owned(),
         Some(namespace) => format!("{kind} {namespace}/{name}"),
         None => format!("{kind} {name}"),
     }

@@ -71,6 +71,7 @@ impl Customs {
                 .map(|json| ordain_lang_project::Object {
                     json,
                     at: String::new(),
+                    is_message: false,
                 })
                 .collect();
             customs.files.push(Definitions {

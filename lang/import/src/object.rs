@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
 
+use ordain_schemas::{Table, WATCH_EVENT, is_message};
+
 use crate::yaml::{self, Document, Node, Value};
 
 /// An object of the input.
@@ -83,7 +85,12 @@ fn take(mut node: Node, env: usize, objects: &mut Vec<Object>, diagnostics: &mut
         return;
     }
     let text = |node: &Node, key: &str| node.get(key).and_then(Node::str).map(str::to_owned);
-    let (Some(api_version), Some(kind)) = (text(&node, "apiVersion"), text(&node, "kind")) else {
+    let (api_version, kind) = match is_watch_event(&node) {
+        // What a watch sends says nothing of itself.
+        true => (Some(String::new()), Some(WATCH_EVENT.to_owned())),
+        false => (text(&node, "apiVersion"), text(&node, "kind")),
+    };
+    let (Some(api_version), Some(kind)) = (api_version, kind) else {
         let help = match node.value {
             Value::Map(_) => "an object says its `apiVersion` and its `kind`",
             _ => "an object is a map with `apiVersion`, `kind` and `metadata`",
@@ -174,6 +181,16 @@ fn is_list(node: &Node, kind: &str) -> bool {
     kind.ends_with("List") && has_items && name.is_none()
 }
 
+/// What a watch sends: a `type` and an `object`.
+fn is_watch_event(node: &Node) -> bool {
+    let has_object = matches!(
+        node.get("object").map(|node| &node.value),
+        Some(Value::Map(_))
+    );
+    let has_type = node.get("type").and_then(Node::str).is_some();
+    has_object && has_type && node.entries().is_some_and(|entries| entries.len() == 2)
+}
+
 /// The place of a document without its many lines.
 fn first_line(node: &Node) -> Span {
     match &node.value {
@@ -182,15 +199,21 @@ fn first_line(node: &Node) -> Span {
     }
 }
 
-/// Leaves out what has no name, and all but one object of each identity and environment: of equal ones the first, of different ones the last, as
-/// `kubectl apply` does; those are told.
+/// Leaves out what has no name and needs one, and all but one object of each identity and environment: of equal ones
+/// the first, of different ones the last, as `kubectl apply` does; those are told.
 pub(crate) fn without_twins(
     objects: Vec<Object>,
+    table: &Table,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Object> {
     let mut known: HashMap<(usize, Identity), usize> = HashMap::new();
     let mut out: Vec<Object> = Vec::with_capacity(objects.len());
     for object in objects {
+        if object.name.is_empty() && is_message(table, &object.api_version, &object.kind) {
+            // Messages have no identity, so none is another's twin.
+            out.push(object);
+            continue;
+        }
         if object.name.is_empty() {
             let generates = object
                 .node
@@ -201,7 +224,7 @@ pub(crate) fn without_twins(
                 true => {
                     "set `metadata.name`: a name made by the cluster cannot be compared with it"
                 }
-                false => "set `metadata.name`; what has none is a message and never stored",
+                false => "set `metadata.name`: it is how the object is found in the cluster",
             };
             diagnostics.push(
                 Diagnostic::error(

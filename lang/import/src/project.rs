@@ -140,10 +140,9 @@ pub(crate) fn import(inputs: &[Input], options: &Options) -> Imported {
         ..options.clone()
     };
     let objects = read(inputs, &envs, &mut sources, &mut diagnostics);
-    let objects = object::without_twins(objects, &mut diagnostics);
-    let writer = Writer {
-        table: table(options.kubernetes),
-    };
+    let table = table(options.kubernetes);
+    let objects = object::without_twins(objects, table, &mut diagnostics);
+    let writer = Writer { table };
     let mut known = Vec::new();
     if !options.is_single {
         let mut found = Vec::new();
@@ -365,10 +364,17 @@ fn matched(objects: Vec<Object>, names: &KindNames, customs: &Customs) -> Vec<Wr
         .collect();
     let mut places: HashMap<_, usize> = HashMap::new();
     let mut written: Vec<Written> = Vec::new();
+    let mut nameless: HashMap<_, usize> = HashMap::new();
     for object in objects {
         let key = short(&object);
-        let is_field = ambiguous.contains(&key);
-        let namespace = object.namespace.clone().filter(|_| is_field);
+        let is_field = ambiguous.contains(&key) || object.name.is_empty();
+        let mut namespace = object.namespace.clone().filter(|_| is_field);
+        if object.name.is_empty() {
+            // Messages have no identity; the first of one environment is as good as the first of another.
+            let nth = nameless.entry((object.env, key.clone())).or_default();
+            *nth += 1;
+            namespace = Some(nth.to_string());
+        }
         let place = *places.entry((key, namespace)).or_insert(written.len());
         if let Some(one) = written.get_mut(place) {
             let at = one.copies.partition_point(|(env, _)| *env < object.env);

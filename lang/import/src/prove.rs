@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ordain_lang_project::{Build, BuildOptions, Memory, Project, build};
 use ordain_lang_syntax::{Diagnostic, Severity, Span};
+use ordain_schemas::WATCH_EVENT;
 use serde_json::Value as Json;
 
 use crate::Options;
@@ -262,7 +263,11 @@ fn named(diagnostic: &Diagnostic, set: &Set) -> Option<usize> {
     let title = diagnostic.object.as_deref()?;
     // Damaged kinds and names may have blanks and strokes in them, so the title is not taken apart.
     let is_meant = |object: &Object| {
-        let name = title.strip_prefix(&*object.kind)?.strip_prefix(' ')?;
+        let name = title.strip_prefix(&*object.kind)?;
+        if object.name.is_empty() {
+            return name.is_empty().then_some(());
+        }
+        let name = name.strip_prefix(' ')?;
         let namespace = name.strip_suffix(&*object.name)?;
         (namespace.is_empty() || namespace.ends_with('/')).then_some(())
     };
@@ -289,12 +294,14 @@ fn identity(json: &Json) -> Identity {
     let text = |value: &Json, key: &str| value.get(key).and_then(Json::as_str).map(str::to_owned);
     let api_version = text(json, "apiVersion").unwrap_or_default();
     let metadata = json.get("metadata").unwrap_or(&Json::Null);
+    // What a watch sends says nothing of itself.
+    let kind = text(json, "kind").unwrap_or_else(|| WATCH_EVENT.to_owned());
     (
         api_version
             .rsplit_once('/')
             .map_or("", |(group, _)| group)
             .to_owned(),
-        text(json, "kind").unwrap_or_default(),
+        kind,
         text(metadata, "namespace"),
         text(metadata, "name").unwrap_or_default(),
     )

@@ -12,6 +12,9 @@ use ordain_schemas::{KubeVersion, Shape, Table, table};
 use serde::Deserialize as _;
 use serde_json::Value;
 
+/// How many objects the folder has: every kind and version of the API, messages included.
+const API_VECTORS: usize = 165;
+
 /// Every document of a text, read by another parser than the importer's.
 fn documents(text: &str) -> Vec<Value> {
     serde_yaml::Deserializer::from_str(text)
@@ -33,7 +36,8 @@ fn every_kind_comes_back_as_it_was() {
     let Some(folder) = support::shared("api-vectors") else {
         return;
     };
-    let (mut typed, mut nameless, mut data, mut unknown) = (0, 0, 0, Vec::new());
+    let (mut typed, mut messages, mut data, mut unknown) = (0, 0, 0, Vec::new());
+    let mut names = BTreeMap::<String, usize>::new();
     for path in support::files(&folder, ".yaml")
         .into_iter()
         .chain(support::files(&folder, ".json"))
@@ -48,10 +52,13 @@ fn every_kind_comes_back_as_it_was() {
         let [object] = &objects[..] else {
             panic!("{name} holds one object");
         };
-        if object["metadata"]["name"].as_str().is_none() {
-            nameless += 1;
-            continue;
-        }
+        *names
+            .entry(
+                name.trim_end_matches(".yaml")
+                    .trim_end_matches(".json")
+                    .to_owned(),
+            )
+            .or_default() += 1;
         let version = version_with(object);
         if version.is_none() {
             unknown.push(name.clone());
@@ -69,6 +76,9 @@ fn every_kind_comes_back_as_it_was() {
             support::equal(object, back),
             "{name}:\n{object:#}\n{back:#}"
         );
+        if object["metadata"]["name"].as_str().is_none() {
+            messages += 1;
+        }
         if imported.summary.typed == 1 {
             typed += 1;
         } else if unknown.last() != Some(&name) {
@@ -77,9 +87,15 @@ fn every_kind_comes_back_as_it_was() {
     }
     println!(
         "api-vectors: {typed} files came back with their types, {data} as data because a rule refuses them, {} as data because no \
-         version of Kubernetes in the table has the kind; {nameless} files skipped, which hold messages without a name",
+         version of Kubernetes in the table has the kind; {messages} of all hold messages without a name",
         unknown.len()
     );
+    println!(
+        "api-vectors: {} objects came back, each from YAML and from JSON",
+        names.len()
+    );
+    assert_eq!(typed + data + unknown.len(), 2 * names.len());
+    assert_eq!(names.len(), API_VECTORS, "no object is left out");
 }
 
 /// The vectors hold texts such as `typeValue` everywhere. With texts that the rules allow, most kinds come back with

@@ -68,6 +68,8 @@ pub struct Object {
     pub json: Value,
     /// `file:line` of the source that made it.
     pub at: String,
+    /// Whether its kind is a message (`TokenReview`, `Status`), which no API server stores: it is never deployed.
+    pub is_message: bool,
 }
 
 /// Checks a project and evaluates its apps. With an error anywhere there are no objects at all: half
@@ -96,6 +98,7 @@ pub(crate) fn as_app(
             .map(|object| Object {
                 json: app.json(object),
                 at: sources.place(object.at),
+                is_message: object.is_message,
             })
             .collect(),
     }

@@ -242,7 +242,9 @@ impl Whole {
             return Vec::new();
         };
         let mut found = Vec::new();
-        for facts in units.flat_map(|unit| &unit.objects) {
+        // A message without a name is no object of the cluster.
+        let objects = units.flat_map(|unit| &unit.objects);
+        for facts in objects.filter(|facts| !facts.identity.name.is_empty()) {
             let identity = &facts.identity;
             let title = identity.title();
             let key = (cluster.clone(), format!("{} {title}", identity.group()));

@@ -40,6 +40,8 @@ impl Identity {
     #[must_use]
     pub fn title(&self) -> String {
         match &self.namespace {
+            // A message has no name.
+            _ if self.name.is_empty() => self.kind.to_string(),
             Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
             None => format!("{} {}", self.kind, self.name),
         }

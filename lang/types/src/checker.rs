@@ -75,6 +75,10 @@ pub(crate) struct TypeItem<'a> {
     pub(crate) decl: &'a ast::TypeDecl,
     pub(crate) doc: Option<&'a str>,
     pub(crate) state: State,
+    /// Whether any name means it.
+    pub(crate) used: bool,
+    /// The files with such names; some perhaps several times.
+    pub(crate) used_in: Vec<FileId>,
 }
 
 /// A constant, or an `export`.

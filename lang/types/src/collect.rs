@@ -51,6 +51,8 @@ impl<'a> Checker<'a> {
                         decl,
                         doc,
                         state: State::Todo,
+                        used: false,
+                        used_in: Vec::new(),
                     });
                     self.declare(module, decl.name, Global::Type(at));
                 }

@@ -234,6 +234,15 @@ impl Checker<'_> {
         }
     }
 
+    /// Notes that a name means a type declaration.
+    pub(crate) fn note_type(&mut self, item: usize, file: FileId) {
+        let item = &mut self.type_items[item];
+        item.used = true;
+        if item.used_in.last() != Some(&file) {
+            item.used_in.push(file);
+        }
+    }
+
     /// Notes where a name is defined.
     pub(crate) fn note_definition(&mut self, span: Span, def: Def, ty: Ty) {
         if let Some(index) = &mut self.index {

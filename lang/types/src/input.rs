@@ -110,7 +110,7 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
 }
 
 impl Checker<'_> {
-    /// Constants and functions that nothing names, in a program that emits something: a library's are for others.
+    /// Constants, functions and types that nothing names, in a program that emits something: a library's are for others.
     fn unused_items(&mut self) {
         let with_errors: HashSet<FileId> = self
             .diagnostics
@@ -130,7 +130,12 @@ impl Checker<'_> {
                 .iter()
                 .filter(|item| !item.used)
                 .map(|item| (item.module, item.decl.name));
-            let unused: Vec<(usize, Ident)> = lets.chain(fns).collect();
+            let types = self
+                .type_items
+                .iter()
+                .filter(|item| !item.used)
+                .map(|item| (item.module, item.decl.name));
+            let unused: Vec<(usize, Ident)> = lets.chain(fns).chain(types).collect();
             for (module, name) in unused {
                 let is_library = self.modules[module].path.starts_with("std.");
                 if is_library || name.name.is_empty() || name.name.starts_with('_') {
@@ -260,14 +265,19 @@ impl Checker<'_> {
         });
         let of_fns = self.fns.iter().map(|f| (&f.used_in, f.decl.name.span));
         let of_lets = self.lets.iter().map(|l| (&l.used_in, l.name.span));
+        let of_types = self.type_items.iter();
+        let of_types = of_types.map(|t| (&t.used_in, t.decl.name.span));
         let mut named: Vec<(FileId, Span)> = of_fns
             .chain(of_lets)
+            .chain(of_types)
             .flat_map(|(files, name)| files.iter().map(move |file| (*file, name)))
             .collect();
         named.sort_unstable();
         named.dedup();
+        let type_names = self.type_items.iter().map(|t| t.decl.name.span);
         let program = Program {
             named,
+            type_names: type_names.collect(),
             modules: modules.collect(),
             fns: fns.collect(),
             lets: lets.collect(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::{FileId, Name, Span};
-use ordain_schemas::{Field, Kind, ListType, Shape, Table, TypeId};
+use ordain_schemas::{Field, Kind, ListType, Shape, Table, TypeId, is_message};
 
 use crate::extra::Extra;
 use crate::hir::{Body, ExprKind, Hir};
@@ -284,7 +284,7 @@ impl K8s {
                 let expr = hir.add(ExprKind::Str(text.into()), made.ty, NOWHERE);
                 made.default = Some(Body { expr, slots: 0 });
                 made.required = false;
-            } else if kind.is_some() && field.name == "metadata" {
+            } else if field.name == "metadata" && kind.is_some_and(|kind| !self.is_message(kind)) {
                 made.ty = types.without_optional(made.ty);
                 made.required = true;
             }
@@ -301,6 +301,11 @@ impl K8s {
             .collect();
         def.fields = fields;
         record
+    }
+
+    /// Whether objects of a kind are never stored, so that they need no name.
+    fn is_message(&self, kind: &Kind) -> bool {
+        is_message(self.table, &kind.api_version(), kind.kind)
     }
 
     fn field(&mut self, types: &mut Types, hir: &mut Hir, owner: &str, field: &Field) -> FieldDef {

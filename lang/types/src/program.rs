@@ -74,6 +74,8 @@ pub struct Program {
     pub kubernetes: Arc<str>,
     /// Which files name which functions and constants (by the places of their names), in order.
     pub named: Vec<(FileId, Span)>,
+    /// Where the types are named that modules declare.
+    pub type_names: Vec<Span>,
 }
 
 impl Program {

@@ -212,6 +212,7 @@ impl<'a> Checker<'a> {
         match self.modules[at].items.get(&last.name).copied() {
             Some((Global::Type(item), span)) => {
                 let ty = self.instances.get(&(item, Vec::new())).copied();
+                self.note_type(item, last.span.file);
                 self.note(last.span, Def::Type(span), ty.unwrap_or(Ty::ERROR));
                 Some(item)
             }
@@ -330,6 +331,7 @@ impl<'a> Checker<'a> {
             decl,
             doc,
             state,
+            ..
         } = &self.type_items[item];
         let (module, decl, doc, state) = (*module, *decl, *doc, *state);
         if decl.params.len() != args.len() {

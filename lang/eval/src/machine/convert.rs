@@ -9,6 +9,7 @@ use ordain_lang_types::ty::{Origin, RecordId, Ty};
 use super::{Machine, near};
 use crate::emit::json;
 use crate::heap::{Cell, Entry, Item};
+use crate::identity::is_watch_event;
 use crate::value::{MapId, RecId, Reported, Res, Value};
 
 impl<'p> Machine<'p> {
@@ -245,7 +246,8 @@ impl<'p> Machine<'p> {
     /// An object that is data stays data: whether it is checked must not depend on what else the program names.
     fn convert_object(&mut self, map: MapId, span: Span) -> Res {
         let is_text = |key: &str| self.str_of(self.map_get(map, key)).is_some();
-        if is_text("apiVersion") && is_text("kind") {
+        let is_object = is_text("apiVersion") && is_text("kind");
+        if is_object || is_watch_event(self, map) {
             return Ok(Value::Map(map));
         }
         Err(self.report(

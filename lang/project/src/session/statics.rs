@@ -333,7 +333,7 @@ impl Region {
         })
     }
 
-    /// What a slice finds, without functions and constants that only seem to be unused.
+    /// What a slice finds, without functions, constants and types that only seem to be unused.
     fn used(
         &self,
         old: &[Diagnostic],
@@ -346,6 +346,7 @@ impl Region {
         let is_item = |place: Span| {
             program.fns.iter().any(|item| item.span == place)
                 || program.lets.iter().any(|item| item.span == place)
+                || program.type_names.contains(&place)
         };
         let is_named = |place: Span| {
             let mut elsewhere = names.iter().filter(|(file, _)| !self.files.contains(file));

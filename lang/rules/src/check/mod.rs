@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::{Diagnostic, Name, Span};
-use ordain_schemas::KubeVersion;
+use ordain_schemas::{KubeVersion, is_message, table};
 
 use crate::exempt::{Exemption, Exemptions};
 use crate::facts::{Facts, Place};
@@ -167,6 +167,8 @@ impl Rules<'_> {
             .or_insert_with(|| lifecycle::of(version, &api_version, &kind));
         let (diagnostic, help) = match found {
             Lifecycle::Stays => return,
+            // A message is never sent there by a deploy.
+            Lifecycle::Gone(_) if is_message(table(version), &api_version, &kind) => return,
             Lifecycle::Deprecated(why) => {
                 let message = format!("`{api_version}` `{kind}` is deprecated");
                 (Diagnostic::warning("W0601", message), Some(why.clone()))

@@ -4,6 +4,7 @@ use ordain_lang_syntax::ast::{
     Expr, ExprKind as Ast, Field, FieldOp, MemberKind, Segment, SegmentKind,
 };
 use ordain_lang_syntax::{Diagnostic, Name, Span};
+use ordain_schemas::is_message;
 
 use super::Want;
 use super::record::{Build, Op, Pm};
@@ -226,7 +227,9 @@ impl<'a> Checker<'a> {
             self.report(diagnostic);
         }
         let def = self.types.record(id);
-        if def.gvk().is_some() {
+        if let Some(gvk) = def.gvk()
+            && !is_message(self.k8s.table, &gvk.api_version, &gvk.kind)
+        {
             self.nameless(id, build, head);
         }
     }
