@@ -1,6 +1,7 @@
 //! The rules over all objects of an environment: gathers facts while apps are evaluated, applies the
 //! rules when all are there, and remembers which exemptions anything needed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ pub(crate) struct UnitFacts {
     objects: Vec<rules::Facts>,
     /// The exemptions that are in force for it.
     exemptions: Vec<Arc<rules::Exemption>>,
-    /// Those of policies among all: where they are written.
-    of_policies: Vec<Span>,
+    /// Those of policies among all: where they are written, and for what.
+    of_policies: Vec<(Span, rules::Scope)>,
 }
 
 impl UnitFacts {
@@ -44,7 +45,7 @@ impl UnitFacts {
         let mut objects = self.objects.iter();
         is_it(self.app)
             || self.exemptions.iter().any(|one| is_it(one.span))
-            || self.of_policies.iter().copied().any(is_it)
+            || self.of_policies.iter().any(|(span, _)| is_it(*span))
             || objects.any(|facts| facts.points_to(file, behind))
     }
 }
@@ -99,6 +100,7 @@ pub(crate) struct InForce {
 
 struct One {
     span: Span,
+    scope: rules::Scope,
     /// None for those from policies, which the evaluator knows.
     rule: Option<Arc<rules::Exemption>>,
 }
@@ -120,6 +122,7 @@ impl InForce {
             };
             let one = One {
                 span: exemption.span,
+                scope,
                 rule: as_rule(exemption, scope).map(Arc::new),
             };
             match scope {
@@ -165,7 +168,7 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
     for one in in_force.of_app(app.span) {
         match &one.rule {
             Some(rule) => exemptions.push(Arc::clone(rule)),
-            None => of_policies.push(one.span),
+            None => of_policies.push((one.span, one.scope)),
         }
     }
     UnitFacts {
@@ -182,12 +185,28 @@ pub(crate) struct Whole {
     /// Clusters that several of the environments are for.
     shared: BTreeSet<String>,
     /// Exemptions of environments that were looked at.
-    considered: BTreeSet<Span>,
+    considered: Considered,
     /// Those that something needed.
     used: BTreeSet<Span>,
     /// For clusters with several environments: who makes which object.
-    made: BTreeMap<(String, String), (String, Span)>,
+    made: BTreeMap<(String, String), Made>,
 }
+
+/// An object of a cluster that several environments are for.
+struct Made {
+    env: String,
+    at: Span,
+    /// The exemptions for which it may be made by others as well.
+    allowed: Vec<Span>,
+}
+
+/// Exemptions by where they are written: for what, and what they say; nothing of those from policies.
+type Considered = BTreeMap<Span, (rules::Scope, Option<Arc<rules::Exemption>>)>;
+
+/// Two environments make the same object.
+const SAME_OBJECT: &str = "E0612";
+/// Nothing needs an exemption.
+const NEEDLESS: &str = "W0690";
 
 impl Whole {
     /// Begins with the environments that will be built.
@@ -242,30 +261,44 @@ impl Whole {
             return Vec::new();
         };
         let mut found = Vec::new();
-        // A message without a name is no object of the cluster.
-        let objects = units.flat_map(|unit| &unit.objects);
-        for facts in objects.filter(|facts| !facts.identity.name.is_empty()) {
-            let identity = &facts.identity;
-            let title = identity.title();
-            let key = (cluster.clone(), format!("{} {title}", identity.group()));
-            match self.made.get(&key) {
-                None => {
-                    self.made.insert(key, (env.name.clone(), facts.at));
+        for unit in units {
+            // A message without a name is no object of the cluster.
+            let objects = unit.objects.iter();
+            for facts in objects.filter(|facts| !facts.identity.name.is_empty()) {
+                let identity = &facts.identity;
+                let title = identity.title();
+                let key = (cluster.clone(), format!("{} {title}", identity.group()));
+                let allowed = unit.exemptions.iter();
+                let allowed = allowed.filter(|one| one.allows(SAME_OBJECT, facts));
+                let allowed: Vec<Span> = allowed.map(|one| one.span).collect();
+                let Some(made) = self.made.get(&key) else {
+                    let (env, at) = (env.name.clone(), facts.at);
+                    self.made.insert(key, Made { env, at, allowed });
+                    continue;
+                };
+                if made.env == env.name {
+                    continue;
                 }
-                Some((other, _)) if *other == env.name => {}
-                Some((other, _)) => {
-                    let message = format!(
-                        "the environments `{other}` and `{}` both make the {title} in the cluster `{cluster}`",
-                        env.name
-                    );
-                    let mut diagnostic = Diagnostic::error("E0612", message)
-                        .label(facts.at, "this object")
-                        .label(env.span, "the second environment")
-                        .object(title)
-                        .help("give the environments a namespace or a cluster each");
-                    diagnostic.env = Some(env.name.clone());
-                    found.push(diagnostic);
+                if !allowed.is_empty() || !made.allowed.is_empty() {
+                    self.used
+                        .extend(allowed.into_iter().chain(made.allowed.iter().copied()));
+                    continue;
                 }
+                let message = format!(
+                    "the environments `{}` and `{}` both make the {title} in the cluster `{cluster}`",
+                    made.env, env.name
+                );
+                let mut diagnostic = Diagnostic::error(SAME_OBJECT, message)
+                    .label(facts.at, "this object")
+                    .label(env.span, "the second environment");
+                if made.at != facts.at {
+                    diagnostic = diagnostic.label(made.at, "the first environment's");
+                }
+                diagnostic = diagnostic
+                    .object(title)
+                    .help("give the environments a namespace or a cluster each");
+                diagnostic.env = Some(env.name.clone());
+                found.push(diagnostic);
             }
         }
         // The first one says it; the others are alike.
@@ -280,23 +313,73 @@ impl Whole {
         found
     }
 
-    /// Warns of the exemptions that nothing needed. Only when every environment was looked at.
+    /// Warns of the exemptions that nothing needed, but for those that are to stay. Only when every environment was
+    /// looked at.
     pub(crate) fn needless(&self) -> Vec<Diagnostic> {
-        self.considered
-            .difference(&self.used)
+        let mut stays = BTreeSet::new();
+        let needless = self.considered.iter();
+        let needless = needless.filter(|(span, _)| !self.used.contains(span));
+        let (keepers, needless): (Vec<_>, Vec<_>) = needless.partition(|(_, (_, rule))| {
+            let says = rule.as_deref().map(|rule| &rule.what);
+            matches!(says, Some(rules::Exempt::Allow { code, .. }) if code == NEEDLESS)
+        });
+        let mut told = Vec::new();
+        for (span, one) in needless {
+            let keeper = keepers
+                .iter()
+                .find(|(at, keeper)| keeps((**at, keeper), (*span, one)));
+            match keeper {
+                Some((at, _)) => {
+                    stays.insert(**at);
+                }
+                None => told.push(*span),
+            }
+        }
+        // A keeper that nothing needs is as needless as any other.
+        told.extend(
+            keepers
+                .iter()
+                .map(|(at, _)| **at)
+                .filter(|at| !stays.contains(at)),
+        );
+        told.sort_unstable();
+        told.into_iter()
             .map(|span| {
-                Diagnostic::warning("W0690", "nothing needs this exemption")
-                    .label(*span, "it changes nothing")
+                Diagnostic::warning(NEEDLESS, "nothing needs this exemption")
+                    .label(span, "it changes nothing")
                     .help("remove it")
             })
             .collect()
     }
 }
 
+/// Whether an exemption that says that needless ones stay is for another one: it stands in the same app or environment,
+/// or for the whole file, and names the same objects.
+fn keeps(
+    (keeper_at, (keeper_scope, keeper)): (Span, &(rules::Scope, Option<Arc<rules::Exemption>>)),
+    (at, (scope, rule)): (Span, &(rules::Scope, Option<Arc<rules::Exemption>>)),
+) -> bool {
+    let is_near = match keeper_scope {
+        rules::Scope::App(_) => keeper_scope == scope,
+        rules::Scope::File(file) => *file == at.file,
+        // Those of environments, which stand in one file.
+        rules::Scope::All => scope == keeper_scope && keeper_at.file == at.file,
+    };
+    let object = |rule: &Option<Arc<rules::Exemption>>| match rule.as_deref().map(|rule| &rule.what)
+    {
+        Some(rules::Exempt::Allow { object, .. }) => object.clone(),
+        Some(rules::Exempt::External {
+            group, kind, name, ..
+        }) => Some((group.clone(), kind.clone(), name.clone())),
+        None => None,
+    };
+    is_near && object(keeper).is_none_or(|wanted| object(rule).is_some_and(|own| own == wanted))
+}
+
 /// What the rules say of one environment.
 pub(crate) struct Judged {
     diagnostics: Vec<Diagnostic>,
-    considered: BTreeSet<Span>,
+    considered: Considered,
     used: Vec<Span>,
     /// Whether the set breaks no rule and needs all of its exemptions.
     pub(crate) is_quiet: bool,
@@ -310,7 +393,7 @@ impl Judged {
         units: impl Iterator<Item = &'u UnitFacts>,
     ) -> Judged {
         let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
-        let mut considered = BTreeSet::new();
+        let mut considered = Considered::new();
         let mut is_plain = true;
         let mut objects: Vec<rules::Unit<'_>> = Vec::new();
         // Those of the environment are every unit's.
@@ -320,11 +403,16 @@ impl Judged {
                 last.get(at).is_some_and(|other| Arc::ptr_eq(one, other))
             };
             if !unit.exemptions.iter().enumerate().all(is_same) {
-                let new = unit.exemptions.iter();
-                exemptions.extend(new.filter(|one| considered.insert(one.span)).cloned());
+                for one in &unit.exemptions {
+                    if let Entry::Vacant(entry) = considered.entry(one.span) {
+                        entry.insert((one.scope, Some(Arc::clone(one))));
+                        exemptions.push(Arc::clone(one));
+                    }
+                }
             }
             last = &unit.exemptions;
-            considered.extend(&unit.of_policies);
+            let of_policies = unit.of_policies.iter();
+            considered.extend(of_policies.map(|(span, scope)| (*span, (*scope, None))));
             is_plain &= unit.of_policies.is_empty();
             objects.push(rules::Unit {
                 app: unit.app,

@@ -18,6 +18,28 @@ pub struct Exemption {
     pub span: Span,
 }
 
+impl Exemption {
+    /// Returns whether an object in its scope need not keep a rule.
+    #[must_use]
+    pub fn allows(&self, code: &str, facts: &Facts) -> bool {
+        self.what.allows(code, facts)
+    }
+}
+
+impl Exempt {
+    fn allows(&self, code: &str, facts: &Facts) -> bool {
+        let Exempt::Allow { code: own, object } = self else {
+            return false;
+        };
+        own == code
+            && object.as_ref().is_none_or(|(group, kind, name)| {
+                *group == facts.identity.group()
+                    && facts.identity.kind == **kind
+                    && fits(name, &facts.identity.name)
+            })
+    }
+}
+
 /// What an exemption says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Exempt {
@@ -96,17 +118,7 @@ impl<'a> Exemptions<'a> {
 
     /// Whether an object need not keep a rule.
     pub(crate) fn allows(&mut self, code: &str, app: Span, facts: &Facts) -> bool {
-        self.any(app, |exempt| match exempt {
-            Exempt::Allow { code: own, object } => {
-                own == code
-                    && object.as_ref().is_none_or(|(group, kind, name)| {
-                        *group == facts.identity.group()
-                            && facts.identity.kind == **kind
-                            && fits(name, &facts.identity.name)
-                    })
-            }
-            Exempt::External { .. } => false,
-        })
+        self.any(app, |exempt| exempt.allows(code, facts))
     }
 
     /// Whether an object that nothing makes is declared.
