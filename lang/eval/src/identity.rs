@@ -132,13 +132,7 @@ pub fn duplicates<'o>(
     let mut known: HashMap<(&str, &str, Option<&str>, &str), &Object> = HashMap::new();
     // Messages have no identity.
     for object in objects.filter(|object| !object.name.is_empty()) {
-        let identity = (
-            object.group(),
-            &*object.kind,
-            object.namespace.as_deref(),
-            &*object.name,
-        );
-        match known.entry(identity) {
+        match known.entry(object.identity()) {
             std::collections::hash_map::Entry::Vacant(entry) => {
                 entry.insert(object);
             }

@@ -57,6 +57,13 @@ impl Object {
             .map_or("", |(group, _)| group)
     }
 
+    /// Group, kind, namespace and name: what no two objects of an environment have in common.
+    #[must_use]
+    pub fn identity(&self) -> (&str, &str, Option<&str>, &str) {
+        let namespace = self.namespace.as_deref();
+        (self.group(), &*self.kind, namespace, &*self.name)
+    }
+
     /// `Deployment shop/web`, as diagnostics name it.
     #[must_use]
     pub fn title(&self) -> String {

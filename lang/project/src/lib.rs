@@ -15,6 +15,7 @@ mod json_schema;
 mod load;
 mod manifest;
 mod near;
+mod nearby;
 mod origin;
 mod rollout;
 mod scratch;

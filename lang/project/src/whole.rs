@@ -39,6 +39,29 @@ impl UnitFacts {
             && other.of_policies.is_empty()
     }
 
+    /// What the rules know of each object.
+    pub(crate) fn objects(&self) -> &[rules::Facts] {
+        &self.objects
+    }
+
+    /// The namespaces that the rules' opinion of it depends on.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.objects.iter().flat_map(rules::Facts::namespaces)
+    }
+
+    /// Whether another one has the same objects of the whole cluster, and no exemption of a policy.
+    pub(crate) fn is_like_in_cluster(&self, other: &UnitFacts) -> bool {
+        fn of_cluster(unit: &UnitFacts) -> Vec<&rules::Facts> {
+            let objects = unit.objects.iter();
+            objects.filter(|one| one.is_of_cluster()).collect()
+        }
+        let (own, theirs) = (of_cluster(self), of_cluster(other));
+        self.of_policies.is_empty()
+            && other.of_policies.is_empty()
+            && own.len() == theirs.len()
+            && own.iter().zip(&theirs).all(|(one, two)| one.is_like(two))
+    }
+
     /// Whether it remembers a place in a file that ends behind an offset.
     pub(crate) fn points_to(&self, file: FileId, behind: u32) -> bool {
         let is_it = |span: Span| span.file == file && span.end > behind;
@@ -235,8 +258,8 @@ impl Whole {
 
     /// Takes note of what the rules said of an environment.
     pub(crate) fn take(&mut self, judged: Judged, exempted: &[Span]) -> Vec<Diagnostic> {
+        self.used.extend(judged.used());
         self.considered.extend(judged.considered);
-        self.used.extend(judged.used);
         self.used.extend(exempted);
         judged.diagnostics
     }
@@ -380,9 +403,10 @@ fn keeps(
 pub(crate) struct Judged {
     diagnostics: Vec<Diagnostic>,
     considered: Considered,
-    used: Vec<Span>,
-    /// Whether the set breaks no rule and needs all of its exemptions.
-    pub(crate) is_quiet: bool,
+    /// The exemptions that are in force, and for each whether something needed it.
+    exemptions: Vec<(Arc<rules::Exemption>, bool)>,
+    /// Whether no policy has exemptions here.
+    is_plain: bool,
 }
 
 impl Judged {
@@ -392,13 +416,31 @@ impl Judged {
         env: Option<&Environment>,
         units: impl Iterator<Item = &'u UnitFacts>,
     ) -> Judged {
+        Judged::near(kubernetes, env, units.map(|unit| (unit, true)), |_| true)
+    }
+
+    /// Applies the rules to those objects that are wanted. Each unit comes with whether it has any: the exemptions of the
+    /// others are not considered.
+    pub(crate) fn near<'u>(
+        kubernetes: KubeVersion,
+        env: Option<&Environment>,
+        units: impl Iterator<Item = (&'u UnitFacts, bool)>,
+        is_wanted: impl Fn(&rules::Facts) -> bool,
+    ) -> Judged {
         let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
         let mut considered = Considered::new();
         let mut is_plain = true;
         let mut objects: Vec<rules::Unit<'_>> = Vec::new();
         // Those of the environment are every unit's.
         let mut last: &[Arc<rules::Exemption>] = &[];
-        for unit in units {
+        for (unit, has_wanted) in units {
+            objects.push(rules::Unit {
+                app: unit.app,
+                objects: &unit.objects,
+            });
+            if !has_wanted {
+                continue;
+            }
             let is_same = |(at, one): (usize, &Arc<rules::Exemption>)| {
                 last.get(at).is_some_and(|other| Arc::ptr_eq(one, other))
             };
@@ -414,28 +456,44 @@ impl Judged {
             let of_policies = unit.of_policies.iter();
             considered.extend(of_policies.map(|(span, scope)| (*span, (*scope, None))));
             is_plain &= unit.of_policies.is_empty();
-            objects.push(rules::Unit {
-                app: unit.app,
-                objects: &unit.objects,
-            });
         }
-        let checked = rules::check(&rules::Set {
-            env: env.map(|env| &*env.name),
-            kubernetes,
-            units: &objects,
-            exemptions: &exemptions,
-        });
-        let needed = exemptions.iter().zip(&checked.used);
-        let used: Vec<Span> = needed
-            .filter(|(_, used)| **used)
-            .map(|(exemption, _)| exemption.span)
-            .collect();
+        let checked = rules::check_some(
+            &rules::Set {
+                env: env.map(|env| &*env.name),
+                kubernetes,
+                units: &objects,
+                exemptions: &exemptions,
+            },
+            is_wanted,
+        );
         Judged {
-            is_quiet: is_plain && checked.diagnostics.is_empty() && used.len() == exemptions.len(),
             diagnostics: checked.diagnostics,
             considered,
-            used,
+            exemptions: exemptions.into_iter().zip(checked.used).collect(),
+            is_plain,
         }
+    }
+
+    /// Where the exemptions are written that something needed.
+    pub(crate) fn used(&self) -> impl Iterator<Item = Span> {
+        let used = self.exemptions.iter().filter(|(_, used)| *used);
+        used.map(|(exemption, _)| exemption.span)
+    }
+
+    /// The exemptions that nothing needed.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = &rules::Exemption> {
+        let unused = self.exemptions.iter().filter(|(_, used)| !*used);
+        unused.map(|(exemption, _)| &**exemption)
+    }
+
+    /// Whether no rule is broken, as far as can be told without policies.
+    pub(crate) fn breaks_nothing(&self) -> bool {
+        self.is_plain && self.diagnostics.is_empty()
+    }
+
+    /// Whether the set breaks no rule and needs all of its exemptions.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.breaks_nothing() && self.unused().next().is_none()
     }
 }
 

@@ -74,6 +74,29 @@ impl Facts {
         own.or(self.fallback.as_deref()).unwrap_or_default()
     }
 
+    /// Returns the namespaces that what the rules say of it depends on: its own, and those that it refers into. Beside
+    /// their objects it depends on those of the whole cluster, and on nothing else.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let elsewhere = self.refs.iter().filter_map(|one| one.elsewhere.as_deref());
+        std::iter::once(self.home()).chain(elsewhere)
+    }
+
+    /// Returns whether it is of a kind that rules refer to and that lives in no namespace.
+    #[must_use]
+    pub fn is_of_cluster(&self) -> bool {
+        matches!(
+            (self.identity.group(), self.identity.kind.as_str()),
+            (
+                "rbac.authorization.k8s.io",
+                "ClusterRole" | "ClusterRoleBinding"
+            ) | ("storage.k8s.io", "StorageClass")
+                | ("scheduling.k8s.io", "PriorityClass")
+                | ("node.k8s.io", "RuntimeClass")
+                | ("networking.k8s.io", "IngressClass")
+                | ("", "Namespace" | "PersistentVolume" | "Node")
+        )
+    }
+
     /// Returns whether another object is the same to every rule. Places do not count.
     #[must_use]
     pub fn is_like(&self, other: &Facts) -> bool {

@@ -18,7 +18,7 @@ mod pods;
 mod selector;
 mod tree;
 
-pub use check::{Checked, Set, Unit, check};
+pub use check::{Checked, Set, Unit, check, check_some};
 pub use exempt::{Exempt, Exemption, Scope};
 pub use facts::{Facts, Identity, Place};
 pub use gather::gather;

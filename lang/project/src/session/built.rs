@@ -1,6 +1,6 @@
 //! The objects of a session, kept per environment and app, and evaluated again where something changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
@@ -15,10 +15,14 @@ use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
 use crate::check::{Environment, of_versions, sort};
 use crate::load::Project;
+use crate::nearby::Near;
 use crate::whole::{self, InForce, Judged, UnitFacts, Whole};
 
 /// With fewer apps, starting threads for the rules costs more than it saves.
 const MANY_UNITS: usize = 100;
+
+/// With more changed apps, the rules are applied to everything at once.
+const FEW_UNITS: usize = 20;
 
 /// See the module.
 #[derive(Default)]
@@ -182,8 +186,8 @@ impl Built {
             }
             let mut whole = Whole::new(wanted.iter().copied());
             let is_quiet = !whole.has_shared()
-                && rounds.iter().all(|round| round.is_like)
-                && wanted.iter().all(|env| self.quiet.contains(key(*env)));
+                && wanted.iter().all(|env| self.quiet.contains(key(*env)))
+                && (wanted.iter().zip(&rounds)).all(|(env, round)| self.stays_quiet(project, *env, round));
             let mut judged = match is_quiet {
                 true => Vec::new(),
                 false => self.judge(project, &wanted, &rounds),
@@ -265,6 +269,42 @@ impl Built {
         })
     }
 
+    /// Whether an environment whose objects broke no rule is still like that, as far as a look at what changed can tell.
+    fn stays_quiet(&self, project: &Project, env: Option<&Environment>, round: &Round) -> bool {
+        let Some(unlike) = &round.unlike else {
+            return false;
+        };
+        if unlike.is_empty() {
+            return true;
+        }
+        let Some(facts) = self.facts(env).filter(|_| unlike.len() <= FEW_UNITS) else {
+            return false;
+        };
+        let near = Near {
+            kubernetes: env.map_or(project.manifest.kubernetes, |env| env.kubernetes),
+            env,
+            now: &facts,
+            before: unlike,
+        };
+        near.stays_quiet() && self.are_single(env, unlike.iter().map(|(unit, _)| *unit))
+    }
+
+    /// Whether no other object is called as one of these units is.
+    fn are_single(
+        &self,
+        env: Option<&Environment>,
+        units: impl Iterator<Item = usize> + Clone,
+    ) -> bool {
+        let known = self.known.of(key(env));
+        let objects = |unit: usize| known(unit).into_iter().flat_map(|known| &known.objects);
+        let mut identities = HashSet::new();
+        let names: HashSet<&str> = units.clone().flat_map(objects).map(|o| &*o.name).collect();
+        let named = (0..self.units.all.len()).flat_map(objects);
+        named
+            .filter(|object| !object.name.is_empty() && names.contains(&*object.name))
+            .all(|object| identities.insert(object.identity()))
+    }
+
     /// `strays` are objects of apps that are not kept.
     fn judge_one(
         &self,
@@ -308,7 +348,7 @@ impl Built {
         let mut found = set.duplicates;
         let mut is_quiet = found.is_empty() && exempted.is_empty();
         if let Some(judged) = set.judged {
-            is_quiet &= judged.is_quiet;
+            is_quiet &= judged.is_quiet();
             add(&mut found, whole.take(judged, exempted));
             let facts = env
                 .filter(|_| whole.has_shared())
@@ -350,8 +390,8 @@ struct Round {
     exempted: Vec<Span>,
     /// The objects of what is not kept, by unit.
     objects: BTreeMap<usize, Vec<eval::Object>>,
-    /// Whether the rules over the set see nothing that is not as before.
-    is_like: bool,
+    /// The units that are not as before to the rules over the set, and what they were. None when that is not known.
+    unlike: Option<Vec<(usize, UnitFacts)>>,
 }
 
 /// What came out of a part of a batch.
@@ -418,13 +458,13 @@ impl Batch<'_> {
         let mut round = Round {
             fresh: Set::new(),
             found: eval::gather(found, more.diagnostics),
-            is_like: more.exempted.is_empty(),
+            unlike: more.exempted.is_empty().then(Vec::new),
             exempted: more.exempted,
             objects: BTreeMap::new(),
         };
         // Apps share constants: where one failed, others may have failed silently. Nothing of it is kept.
         let is_kept = pieces.values().all(eval::Piece::is_sound);
-        round.is_like &= is_kept;
+        round.unlike.take_if(|_| !is_kept);
         for (unit, piece) in pieces {
             if !is_kept {
                 round.objects.insert(unit, piece.objects);
@@ -433,7 +473,13 @@ impl Batch<'_> {
             let (result, facts) = piece.result;
             let last = self.built.known.last(name, unit);
             let last = last.and_then(|last| last.facts.as_ref());
-            round.is_like &= last.is_some_and(|last| last.is_like(&facts));
+            match (&mut round.unlike, last) {
+                (Some(unlike), Some(last)) if !last.is_like(&facts) => {
+                    unlike.push((unit, last.clone()));
+                }
+                (Some(_), Some(_)) | (None, _) => {}
+                (unlike, None) => *unlike = None,
+            }
             // Another form of an outdated app is outdated as well.
             if self.built.known.of(name)(unit).is_none() {
                 let known = Known {

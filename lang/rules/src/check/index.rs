@@ -97,21 +97,6 @@ impl<'a> Index<'a> {
 fn key(facts: &Facts) -> Key<'_> {
     let identity = &facts.identity;
     let (group, kind) = (identity.group(), identity.kind.as_str());
-    let namespace = (!is_of_cluster(group, kind)).then(|| facts.home());
+    let namespace = (!facts.is_of_cluster()).then(|| facts.home());
     (group, kind, namespace, &identity.name)
-}
-
-/// Kinds that rules refer to and that live in no namespace.
-fn is_of_cluster(group: &str, kind: &str) -> bool {
-    matches!(
-        (group, kind),
-        (
-            "rbac.authorization.k8s.io",
-            "ClusterRole" | "ClusterRoleBinding"
-        ) | ("storage.k8s.io", "StorageClass")
-            | ("scheduling.k8s.io", "PriorityClass")
-            | ("node.k8s.io", "RuntimeClass")
-            | ("networking.k8s.io", "IngressClass")
-            | ("", "Namespace" | "PersistentVolume" | "Node")
-    )
 }

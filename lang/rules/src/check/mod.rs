@@ -59,6 +59,12 @@ pub(crate) struct Member<'a> {
 /// Applies every rule to a set of objects.
 #[must_use]
 pub fn check(set: &Set<'_>) -> Checked {
+    check_some(set, |_| true)
+}
+
+/// Applies every rule to the objects of a set that are wanted. The others are there to be found by them.
+#[must_use]
+pub fn check_some(set: &Set<'_>, is_wanted: impl Fn(&Facts) -> bool) -> Checked {
     let members: Vec<Member<'_>> = set
         .units
         .iter()
@@ -76,7 +82,8 @@ pub fn check(set: &Set<'_>) -> Checked {
         kinds: HashMap::new(),
         more: 0,
     };
-    for (at, member) in members.iter().enumerate() {
+    let wanted = members.iter().enumerate();
+    for (at, member) in wanted.filter(|(_, member)| is_wanted(member.facts)) {
         rules.lifecycle(set.kubernetes, *member);
         for one in &member.facts.refs {
             rules.reference(&members, *member, one);
