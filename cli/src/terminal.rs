@@ -2,7 +2,9 @@
 
 use crate::args::{Args, Command, Format};
 use std::io::{self, IsTerminal, Write};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sets up logs and error reports for this process.
 pub(crate) fn set_up(args: &Args) {
@@ -15,14 +17,26 @@ pub(crate) fn set_up(args: &Args) {
         }
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_env("ORDAIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // `Targets` and not `EnvFilter`: that one reads its text with regular expressions, which each start would pay for.
+    let own = std::env::var("ORDAIN_LOG").ok();
+    let chosen = own.as_deref().map(str::parse::<Targets>).transpose();
+    let filter = match &chosen {
+        Ok(Some(filter)) => filter.clone(),
+        Ok(None) | Err(_) => level.parse().unwrap_or_default(),
+    };
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_target(args.verbose > 1);
+        .with_target(args.verbose > 1)
+        .compact();
     // A second subscriber can only come from a test in the same process, which keeps its own.
-    let _ = log.compact().try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(log)
+        .try_init();
+    if let Err(error) = chosen {
+        tracing::error!("ORDAIN_LOG is no filter such as `warn,ordain=debug`, and is left out: {error}");
+    }
     let _ = miette::set_hook(Box::new(|_| {
         Box::new(
             miette::MietteHandlerOpts::new()

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_max_level(tracing::Level::INFO)
         .with_writer(std::io::stderr)
         .init();
     let mut arguments = std::env::args().skip(1);
