@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex::Regex;
 
@@ -13,6 +13,9 @@ use crate::ty::StringRule;
 
 /// Compiled patterns larger than this are refused (bytes), so that a pattern cannot eat the memory.
 const PATTERN_LIMIT: usize = 1 << 20;
+
+/// With so many compiled patterns, they are forgotten and begun anew.
+const MAX_KEPT: usize = 1000;
 
 /// Which part of a rule a string broke.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,9 +28,16 @@ pub enum StringFault {
     Length(usize),
 }
 
+/// Patterns by their text; none for those that cannot be compiled.
+type Patterns = HashMap<Arc<str>, Option<Regex>>;
+
+/// A program has few patterns and many strings; compiling one costs more than a thousand matches, and a few hundred
+/// kilobytes.
+static PATTERNS: LazyLock<Mutex<Patterns>> = LazyLock::new(Mutex::default);
+
 thread_local! {
-    /// A program has few patterns and many strings; compiling one costs more than a thousand matches.
-    static PATTERNS: RefCell<HashMap<Arc<str>, Option<Regex>>> = RefCell::default();
+    /// Those that this thread used, so that no string waits for a lock.
+    static OWN: RefCell<Patterns> = RefCell::default();
 }
 
 /// Compiles a pattern; as everywhere, `^` and `$` tie it to the ends of the string.
@@ -48,14 +58,37 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
         })
 }
 
+/// Says whether a pattern can be compiled.
+///
+/// # Errors
+/// As [`compile`].
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    match shared(&Arc::from(pattern)) {
+        Some(_) => Ok(()),
+        // The reasons of broken ones are not kept.
+        None => compile(pattern).map(drop),
+    }
+}
+
+/// The compiled pattern that all threads have in common; none where it cannot be compiled.
+fn shared(pattern: &Arc<str>) -> Option<Regex> {
+    let mut all = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= MAX_KEPT {
+        // An editor that is open for weeks has seen every half of every pattern.
+        all.clear();
+    }
+    let known = all.entry(Arc::clone(pattern));
+    known.or_insert_with(|| compile(pattern).ok()).clone()
+}
+
 /// Whether `text` matches `pattern` somewhere. A pattern which cannot be compiled was reported and matches all.
 #[must_use]
 pub fn matches(pattern: &Arc<str>, text: &str) -> bool {
-    PATTERNS.with_borrow_mut(|patterns| {
+    OWN.with_borrow_mut(|patterns| {
         let regex = match patterns.get(pattern) {
             Some(regex) => regex,
             None => {
-                let regex = compile(pattern).ok();
+                let regex = shared(pattern);
                 patterns.entry(Arc::clone(pattern)).or_insert(regex)
             }
         };

@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
                 None => self.no_range(base, value.span, "Float(0.0..=1.0)"),
             },
             (TyKind::String(rule), None | Some("pattern"), Ast::Regex(pattern)) => {
-                if let Err(why) = crate::refine::compile(pattern) {
+                if let Err(why) = crate::refine::check_pattern(pattern) {
                     self.bad_refinement(
                         value.span,
                         &format!("this regular expression cannot be read: {why}"),

@@ -433,7 +433,7 @@ impl<'a> Checker<'a> {
             );
             return self.error;
         };
-        if let Err(why) = crate::refine::compile(text) {
+        if let Err(why) = crate::refine::check_pattern(text) {
             self.report(
                 Diagnostic::error(
                     "E0223",
