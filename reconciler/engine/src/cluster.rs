@@ -12,6 +12,7 @@ use kube::{
 use ordain_reconciler_plan::{
     ApiVersion, Desired, External, MANAGER, ObjectKey, Refusal,
     health::{Health, HealthRules},
+    policy::Propagation,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -301,6 +302,7 @@ impl Cluster {
         resource: &Resource,
         key: &ObjectKey,
         uid: Option<&str>,
+        propagation: Propagation,
     ) -> Result<(), Refusal> {
         let uid = uid.map(str::to_owned);
         let params = DeleteParams {
@@ -308,7 +310,11 @@ impl Cluster {
                 uid,
                 resource_version: None,
             }),
-            ..DeleteParams::background()
+            ..match propagation {
+                Propagation::Background => DeleteParams::background(),
+                Propagation::Foreground => DeleteParams::foreground(),
+                Propagation::Orphan => DeleteParams::orphan(),
+            }
         };
         let request = Build::new(resource.path(key.namespace.as_deref()))
             .delete(&key.name, &params)

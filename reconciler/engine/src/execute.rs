@@ -8,8 +8,8 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use ordain_reconciler_plan::{
-    Action, Desired, ObjectKey, Observed, Plan, Refusal, Verb,
-    graph::{External, Graph, Walk},
+    Action, Desired, DryRun, ObjectKey, Observed, Plan, Refusal, Verb,
+    graph::{Blocked, Demand, External, Graph, Link, Standing, Walk, Why},
     health::{Health, Status},
 };
 use serde_json::Value;
@@ -71,6 +71,7 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
             key: key.clone(),
             at: at.and_then(|at| round.prepared.desired[at].at.clone()),
             cause: Cause::Refused(crate::wire::lasting(problem.to_owned())),
+            untried: false,
         });
     }
     for (key, health) in &round.others {
@@ -116,7 +117,16 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
             let Some(key) = walk.take_one() else { break };
             // What is no part of this round was told above; another round writes what came free of it.
             if let Some((action, at)) = steps.get(&key) {
-                running.push(one(round, action, *at));
+                match untried(round, &steps, *at) {
+                    None => running.push(one(round, action, *at)),
+                    Some(Cause::Refused(refusal)) => {
+                        walk.failed(&key, &refusal.message);
+                        written
+                            .stuck
+                            .push(stuck(round, *at, Cause::Refused(refusal)));
+                    }
+                    Some(waits) => written.stuck.push(stuck(round, *at, waits)),
+                }
             }
         }
         let Some((action, at, result)) = running.next().await else {
@@ -129,11 +139,9 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
             }
             Err(refusal) => {
                 walk.failed(&action.key, &refusal.message);
-                written.stuck.push(Stuck {
-                    key: action.key.clone(),
-                    at: round.prepared.desired[at].at.clone(),
-                    cause: Cause::Refused(refusal),
-                });
+                written
+                    .stuck
+                    .push(stuck(round, at, Cause::Refused(refusal)));
             }
         }
     }
@@ -145,11 +153,7 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
         .collect();
     let behind = |key: &ObjectKey, cause| {
         let at = positions.get(key).filter(|_| writes.contains(key))?;
-        Some(Stuck {
-            key: key.clone(),
-            at: round.prepared.desired[*at].at.clone(),
-            cause,
-        })
+        Some(stuck(round, *at, cause))
     };
     for blocked in walk.blocked() {
         let key = blocked.key.clone();
@@ -164,10 +168,64 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
     written
 }
 
+fn stuck(round: &Round<'_>, at: usize, cause: Cause) -> Stuck {
+    let desired = &round.prepared.desired[at];
+    Stuck {
+        key: desired.key.clone(),
+        at: desired.at.clone(),
+        cause,
+        untried: (round.observed.get(&at)).is_some_and(|found| found.dry_run.is_later()),
+    }
+}
+
+/// Why an object whose turn it is cannot be written yet: the server was not asked about it, because its namespace or
+/// the definition of its kind was only made in this round. The next one asks about all such objects, and then writes.
+fn untried(
+    round: &Round<'_>,
+    steps: &HashMap<&ObjectKey, (&Action, usize)>,
+    at: usize,
+) -> Option<Cause> {
+    let desired = &round.prepared.desired[at];
+    let (group, kind, name, why) = match &round.observed.get(&at)?.dry_run {
+        DryRun::NoNamespace => {
+            let name = desired.key.namespace.as_deref().unwrap_or_default();
+            ("", "Namespace", name, Why::Namespace)
+        }
+        DryRun::Later(name) => (
+            "apiextensions.k8s.io",
+            "CustomResourceDefinition",
+            name.as_str(),
+            Why::Definition,
+        ),
+        _ => return None,
+    };
+    let on = ObjectKey {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+    };
+    if !steps.contains_key(&on) {
+        // It is there, and not of use yet.
+        let message = format!("{on} ({why}) is not ready");
+        return Some(Cause::Refused(crate::wire::transient(message)));
+    }
+    let link = Link {
+        on: on.to_string(),
+        demand: Demand::Healthy,
+        why,
+        standing: Standing::Underway,
+    };
+    Some(Cause::Waits(Blocked {
+        key: desired.key.clone(),
+        chain: vec![link],
+    }))
+}
+
 fn refused(round: &Round<'_>, action: &Action, at: usize) -> Stuck {
     let found = round.observed.get(&at).map(|found| &found.dry_run);
     let refusal = match found {
-        Some(ordain_reconciler_plan::DryRun::Refused(refusal)) => Refusal {
+        Some(DryRun::Refused(refusal)) => Refusal {
             message: action.reason.clone(),
             ..refusal.clone()
         },
@@ -177,6 +235,7 @@ fn refused(round: &Round<'_>, action: &Action, at: usize) -> Stuck {
         key: action.key.clone(),
         at: action.at.clone(),
         cause: Cause::Refused(refusal),
+        untried: false,
     }
 }
 

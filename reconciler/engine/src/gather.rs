@@ -1,6 +1,6 @@
 //! Everything a plan is made from, asked of the cluster: what is there, and what a dry run says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use ordain_reconciler_plan::{
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     cluster::Cluster,
-    prepared::{Prepared, Route, hidden},
+    prepared::{Prepared, Route, hidden, is_definition},
     wire::{lasting, transient},
 };
 
@@ -49,10 +49,54 @@ pub(crate) async fn observe_all(
             .boxed()
         })
         .collect();
-    stream::iter(looks)
+    let mut found: Vec<Found> = stream::iter(looks)
         .buffered(OBJECTS_AT_ONCE)
         .collect()
-        .await
+        .await;
+    behind_definitions(prepared, rules, wanted, &mut found);
+    found
+}
+
+/// A definition that changes judges its objects: what the server says of them now is said by the old one.
+fn behind_definitions(prepared: &Prepared, rules: &Rules, wanted: &[usize], found: &mut [Found]) {
+    let text = |object: &Value, pointer: &str| {
+        let text = object.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let mut changed: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (&at, found) in wanted.iter().zip(found.iter()) {
+        let desired = &prepared.desired[at];
+        if let (true, Some(live), DryRun::Accepted(after)) = (
+            is_definition(&desired.key),
+            &found.observed.live,
+            &found.observed.dry_run,
+        ) && rules.ignored(desired, live).differs(live, after)
+        {
+            let group = text(&desired.object, "/spec/group");
+            changed.insert((group, text(&desired.object, "/spec/names/kind")), at);
+        }
+    }
+    if changed.is_empty() {
+        return;
+    }
+    for (&at, found) in wanted.iter().zip(found) {
+        let desired = &prepared.desired[at];
+        let kind = (desired.key.group.clone(), desired.key.kind.clone());
+        let Some(&definition) = changed.get(&kind) else {
+            continue;
+        };
+        let definition = &prepared.desired[definition];
+        let wrong = schema::check(&definition.object, &desired.object);
+        let dry_run = &mut found.observed.dry_run;
+        if !wrong.is_empty() {
+            *dry_run = DryRun::Refused(lasting(wrong.join("; ")));
+        } else if let DryRun::Refused(refusal) = dry_run
+            && refusal.immutable.is_empty()
+            && !refusal.transient
+        {
+            *dry_run = DryRun::Later(definition.key.name.clone());
+        }
+    }
 }
 
 async fn observe(
@@ -101,7 +145,7 @@ async fn observe(
     let dry_run = match (&live, after) {
         (_, Ok(after)) => DryRun::Accepted(after),
         (Some(live), Err(refusal)) if is_outdated(live, desired, &refusal.message) => {
-            DryRun::Later(format!(
+            DryRun::Untried(format!(
                 "its field managers are moved to {}",
                 desired.version
             ))
@@ -127,7 +171,7 @@ fn before_its_definition(prepared: &Prepared, at: usize, name: &str) -> DryRun {
     let found = prepared.definition(name);
     let wrong = found.map(|definition| schema::check(definition, &desired.object));
     match wrong.unwrap_or_default() {
-        wrong if wrong.is_empty() => DryRun::Later(format!("CustomResourceDefinition {name}")),
+        wrong if wrong.is_empty() => DryRun::Later(name.to_owned()),
         wrong => DryRun::Refused(lasting(wrong.join("; "))),
     }
 }

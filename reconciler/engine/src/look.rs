@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ordain_reconciler_plan::{DryRun, Observed, Plan, Refusal, Rules};
+use ordain_reconciler_plan::{DryRun, Observed, Plan, Refusal, Rules, Verb};
 use serde_json::Value;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     health_view::expires,
     member::Care,
     pass::Pass,
-    prepared::{Prepared, Route, is_definition},
+    prepared::{Prepared, is_definition},
     target::{Target, set_digest},
     worker::Worker,
 };
@@ -116,33 +116,40 @@ impl Worker {
         }
     }
 
-    /// Creates the namespaces that are missing, and looks again at the objects in them.
+    /// Creates the missing namespaces that nothing declares, and asks about the objects in them. Those that are
+    /// declared are objects like others: what is in them waits for them.
+    ///
+    /// Returns false when there was nothing to do.
     pub(crate) async fn namespaces(
         &self,
         target: &Target,
         prepared: &Prepared,
         looked: &mut Looked,
-    ) {
+        plan: &Plan,
+    ) -> bool {
         let cluster = &self.shared.cluster;
+        let declared = prepared.desired.iter().map(|desired| &desired.key);
+        let declared: BTreeSet<_> = declared
+            .filter(|key| key.is("", "Namespace"))
+            .map(|key| key.name.clone())
+            .collect();
+        let wanted = plan.with(Verb::Create);
+        let wanted: BTreeSet<_> = wanted
+            .filter_map(|action| action.key.namespace.as_ref())
+            .collect();
+        looked
+            .missing
+            .retain(|name| !declared.contains(name) && wanted.contains(name));
+        if looked.missing.is_empty() {
+            return false;
+        }
         let mut refused = BTreeMap::new();
         for name in &looked.missing {
-            let declared = prepared
-                .desired
-                .iter()
-                .zip(&prepared.routes)
-                .find(|(desired, _)| desired.key.is("", "Namespace") && desired.key.name == *name);
-            let created = match declared {
-                Some((desired, Route::Served(resource))) => {
-                    cluster.apply(resource, desired, false).await.map(drop)
-                }
-                _ => cluster.create_namespace(name).await,
-            };
-            match created {
-                Ok(()) if declared.is_none() => {
+            match cluster.create_namespace(name).await {
+                Ok(()) => {
                     let line = format!("{}: created namespace {name}", self.app);
                     target.rollout.line(&line);
                 }
-                Ok(()) => {}
                 Err(mut refusal) => {
                     refusal.message = format!("its namespace {name}: {}", refusal.message);
                     refused.insert(name.clone(), refusal);
@@ -154,6 +161,10 @@ impl Worker {
             .iter()
             .filter(|(_, observed)| observed.dry_run == DryRun::NoNamespace)
             .map(|(at, _)| *at)
+            .filter(|at| {
+                let namespace = prepared.desired[*at].key.namespace.as_ref();
+                namespace.is_some_and(|name| looked.missing.contains(name))
+            })
             .collect();
         let none = BTreeSet::new();
         let mut again = observe_all(cluster, prepared, &looked.rules, &inside, &none).await;
@@ -166,6 +177,7 @@ impl Worker {
         looked.put(&inside, again);
         looked.missing.clear();
         self.done_jobs(prepared, looked);
+        true
     }
 }
 

@@ -361,7 +361,14 @@ impl Worker {
             Stuck::close(&mut applied.stuck, &circle);
         }
         let free = walk.take().into_iter();
-        free.filter(|key| behind.contains(key)).collect()
+        let mut free: BTreeSet<_> = free.filter(|key| behind.contains(key)).collect();
+        let untried = applied.stuck.iter().filter(|stuck| stuck.untried);
+        let untried: Vec<_> = untried.map(|stuck| &stuck.key).collect();
+        if untried.iter().any(|key| free.contains(*key)) {
+            // All of them are asked about before one of them is written.
+            free.extend(untried.into_iter().cloned());
+        }
+        free
     }
 }
 

@@ -94,10 +94,12 @@ impl Worker {
                 )
                 .await?;
         }
-        if !looked.missing.is_empty() && !nothing {
-            // A dry run needs the namespace to be there; what it says then stops no other object.
-            self.namespaces(target, &prepared, &mut looked).await;
+        if !nothing && self.namespaces(target, &prepared, &mut looked, &plan).await {
+            // What could not be asked before is asked before anything else is written.
             plan = self.plan(target, &prepared, &looked, &candidates);
+            if plan.count(Verb::Refused) > 0 {
+                self.announce(target, &plan).await?;
+            }
         }
         let graph = Graph::new(&prepared.desired);
         let (seen, stuck) = self
@@ -357,13 +359,14 @@ impl Worker {
         let writes: Vec<_> = writes.collect();
         let drifted: Vec<_> = writes.iter().map(|action| drift_line(action)).collect();
         // Said once, and again when there is more to say than that it is being carried out.
-        let more = !drifted.is_empty() || plan.count(Verb::Refused) > 0;
+        let stands = self.ledger.stands(&target.commit);
+        let more = (stands && !drifted.is_empty()) || plan.count(Verb::Refused) > 0;
         let news = self.planned.is_empty() || (self.planned != text && more);
         if target.rollout.is_pending(&self.app) && news {
             target.rollout.line(&text);
             self.planned = text;
         }
-        if self.ledger.stands(&target.commit) && !drifted.is_empty() {
+        if stands && !drifted.is_empty() {
             self.shared.metrics.drifted(drifted.len());
             for object in &drifted {
                 tracing::info!(app = %self.app, object, "drift is put right");

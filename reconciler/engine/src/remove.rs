@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use ordain_reconciler_plan::{
-    Action, Candidate, ObjectKey, Plan, Refusal, Verb,
+    Action, Candidate, ObjectKey, Plan, Policy, Refusal, Verb,
     graph::{Graph, Walk},
     release,
 };
@@ -143,8 +143,9 @@ async fn delete_one(
         uid.map(str::to_owned)
     };
     let wanted = uid(live);
+    let propagation = Policy::of(live).propagation.value;
     cluster
-        .delete(&resource, &action.key, wanted.as_deref())
+        .delete(&resource, &action.key, wanted.as_deref(), propagation)
         .await?;
     let until = tokio::time::Instant::now() + GONE_MAX;
     loop {

@@ -27,6 +27,8 @@ pub(crate) struct Stuck {
     /// `file:line` of its source.
     pub(crate) at: Option<String>,
     pub(crate) cause: Cause,
+    /// True when the server was not asked about it yet: that comes before it is written.
+    pub(crate) untried: bool,
 }
 
 impl Stuck {

@@ -42,39 +42,28 @@ pub(crate) async fn write(cluster: &Cluster, step: Step<'_>) -> Result<(Resource
         live,
     } = step;
     let desired = desired.as_ref();
-    let resource = match route {
-        Route::Served(resource) => resource.clone(),
-        _ => served(cluster, desired).await?,
+    let Route::Served(resource) = route else {
+        let (kind, version) = (&desired.key.kind, &desired.version);
+        return Err(transient(format!(
+            "the cluster serves no kind `{kind}` in `{version}`"
+        )));
     };
     if action.verb == Verb::Replace {
-        let object = replace(cluster, &resource, desired).await?;
-        return Ok((resource, object));
+        let object = replace(cluster, resource, desired).await?;
+        return Ok((resource.clone(), object));
     }
     if let Some(live) = live {
         let adopts = Policy::merged(&desired.object, Some(live)).adopts();
         if let Some(patch) = adoption(live, &desired.version, adopts) {
-            cluster.patch(&resource, &desired.key, &patch).await?;
+            cluster.patch(resource, &desired.key, &patch).await?;
         }
     }
-    let object = cluster.apply(&resource, desired, false).await?;
+    let object = cluster.apply(resource, desired, false).await?;
     if is_definition(&desired.key) {
-        let object = established(cluster, &resource, desired).await?;
-        return Ok((resource, object));
+        let object = established(cluster, resource, desired).await?;
+        return Ok((resource.clone(), object));
     }
-    Ok((resource, object))
-}
-
-/// How a kind is reached that its definition has just brought.
-async fn served(cluster: &Cluster, desired: &Desired) -> Result<Resource, Refusal> {
-    let found = cluster
-        .resource(&desired.version, &desired.key.kind)
-        .await?;
-    found.ok_or_else(|| {
-        let (kind, version) = (&desired.key.kind, &desired.version);
-        transient(format!(
-            "the cluster serves no kind `{kind}` in `{version}`"
-        ))
-    })
+    Ok((resource.clone(), object))
 }
 
 /// Deletes an object and creates it again, once its creation is known to be accepted. When it is not created
@@ -103,7 +92,9 @@ async fn replace(
     if let Some(check) = steps.check {
         cluster.apply(resource, &as_desired(check), true).await?;
     }
-    cluster.delete(resource, key, steps.uid.as_deref()).await?;
+    let propagation = Policy::of(&desired.object).propagation.value;
+    let uid = steps.uid.as_deref();
+    cluster.delete(resource, key, uid, propagation).await?;
     gone(cluster, resource, key, steps.uid.as_deref()).await?;
     let create = as_desired(steps.create);
     let refusal = match cluster.apply(resource, &create, false).await {

@@ -56,18 +56,20 @@ pub(crate) fn decide(
         return refused(desired, &why);
     }
     let mut decided = match (live, &observed.dry_run) {
-        (live, DryRun::Later(why)) => {
-            let verb = if live.is_some() {
-                Verb::Update
-            } else {
-                Verb::Create
-            };
-            action(desired, verb, format!("checked after {why}"))
+        (live, DryRun::Later(definition)) => action(
+            desired,
+            written(live),
+            format!(
+                "not tried yet: CustomResourceDefinition {definition} is made by this change, and it fits that"
+            ),
+        ),
+        (live, DryRun::Untried(why)) => {
+            action(desired, written(live), format!("checked after {why}"))
         }
         (_, DryRun::NoNamespace) => action(
             desired,
             Verb::Create,
-            "its namespace does not exist yet".to_owned(),
+            "not tried yet: its namespace is made by this change".to_owned(),
         ),
         (None, DryRun::Accepted(_)) => action(desired, Verb::Create, "does not exist".to_owned()),
         (Some(live), DryRun::Accepted(after)) => accepted(input, desired, live, after),
@@ -96,6 +98,14 @@ pub(crate) fn decide(
         decided.reason = format!("moves here from {from}; {}", decided.reason);
     }
     decided
+}
+
+/// What an object that could not be tried is written as.
+fn written(live: Option<&Value>) -> Verb {
+    match live {
+        Some(_) => Verb::Update,
+        None => Verb::Create,
+    }
 }
 
 fn left_alone(policy: &Policy, exists: bool) -> Option<String> {

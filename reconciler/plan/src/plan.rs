@@ -33,10 +33,21 @@ pub enum DryRun {
     Accepted(Value),
     /// The server would refuse it.
     Refused(Refusal),
-    /// It cannot be tried yet: the definition of its kind is created by this plan.
+    /// It cannot be tried yet: this plan makes or changes the definition of its kind, and it fits that; the
+    /// name of the definition.
     Later(String),
     /// It cannot be tried yet: its namespace does not exist.
     NoNamespace,
+    /// It cannot be tried at all, and is judged when it is written: why.
+    Untried(String),
+}
+
+impl DryRun {
+    /// True when the server is asked once something else of the plan is there, and nothing is written before.
+    #[must_use]
+    pub fn is_later(&self) -> bool {
+        matches!(self, Self::Later(_) | Self::NoNamespace)
+    }
 }
 
 /// What was found in the cluster for one desired object.

@@ -16,6 +16,8 @@ pub const PRUNE_ANNOTATION: &str = "ordain.dev/prune";
 pub const RECONCILE_ANNOTATION: &str = "ordain.dev/reconcile";
 /// `allowed`.
 pub const REPLACE_ANNOTATION: &str = "ordain.dev/replace";
+/// `background`, `foreground` or `orphan`.
+pub const PROPAGATION_ANNOTATION: &str = "ordain.dev/propagation";
 /// The owner which this object may be taken from although it does not give it away.
 pub const TAKE_FROM_ANNOTATION: &str = "ordain.dev/take-from";
 
@@ -47,6 +49,19 @@ pub enum Prune {
     Disabled,
 }
 
+/// What becomes of the objects that an object owns when it is deleted (`DeleteOptions.propagationPolicy`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Propagation {
+    /// They are deleted after it.
+    #[default]
+    Background,
+    /// They are deleted before it; it is there until the last of them is gone.
+    Foreground,
+    /// They stay, and are nobody's.
+    Orphan,
+}
+
 /// A value with the annotation that asks for it; `None` for a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked<T> {
@@ -68,6 +83,9 @@ pub struct Policy {
     pub paused: Asked<bool>,
     /// True when it may be deleted and created again because a field cannot be changed.
     pub replace: Asked<bool>,
+    /// What becomes of what it owns when it is deleted or replaced.
+    #[serde(default)]
+    pub propagation: Asked<Propagation>,
     /// Fields that are left to others, as in [`IgnoreRule::paths`](crate::IgnoreRule::paths).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
@@ -88,6 +106,13 @@ pub const IGNORE_ANNOTATION: &str = "ordain.dev/ignore";
 /// Field managers whose fields of one object are left to them: names, separated by commas; a `*` at the end stands for
 /// any ending.
 pub const IGNORE_MANAGERS_ANNOTATION: &str = "ordain.dev/ignore-managers";
+
+/// The words of [`Propagation`], which are Argo CD's too.
+const PROPAGATIONS: [(&str, Propagation); 3] = [
+    ("background", Propagation::Background),
+    ("foreground", Propagation::Foreground),
+    ("orphan", Propagation::Orphan),
+];
 
 const FLUX: &str = "kustomize.toolkit.fluxcd.io";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
@@ -184,7 +209,13 @@ impl Policy {
                     self.prune = asked(Prune::Confirm, by());
                 }
                 "Replace=true" | "Force=true" => self.replace = asked(true, by()),
-                _ => {}
+                _ => {
+                    let words = option.strip_prefix("PrunePropagationPolicy=");
+                    let found = PROPAGATIONS.iter().find(|(word, _)| words == Some(word));
+                    if let Some((_, propagation)) = found {
+                        self.propagation = asked(*propagation, by());
+                    }
+                }
             }
         }
     }
@@ -218,6 +249,13 @@ impl Policy {
             REPLACE_ANNOTATION,
             &replace,
             &mut self.replace,
+            problems,
+        );
+        read(
+            object,
+            PROPAGATION_ANNOTATION,
+            &PROPAGATIONS,
+            &mut self.propagation,
             problems,
         );
         self.take_from = json::annotation(object, TAKE_FROM_ANNOTATION).map(str::to_owned);

@@ -4,7 +4,7 @@ use kube::api::Patch;
 use kube::api::PatchParams;
 use serde_json::{Value, json};
 
-use crate::world::{World, config, failure};
+use crate::world::{World, annotated, config, failure};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finalizer_is_reported_and_stops_no_other_deletion() {
@@ -123,5 +123,65 @@ async fn a_replaced_object_is_put_back_when_the_new_one_is_not_created() {
             image(world).await.as_deref() == Some("m:2")
         })
         .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_object_owns_goes_as_its_annotation_says() {
+    let world = World::start().await;
+    let with = |name: &str, annotation: &str, value: &str| {
+        annotated(config(name, "1"), json!({annotation: value}))
+    };
+    let cases = [
+        (
+            "front",
+            "ordain.dev/propagation",
+            "foreground",
+            "foregroundDeletion",
+        ),
+        ("left", "ordain.dev/propagation", "orphan", "orphan"),
+        (
+            "argo",
+            "argocd.argoproj.io/sync-options",
+            "PrunePropagationPolicy=foreground",
+            "foregroundDeletion",
+        ),
+    ];
+    let mut objects = vec![
+        config("a", "1"),
+        with("back", "ordain.dev/propagation", "background"),
+    ];
+    objects.extend(
+        cases
+            .iter()
+            .map(|(name, annotation, value, _)| with(name, annotation, value)),
+    );
+    world.deploy("web", &objects).await;
+    world.app("web", &[config("a", "1")]);
+    world.commit();
+    // The garbage collector, which does not run here, is told by a finalizer what to do.
+    for (name, _, _, finalizer) in cases {
+        world
+            .until("it is being deleted", async |world| {
+                let object = world.get("v1", "ConfigMap", name).await;
+                let finalizers = object.and_then(|object| object.metadata.finalizers);
+                finalizers.is_some_and(|found| found == [finalizer])
+            })
+            .await;
+        let free = json!({"metadata": {"finalizers": null}});
+        world.edit("ConfigMap", name, "gc", &free).await;
+    }
+    for name in ["front", "left", "argo", "back"] {
+        world
+            .until("it is gone", async |world| world.data(name).await.is_none())
+            .await;
+    }
+    let wrong = with("b", "ordain.dev/propagation", "sideways");
+    let app = world
+        .deploy_in_part("web", &[config("a", "1"), wrong])
+        .await;
+    let words =
+        "`ordain.dev/propagation`: `sideways` is none of `background`, `foreground`, `orphan`";
+    assert!(app.message.contains(words), "{}", app.message);
     world.stop().await;
 }

@@ -3,10 +3,13 @@
 //! One file per promise. Everything waits for what has to become true; nothing is measured in seconds.
 
 mod adoption;
+mod crowd;
 mod deletions;
 mod drift;
 mod isolation;
 mod order;
+mod stages;
 mod trouble;
+mod waves;
 mod why;
 mod world;

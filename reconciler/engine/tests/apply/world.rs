@@ -87,6 +87,35 @@ type Trouble = Box<dyn FnMut(&Seen) -> Option<(u16, Option<u64>, Value)> + Send>
 pub(crate) struct Tap {
     seen: Arc<Mutex<Vec<Seen>>>,
     trouble: Arc<Mutex<Option<Trouble>>>,
+    narrow: Arc<Mutex<Narrow>>,
+}
+
+/// A server that takes a while, and only so much at once.
+#[derive(Debug, Default)]
+pub(crate) struct Narrow {
+    /// How long each request about an object takes at least.
+    pub(crate) delay: Duration,
+    /// Requests at once; more are turned away, to come back after no time. 0 is no limit.
+    pub(crate) room: usize,
+    /// Requests that are under way.
+    pub(crate) under_way: usize,
+    /// The most that were.
+    pub(crate) most: usize,
+    /// Requests that were let in.
+    pub(crate) let_in: usize,
+    /// Requests that were turned away.
+    pub(crate) turned_away: usize,
+}
+
+/// A request that is under way.
+struct Inside(Option<Tap>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if let Some(tap) = &self.0 {
+            tap.narrow().under_way -= 1;
+        }
+    }
 }
 
 impl Tap {
@@ -113,6 +142,35 @@ impl Tap {
     /// Lets every request through again.
     pub(crate) fn calm(&self) {
         *self.trouble.lock().expect("no panic") = None;
+    }
+
+    /// How wide the way to the server is, and how much is on it.
+    pub(crate) fn narrow(&self) -> std::sync::MutexGuard<'_, Narrow> {
+        self.narrow.lock().expect("no panic")
+    }
+
+    /// Lets a request about an object in, if there is room. Lists, watches and events go beside the gate.
+    async fn enter(&self, path: String) -> Option<Inside> {
+        let about_an_object = ["/configmaps/", "/services/"];
+        if !about_an_object.iter().any(|part| path.contains(part)) {
+            return Some(Inside(None));
+        }
+        let delay = {
+            let mut narrow = self.narrow();
+            if narrow.room > 0 && narrow.under_way >= narrow.room {
+                narrow.turned_away += 1;
+                return None;
+            }
+            narrow.let_in += 1;
+            narrow.under_way += 1;
+            narrow.most = narrow.most.max(narrow.under_way);
+            narrow.delay
+        };
+        let inside = Inside(Some(self.clone()));
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Some(inside)
     }
 
     fn note(&self, request: &Request<Body>) -> Option<(u16, Option<u64>, Value)> {
@@ -145,7 +203,14 @@ fn tapped(server: &ordain_orchestrator_apiserver::Running, tap: &Tap) -> Client 
     let service = tower::service_fn(move |request: Request<Body>| {
         let (inner, tap) = (inner.clone(), tap.clone());
         async move {
-            if let Some((code, wait, body)) = tap.note(&request) {
+            let trouble = tap.note(&request);
+            let inside = tap.enter(request.uri().path().to_owned()).await;
+            let full = || {
+                let (code, _, body) = failure(429, "too many requests");
+                (code, Some(0), body)
+            };
+            let trouble = trouble.or_else(|| inside.is_none().then(full));
+            if let Some((code, wait, body)) = trouble {
                 let mut response = Response::builder().status(code);
                 if let Some(wait) = wait {
                     response = response.header("retry-after", wait.to_string());

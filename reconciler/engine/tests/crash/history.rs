@@ -18,15 +18,15 @@ use tempfile::TempDir;
 
 use crate::{
     random::Random,
-    repository::{Declared, Repo, change, key},
+    repository::{Declared, Repo, VALUE, change, key},
     server::{Kill, Server},
 };
 
 /// Requests of a whole run, about; a point beyond the last one is one at rest.
-const REQUESTS: u64 = 45;
+const REQUESTS: u64 = 110;
 
 /// Steps of the journal of a whole run, about.
-const STEPS: u64 = 40;
+const STEPS: u64 = 60;
 
 /// The longest a child runs before it is killed at a moment, in milliseconds.
 const MOMENT: u64 = 150;
@@ -36,6 +36,9 @@ const SILENCE: Duration = Duration::from_millis(250);
 
 /// Only a broken test waits that long.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The namespace that nobody declares.
+const SHOP: &str = "v1/namespaces//shop";
 
 /// The apps of every history.
 const APPS: [&str; 2] = ["left", "right"];
@@ -101,11 +104,7 @@ impl History {
             let declared = objects.iter().filter_map(|object| {
                 let name = object["metadata"]["name"].as_str()?;
                 let name = name.strip_prefix(&format!("{app}-"))?.to_owned();
-                let value = object["data"]["value"].as_str();
-                let image = object
-                    .pointer("/spec/template/spec/containers/0/image")
-                    .and_then(Value::as_str);
-                let value = value.or(image.and_then(|image| image.strip_prefix("web:")))?;
+                let value = object["metadata"]["annotations"][VALUE].as_str()?;
                 Some((name, value.parse().ok()?))
             });
             let declared = declared.collect();
@@ -251,6 +250,11 @@ impl History {
                 Response::Status { status } => Some(status),
                 _ => None,
             });
+            for app in status.iter().flat_map(|status| &status.apps) {
+                if app.sync == Sync::Blocked {
+                    approve(repo.data_dir(), &app.name).await;
+                }
+            }
             let settled = status.as_ref().is_some_and(|status| {
                 let done = status.apps.iter().filter(|app| {
                     app.commit == tip && app.sync == Sync::Synced && app.health == "healthy"
@@ -258,7 +262,7 @@ impl History {
                 done.count() == APPS.len()
             });
             let keys = self.server.fake.keys();
-            let objects = keys.iter().filter(|key| !key.starts_with("v1/namespaces/"));
+            let objects = keys.iter().filter(|key| *key != SHOP);
             // What was pruned leaves the inventory a moment after it left the cluster.
             if settled
                 && objects.clone().count() == wanted.len()
@@ -324,10 +328,26 @@ fn state(server: &Server) -> BTreeMap<String, Value> {
         if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
             status.remove("observedGeneration");
         }
-        debug_assert!(at.starts_with("v1/namespaces/") || at == key(&object));
+        debug_assert!(at == SHOP || at == key(&object), "{at}");
         Some((at, object))
     });
     objects.collect()
+}
+
+/// Allows what the last plan of an app wants to delete.
+async fn approve(data_dir: &std::path::Path, app: &str) {
+    let (data_dir, app) = (data_dir.to_owned(), app.to_owned());
+    let asked = tokio::task::spawn_blocking(move || {
+        let env = None;
+        let answers = control::call(&data_dir, &Request::History { app, env }, |_| {}).ok()?;
+        let plan = answers.into_iter().find_map(|answer| match answer {
+            Response::History { deploys } => Some(deploys.last()?.plan.clone()),
+            _ => None,
+        })?;
+        let author = "Grace <grace@example.com>".to_owned();
+        control::call(&data_dir, &Request::Approve { plan, author }, |_| {}).ok()
+    });
+    asked.await.expect("no panic");
 }
 
 fn rollback(app: &str, to: &str) -> Request {

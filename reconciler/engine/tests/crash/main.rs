@@ -19,6 +19,7 @@ mod history;
 mod random;
 mod repository;
 mod server;
+mod takeover;
 
 use std::{env, process::ExitCode, time::Instant};
 
@@ -53,6 +54,12 @@ fn main() -> ExitCode {
         number("ORDAIN_CRASH_POINTS", POINTS),
     );
     eprintln!("{points} points, seed {seed} (ORDAIN_CRASH_SEED, ORDAIN_CRASH_POINTS)");
+    let begun = Instant::now();
+    takeover::run();
+    eprintln!(
+        "the other one took over from a killed leader and from a stopped one; {:.1} s",
+        begun.elapsed().as_secs_f32()
+    );
     let begun = Instant::now();
     let histories = points.div_ceil(POINTS_PER_HISTORY);
     let workers: Vec<_> = (0..AT_ONCE)

@@ -12,8 +12,13 @@ use serde_json::{Value, json};
 
 use crate::random::Random;
 
-/// Names of the objects that an app may have. Two of them are Deployments.
-const NAMES: [&str; 4] = ["one", "two", "three", "web"];
+/// Names of what an app may have; each is an object of another kind, or two that need each other.
+const NAMES: [&str; 9] = [
+    "one", "two", "three", "web", "job", "service", "claim", "thing", "space",
+];
+
+/// Says what an object's value is, whatever its kind.
+pub(crate) const VALUE: &str = "example.com/value";
 
 /// What an app's file says: the objects by name, with a value each.
 pub(crate) type Declared = BTreeMap<String, u64>;
@@ -69,7 +74,7 @@ impl Repo {
         for (app, declared) in apps {
             let objects: Vec<Value> = declared
                 .iter()
-                .map(|(name, value)| object(app, name, *value))
+                .flat_map(|(name, value)| objects(app, name, *value))
                 .collect();
             let json = serde_json::to_string_pretty(&objects).expect("plain JSON");
             text.push_str(&format!(
@@ -132,33 +137,94 @@ impl Repo {
     pub(crate) fn wanted(&self) -> BTreeSet<String> {
         self.declared().values().flatten().map(key).collect()
     }
+
+    /// The images of the Jobs that the tip declares, by key.
+    pub(crate) fn jobs(&self) -> BTreeMap<String, String> {
+        let declared = self.declared();
+        let jobs = declared
+            .values()
+            .flatten()
+            .filter(|object| object["kind"] == "Job");
+        jobs.map(|job| (key(job), image(job))).collect()
+    }
+}
+
+/// What a workload runs.
+pub(crate) fn image(object: &Value) -> String {
+    let image = object.pointer("/spec/template/spec/containers/0/image");
+    image.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The fake server's key of an object.
 pub(crate) fn key(object: &Value) -> String {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    match object["kind"].as_str() {
-        Some("Deployment") => format!("apps/v1/deployments/shop/{name}"),
-        _ => format!("v1/configmaps/shop/{name}"),
-    }
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+    let name = text("/metadata/name").unwrap_or_default();
+    let kind = text("/kind").unwrap_or_default();
+    let version = text("/apiVersion").unwrap_or_default();
+    let namespace = match kind {
+        "Namespace" | "CustomResourceDefinition" => "",
+        _ => text("/metadata/namespace").unwrap_or("shop"),
+    };
+    format!("{version}/{}s/{namespace}/{name}", kind.to_lowercase())
 }
 
-fn object(app: &str, name: &str, value: u64) -> Value {
+/// The objects of one name, with a value.
+fn objects(app: &str, name: &str, value: u64) -> Vec<Value> {
     let full = format!("{app}-{name}");
-    if name == "web" {
-        return json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": full},
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": {"app": full}},
-                "template": {
-                    "metadata": {"labels": {"app": full}},
-                    "spec": {"containers": [{"name": "web", "image": format!("web:{value}")}]},
+    let metadata = json!({"name": full, "annotations": {VALUE: value.to_string()}});
+    let template = json!({
+        "metadata": {"labels": {"app": full}},
+        "spec": {"containers": [{"name": "web", "image": format!("web:{value}")}]},
+    });
+    match name {
+        "web" => vec![json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": full}}, "template": template},
+        })],
+        // Its template cannot be changed: another value is another Job.
+        "job" => vec![json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": template},
+        })],
+        "service" => vec![json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata,
+            "spec": {"selector": {"app": format!("{app}-web")}, "ports": [{"port": 8000 + value}]},
+        })],
+        "claim" => vec![json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata,
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        })],
+        "thing" => {
+            let plural = format!("{app}things");
+            let mut kind = plural.trim_end_matches('s').to_owned();
+            kind[..1].make_ascii_uppercase();
+            let definition = json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": format!("{plural}.example.com")},
+                "spec": {
+                    "group": "example.com", "scope": "Namespaced",
+                    "names": {"kind": kind, "listKind": format!("{kind}List"), "plural": plural, "singular": plural},
+                    "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                        "type": "object", "properties": {"spec": {"type": "object",
+                            "properties": {"size": {"type": "integer"}}}}}}}],
                 },
-            },
-        });
+            });
+            let thing = json!({
+                "apiVersion": "example.com/v1", "kind": kind, "metadata": metadata, "spec": {"size": value},
+            });
+            vec![thing, definition]
+        }
+        "space" => {
+            let inner = json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": format!("in-{full}"), "namespace": full}, "data": {"value": value.to_string()},
+            });
+            let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+            vec![inner, space]
+        }
+        _ => vec![json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"value": value.to_string()},
+        })],
     }
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": full}, "data": {"value": value.to_string()}})
 }
 
 /// Changes what an app declares: some objects come, some go, some get another value; one is always left.

@@ -1,7 +1,7 @@
 //! The API server's door in the parent: counts requests, kills the child at one of them, and watches deletions.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     process::Child,
     sync::{Arc, Mutex, PoisonError},
@@ -14,7 +14,10 @@ use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::{fake::Fake, repository::Repo};
+use crate::{
+    fake::Fake,
+    repository::{Repo, image},
+};
 
 /// Where a request kills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ struct State {
     kill: Option<(u64, Kill)>,
     /// What was wanted when the child was started.
     wanted: BTreeSet<String>,
+    /// The images of Jobs then.
+    jobs: BTreeMap<String, String>,
     /// Deletions of what was wanted, then and now.
     wrong: Vec<String>,
 }
@@ -80,11 +85,13 @@ impl Server {
 
     /// Takes a child that was just started, and says where it is to be killed.
     pub(crate) fn watch(&self, child: Child, kill: Option<(u64, Kill)>, wanted: BTreeSet<String>) {
+        let jobs = self.repo.jobs();
         let mut state = self.state();
         state.child = Some(child);
         state.requests = 0;
         state.kill = kill;
         state.wanted = wanted;
+        state.jobs = jobs;
     }
 
     pub(crate) fn requests(&self) -> u64 {
@@ -148,12 +155,16 @@ impl Server {
         answer.map_err(std::io::Error::other)
     }
 
-    /// A deletion is wrong when the object was wanted when the child was started, and is now.
+    /// A deletion is wrong when the object was wanted when the child was started, and is now. A Job makes room for
+    /// another one, so it is wrong for one that is as it should be.
     fn deletion(&self, path: &str) {
         let key = key_of(path);
-        let now = self.repo.wanted();
+        let (now, jobs) = (self.repo.wanted(), self.repo.jobs());
+        let live = self.fake.get(&key).as_ref().map(image);
         let mut state = self.state();
-        if state.wanted.contains(&key) && now.contains(&key) {
+        let makes_room = state.jobs.contains_key(&key)
+            && (state.jobs.get(&key) != live.as_ref() || jobs.get(&key) != live.as_ref());
+        if state.wanted.contains(&key) && now.contains(&key) && !makes_room {
             state.wrong.push(key);
         }
     }
@@ -166,6 +177,8 @@ fn key_of(path: &str) -> String {
         ["api", version, "namespaces", namespace, plural, name] => {
             format!("{version}/{plural}/{namespace}/{name}")
         }
+        ["api", version, plural, name] => format!("{version}/{plural}//{name}"),
+        ["apis", group, version, plural, name] => format!("{group}/{version}/{plural}//{name}"),
         [
             "apis",
             group,

@@ -21,7 +21,13 @@ use tokio::sync::broadcast;
 type FakeBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Kinds that are served: group and version, kind, plural, namespaced.
-const KINDS: [(&str, &str, &str, bool); 8] = [
+const KINDS: [(&str, &str, &str, bool); 9] = [
+    (
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        false,
+    ),
     ("v1", "Namespace", "namespaces", false),
     ("v1", "ConfigMap", "configmaps", true),
     ("v1", "Secret", "secrets", true),
@@ -189,10 +195,52 @@ impl Fake {
     pub(crate) fn remove(&self, key: &str) {
         let mut state = self.state.lock().expect("no panic");
         state.revision += 1;
-        state.applied.remove(key);
-        if let Some(object) = state.objects.remove(key) {
-            self.tell(&mut state, key, "DELETED", &object);
+        // What is in a namespace goes with it, and the objects of a kind with its definition.
+        let object = state.objects.get(key).cloned().unwrap_or_default();
+        let text = |pointer| {
+            let text = object.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let inner = match object["kind"].as_str() {
+            Some("Namespace") => Some(format!("/{}/", text("/metadata/name"))),
+            Some("CustomResourceDefinition") => Some(format!("/{}/", text("/spec/names/plural"))),
+            _ => None,
+        };
+        let inner = |other: &String| inner.as_ref().is_some_and(|inner| other.contains(inner));
+        let mut gone: Vec<_> = state
+            .objects
+            .keys()
+            .filter(|key| inner(key))
+            .cloned()
+            .collect();
+        gone.push(key.to_owned());
+        for key in &gone {
+            state.applied.remove(key);
+            if let Some(object) = state.objects.remove(key) {
+                self.tell(&mut state, key, "DELETED", &object);
+            }
         }
+    }
+
+    /// The kinds that definitions have brought: group and version, kind, plural.
+    fn custom(&self) -> Vec<(String, String, String)> {
+        let state = self.state.lock().expect("no panic");
+        let definitions = state.objects.iter();
+        let definitions =
+            definitions.filter(|(key, _)| key.contains("/customresourcedefinitions/"));
+        let custom = definitions.map(|(_, object)| {
+            let text = |pointer| {
+                let text = object.pointer(pointer).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let version = format!("{}/{}", text("/spec/group"), text("/spec/versions/0/name"));
+            (
+                version,
+                text("/spec/names/kind"),
+                text("/spec/names/plural"),
+            )
+        });
+        custom.collect()
     }
 
     pub(crate) fn store(&self, key: &str, mut object: Value) {
@@ -271,12 +319,18 @@ impl Fake {
         body: &[u8],
     ) -> Response<FakeBody> {
         let dry_run = query.contains_key("dryRun");
-        if let Some(list) = discovery(parts.uri.path()) {
+        let custom = self.custom();
+        if let Some(list) = discovery(parts.uri.path(), &custom) {
             return reply(200, &list);
         }
         let Some(place) = Place::parse(parts.uri.path()) else {
             return failure(404, "NotFound", "no such path", &[]);
         };
+        let custom = custom.iter().map(|(_, _, plural)| plural.as_str());
+        let mut served = KINDS.iter().map(|(_, _, plural, _)| *plural).chain(custom);
+        if !served.any(|plural| plural == place.plural) {
+            return failure(404, "NotFound", "no such kind", &[]);
+        }
         match (&parts.method, &place.name) {
             (&Method::GET, Some(name)) => match self.get(&format!("{}{name}", place.key())) {
                 Some(object) => reply(200, &object),
@@ -449,15 +503,22 @@ impl Fake {
     }
 }
 
-fn discovery(path: &str) -> Option<Value> {
+fn discovery(path: &str, custom: &[(String, String, String)]) -> Option<Value> {
     if path == "/apis" {
-        return Some(json!({"kind": "APIGroupList", "groups": []}));
+        let groups = custom.iter().filter_map(|(version, ..)| {
+            let (group, _) = version.split_once('/')?;
+            Some(json!({"name": group, "versions": [{"groupVersion": version}]}))
+        });
+        let groups: Vec<_> = groups.take(1).collect();
+        return Some(json!({"kind": "APIGroupList", "groups": groups}));
     }
     let version = path
         .strip_prefix("/apis/")
         .or_else(|| path.strip_prefix("/api/"))?;
-    let resources: Vec<_> = KINDS
+    let custom = custom
         .iter()
+        .map(|(version, kind, plural)| (version.as_str(), kind.as_str(), plural.as_str(), true));
+    let resources: Vec<_> = (KINDS.iter().copied().chain(custom))
         .filter(|(api_version, ..)| *api_version == version)
         .map(|(_, kind, plural, namespaced)| {
             json!({"name": plural, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["get"]})
@@ -486,6 +547,11 @@ fn control(object: &mut Value) {
                 "observedGeneration": generation, "replicas": wanted, "updatedReplicas": wanted,
                 "readyReplicas": available, "availableReplicas": available,
             });
+        }
+        Some("Namespace") => object["status"] = json!({"phase": "Active"}),
+        Some("CustomResourceDefinition") => {
+            object["status"] = json!({"conditions": [
+                {"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": "True"}]});
         }
         Some("PersistentVolumeClaim") => object["status"] = json!({"phase": "Bound"}),
         Some("Job") => {
