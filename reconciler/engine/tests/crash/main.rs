@@ -16,6 +16,8 @@ mod child;
 #[allow(dead_code)]
 mod fake;
 mod history;
+#[path = "../push/merge.rs"]
+mod merge;
 mod random;
 mod repository;
 mod server;

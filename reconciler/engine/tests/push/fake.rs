@@ -15,8 +15,10 @@ use futures::{StreamExt as _, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use kube::client::Body;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::broadcast;
+
+use crate::merge::{merge, remove_left};
 
 type FakeBody = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -567,35 +569,6 @@ fn bad_pod(image: &str) -> Value {
     let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
     json!({"metadata": {"name": "web-1"}, "spec": {}, "status": {
         "phase": "Pending", "containerStatuses": [{"name": "web", "ready": false, "state": waiting}]}})
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
-/// Removes what was applied before and is not any more.
-fn remove_left(from: &mut Value, before: &Value, now: &Value) {
-    let (Value::Object(from), Value::Object(before)) = (from, before) else {
-        return;
-    };
-    let empty = Map::new();
-    let now = now.as_object().unwrap_or(&empty);
-    for (key, value) in before {
-        match (from.get_mut(key), now.get(key)) {
-            (Some(_), None) => {
-                from.remove(key);
-            }
-            (Some(from), Some(now)) => remove_left(from, value, now),
-            _ => {}
-        }
-    }
 }
 
 fn reply(code: u16, value: &Value) -> Response<FakeBody> {

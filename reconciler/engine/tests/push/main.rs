@@ -8,6 +8,7 @@ mod deploys;
 mod fake;
 mod fleet;
 mod holds;
+mod merge;
 mod offline;
 mod resilience;
 mod rollbacks;
