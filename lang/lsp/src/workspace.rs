@@ -57,6 +57,8 @@ pub(crate) struct Open {
     pub(crate) pending: Pending,
     /// Whether nothing was published yet.
     pub(crate) is_new: bool,
+    /// Whether mistakes that keep the project from being built are shown.
+    pub(crate) shows_mistakes: bool,
     /// What was last found.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Documents with published diagnostics, and a fingerprint of these.
@@ -87,6 +89,7 @@ impl Open {
             revision: 0,
             pending: Pending::Check,
             is_new: true,
+            shows_mistakes: false,
             diagnostics: Vec::new(),
             published: BTreeMap::new(),
             known: Known::default(),

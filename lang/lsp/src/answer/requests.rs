@@ -113,7 +113,11 @@ fn with_typed<T>(
     let (project, files) = open.session.project_with_files();
     let places = Places::new(project, &key, &provided, encoding);
     let offset = places.offset(file, at.position) as usize;
-    let typed = complete::typed(file, project.sources.text(file), offset);
+    let Some(module) = project.modules.iter().find(|module| module.file == file) else {
+        return Ok(None);
+    };
+    let text = project.sources.text(file);
+    let typed = complete::typed(file, text, &module.parsed, offset);
     let analysis = Analysis::with_text(project, file, typed.text.clone(), typed.offset);
     let view = View {
         project,

@@ -159,10 +159,15 @@ fn publish_of(server: &mut Server, key: &Key) {
         Pending::Glance | Pending::Check => {
             let found = open.session.check();
             if !found.iter().any(Diagnostic::is_error) {
-                // What evaluating finds comes with it, so that nothing flickers.
+                // What evaluating finds comes with it, so that nothing flickers; unless mistakes hid it anyway: then
+                // they go as soon as it is known that they are gone.
                 open.pending = Pending::Build;
+                if std::mem::take(&mut open.shows_mistakes) {
+                    publish(server, key, found.to_vec(), false);
+                }
                 return;
             }
+            open.shows_mistakes = true;
             found
         }
         Pending::Build => {

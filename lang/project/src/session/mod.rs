@@ -415,8 +415,13 @@ impl Open {
 
     /// Lets the next check look at the whole.
     fn forget(&mut self) {
-        self.statics = None;
-        self.wrong = None;
+        // Freeing what is known of a thousand apps takes as long as a keystroke may: nobody waits for it.
+        let known = (self.statics.take(), self.wrong.take());
+        if matches!(known, (Some(_), _) | (_, Some(_))) {
+            let freeing = std::thread::Builder::new().name("free".into());
+            // Without a thread it is freed here.
+            drop(freeing.spawn(move || drop(known)));
+        }
         self.slip = None;
         self.edited.clear();
         self.fresh.clear();

@@ -59,12 +59,20 @@ pub(super) struct Slice {
 impl Statics {
     /// Checks the whole project.
     pub(super) fn of(project: &Project) -> Statics {
-        let outlines = project
-            .modules
-            .iter()
-            .map(|module| Outline::of(&module.parsed.file))
-            .collect();
-        let (found, whole) = check_whole(project);
+        let modules = project.modules.iter();
+        let outlines = || {
+            modules
+                .map(|module| Outline::of(&module.parsed.file))
+                .collect()
+        };
+        // Neither needs the other.
+        let (outlines, (found, whole)) = std::thread::scope(|scope| {
+            let outlines = scope.spawn(outlines);
+            let checked = check_whole(project);
+            let outlines = outlines.join();
+            let outlines = outlines.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (outlines, checked)
+        });
         let program = whole.values().next().cloned().unwrap_or_default();
         Statics {
             found,

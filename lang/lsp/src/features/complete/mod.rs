@@ -13,7 +13,7 @@ mod values;
 
 use ordain_lang_project::Files;
 use ordain_lang_syntax::ast::{ExprKind, ItemKind, SegmentKind, TypeKind, UseTarget};
-use ordain_lang_syntax::{FileId, Span, TokenKind, parse};
+use ordain_lang_syntax::{FileId, Parsed, Span, TokenKind};
 
 use super::Edit;
 use crate::nodes::{Node, path_at};
@@ -127,10 +127,10 @@ pub(crate) struct Typed {
     follows: String,
 }
 
-/// Puts a name where the cursor is.
-pub(crate) fn typed(file: FileId, text: &str, offset: usize) -> Typed {
+/// Puts a name where the cursor is in a text, which is parsed already.
+pub(crate) fn typed(file: FileId, text: &str, parsed: &Parsed, offset: usize) -> Typed {
     let offset = offset.min(text.len());
-    if let Some(typed) = in_string(file, text, offset) {
+    if let Some(typed) = in_string(file, text, parsed, offset) {
         return typed;
     }
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -165,8 +165,7 @@ fn rest_of_line(text: &str, from: usize) -> String {
 }
 
 /// The content of the string around the cursor; a string without an end on its line ends at the cursor.
-fn in_string(file: FileId, text: &str, offset: usize) -> Option<Typed> {
-    let parsed = parse(file, text);
+fn in_string(file: FileId, text: &str, parsed: &Parsed, offset: usize) -> Option<Typed> {
     let tree = parsed.tree();
     let mut start = 0;
     let mut content: Option<(usize, usize, bool)> = None;
