@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ordain_reconciler_plan::{ApiVersion, Desired, ObjectKey, Refusal, prepare};
+use ordain_reconciler_plan::{ApiVersion, Desired, ObjectKey, Refusal, prepare, stamp};
 use serde_json::Value;
 
 use crate::{
@@ -175,6 +175,7 @@ pub(crate) async fn prepare_all(
         return Err(lasting(nameless.join("; ")));
     }
     duplicates(&mut prepared);
+    stamp(&mut prepared.desired);
     Ok(prepared)
 }
 

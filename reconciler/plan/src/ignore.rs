@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::{
     Desired,
     compare::declared,
+    jq,
     managed::{self, Entry},
     paths::{self, Pattern},
     policy::Policy,
@@ -47,10 +48,13 @@ pub struct IgnoreRule {
     #[serde(default)]
     pub annotations: Option<String>,
     /// JSON pointers (RFC 6901); `*` stands for any key or element and `[name=web]` for the element with that name.
-    #[serde(default)]
+    #[serde(default, alias = "jsonPointers")]
     pub paths: Vec<String>,
+    /// Paths in the language of jq: fields, elements and `select`. Argo CD's name for them is taken too.
+    #[serde(default, alias = "jqPathExpressions")]
+    pub jq: Vec<String>,
     /// Everything that these field managers wrote; a `*` at the end stands for any ending.
-    #[serde(default)]
+    #[serde(default, alias = "managedFieldsManagers")]
     pub managers: Vec<String>,
     /// Only while another manager has written the field; as long as nobody did, what is declared holds.
     #[serde(default)]
@@ -87,6 +91,15 @@ pub enum IgnoreError {
     /// A path.
     #[error("`{text}` is no JSON pointer: it has to begin with `/`")]
     Path {
+        /// The text.
+        text: String,
+    },
+    /// A path in the language of jq that names no places.
+    #[error(
+        "`{text}` is no path that is read: `.field`, `[]`, `[0]`, `| select(.field == \"value\")` are, with `!=`, `and`, \
+         `or`, `startswith` and `endswith`"
+    )]
+    Jq {
         /// The text.
         text: String,
     },
@@ -181,12 +194,14 @@ fn compile(rule: &IgnoreRule) -> Result<Compiled, IgnoreError> {
         let text = text.clone().unwrap_or_default();
         Selector::parse(&text).ok_or(IgnoreError::Selector { text })
     };
-    if rule.paths.is_empty() && rule.managers.is_empty() {
+    if rule.paths.is_empty() && rule.jq.is_empty() && rule.managers.is_empty() {
         return Err(IgnoreError::Empty);
     }
     let path = |text: &String| {
         Pattern::parse(text).ok_or_else(|| IgnoreError::Path { text: text.clone() })
     };
+    let jq = |text: &String| jq::parse(text).ok_or_else(|| IgnoreError::Jq { text: text.clone() });
+    let paths = rule.paths.iter().map(path);
     Ok(Compiled {
         group: regex("group", &rule.group)?,
         version: regex("version", &rule.version)?,
@@ -195,7 +210,9 @@ fn compile(rule: &IgnoreRule) -> Result<Compiled, IgnoreError> {
         name: regex("name", &rule.name)?,
         labels: selector(&rule.labels)?,
         annotations: selector(&rule.annotations)?,
-        paths: rule.paths.iter().map(path).collect::<Result<_, _>>()?,
+        paths: paths
+            .chain(rule.jq.iter().map(jq))
+            .collect::<Result<_, _>>()?,
         managers: rule.managers.clone(),
         only_foreign: rule.only_foreign,
     })
@@ -361,7 +378,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("    - {"))
             .collect();
-        assert_eq!(rules.len(), 3);
+        assert_eq!(rules.len(), 4);
         let text: String = rules.iter().map(|rule| format!("- {{{rule}\n")).collect();
         assert!(Ignores::read(&text).is_ok(), "{text}");
         assert!(matches!(

@@ -11,13 +11,54 @@ use crate::fields::list_key;
 
 /// One step of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     /// Any entry of a map, any element of a list.
     Any,
     /// An entry of a map; of a list the element at this position, or the one that is called so.
     Name(String),
     /// The element of a list whose field has this value.
     Element { field: String, value: String },
+    /// Any entry or element for which one of these groups of conditions holds.
+    Where(Vec<Vec<Condition>>),
+}
+
+/// Something that has to be true of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// The fields that lead to what is tested.
+    pub(crate) path: Vec<String>,
+    pub(crate) test: Test,
+}
+
+/// How a value is tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Test {
+    Is(Value),
+    IsNot(Value),
+    Starts(String),
+    Ends(String),
+    /// Neither false, nor null, nor missing.
+    IsTrue,
+}
+
+impl Condition {
+    fn holds(&self, value: &Value) -> bool {
+        let steps = self.path.iter();
+        let found = steps.fold(value, |value, name| value.get(name).unwrap_or(&Value::Null));
+        let text = found.as_str();
+        match &self.test {
+            Test::Is(wanted) => found == wanted,
+            Test::IsNot(wanted) => found != wanted,
+            Test::Starts(start) => text.is_some_and(|text| text.starts_with(start)),
+            Test::Ends(end) => text.is_some_and(|text| text.ends_with(end)),
+            Test::IsTrue => !matches!(found, Value::Null | Value::Bool(false)),
+        }
+    }
+}
+
+fn hold(groups: &[Vec<Condition>], value: &Value) -> bool {
+    let mut groups = groups.iter();
+    groups.any(|group| group.iter().all(|condition| condition.holds(value)))
 }
 
 /// A pattern for places in objects.
@@ -35,6 +76,10 @@ pub(crate) enum Step {
 pub(crate) type Place = Vec<Step>;
 
 impl Pattern {
+    pub(crate) fn new(segments: Vec<Segment>) -> Self {
+        Self(segments)
+    }
+
     /// Reads a JSON pointer (RFC 6901) in which `*` stands for anything and `[name=web]` for the element with that name.
     pub(crate) fn parse(pointer: &str) -> Option<Self> {
         let rest = pointer.strip_prefix('/')?;
@@ -128,12 +173,17 @@ impl Segment {
                     Self::Any => map.iter().map(entry).collect(),
                     Self::Name(name) => map.get_key_value(name).map(entry).into_iter().collect(),
                     Self::Element { .. } => Vec::new(),
+                    Self::Where(groups) => {
+                        let entries = map.iter().filter(|(_, value)| hold(groups, value));
+                        entries.map(entry).collect()
+                    }
                 }
             }
             Value::Array(list) => {
                 let elements = list.iter().enumerate();
                 let wanted = elements.filter(|(at, element)| match self {
                     Self::Any => true,
+                    Self::Where(groups) => hold(groups, element),
                     Self::Element { field, value } => element
                         .get(field)
                         .is_some_and(|found| plain(found) == *value),
@@ -158,6 +208,7 @@ impl fmt::Display for Pattern {
         for segment in &self.0 {
             match segment {
                 Segment::Any => out.write_str("/*")?,
+                Segment::Where(_) => out.write_str("/[select]")?,
                 Segment::Name(name) => {
                     write!(out, "/{}", name.replace('~', "~0").replace('/', "~1"))?
                 }

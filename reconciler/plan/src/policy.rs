@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OWNER_ANNOTATION, json};
+use crate::{OWNER_ANNOTATION, graph, json};
 
 /// `override`, `merge`, `if-not-present` or `ignore`.
 pub const APPLY_ANNOTATION: &str = "ordain.dev/apply";
@@ -189,6 +189,9 @@ impl Policy {
         if json::annotation(object, "client.lifecycle.config.k8s.io/mutation") == Some("ignore") {
             let by = "client.lifecycle.config.k8s.io/mutation: ignore".to_owned();
             self.apply = asked(Apply::IfNotPresent, by);
+        }
+        if let Some(by) = graph::never(object) {
+            self.apply = asked(Apply::Ignore, by);
         }
         self.argo(json::annotation(object, ARGO_OPTIONS).unwrap_or_default());
         for (key, value) in KEEPS {

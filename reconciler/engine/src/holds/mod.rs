@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use ordain_reconciler_journal::{AppRef, Event, Quarantined, Suspension};
+use ordain_reconciler_journal::{AppRef, Deploy, Event, Quarantined, Suspension};
 use ordain_reconciler_plan::window_open;
 use tokio::sync::watch;
 
@@ -204,10 +204,18 @@ impl Holds {
             let now = Timestamp::from_millisecond(now_ms()).unwrap_or_default();
             window_open(&rules.windows, &app.env, &app.name, now)
         };
+        let mut is_standing = current.is_some_and(|choice| follows(&choice.target))
+            || (known.last.as_ref()).is_some_and(|last| last.commit == offered.commit.id);
+        if !window.is_open
+            && !is_standing
+            && let Some(last) = &known.last
+        {
+            // After a start the newest commit is offered, whether or not it is about this app.
+            is_standing = standing::is_set(shared, offered, last.set).await;
+        }
         let decision = decide(&View {
             is_rollback: offered.commit.rollback.is_some(),
-            is_standing: current.is_some_and(|choice| follows(&choice.target))
-                || known.last.as_deref() == Some(offered.commit.id.as_str()),
+            is_standing,
             suspension: known.suspension.as_ref(),
             quarantine: quarantine.filter(|_| holds),
             window,
@@ -217,7 +225,15 @@ impl Holds {
             Decision::Follow => {
                 own.let_through(app);
                 if let Some(quarantine) = quarantine {
-                    lift(shared, quarantine, offered).await;
+                    let restored = known.last.filter(|last| last.rollback.is_some());
+                    let restored = quarantine.restores.or(restored.map(|last| last.set));
+                    let stands = match restored {
+                        Some(set) => standing::is_set(shared, offered, set).await,
+                        None => false,
+                    };
+                    if !stands {
+                        lift(shared, quarantine, offered).await;
+                    }
                 }
                 Choice {
                     target: Arc::clone(offered),
@@ -323,8 +339,8 @@ impl Holds {
 struct Known {
     suspension: Option<Suspension>,
     quarantine: Option<Quarantined>,
-    /// The commit it was deployed from last.
-    last: Option<String>,
+    /// Its last deploy.
+    last: Option<Deploy>,
 }
 
 impl Known {
@@ -333,7 +349,7 @@ impl Known {
         Self {
             suspension: journal.suspension(app, now_ms()),
             quarantine: journal.quarantine(app),
-            last: journal.last(app).map(|row| row.commit),
+            last: journal.last(app),
         }
     }
 }

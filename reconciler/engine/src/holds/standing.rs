@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ordain_reconciler_journal::{AppRef, Deploy, Digest, Quarantined, Rollback};
+use ordain_reconciler_plan::{Desired, ObjectKey, prepare, stamp};
 use ordain_reconciler_source::CommitId;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::{
     engine::blocking,
     progress::Rollout,
     shared::Shared,
-    target::{CommitInfo, Target},
+    target::{CommitInfo, Target, set_digest},
 };
 
 /// The target that stands: what a quarantine put in place, or what was written last.
@@ -49,6 +50,33 @@ pub(crate) async fn from_set(
     let (name, env) = (app.name.clone(), app.env.clone());
     let app = App::new(name, env, String::new(), objects, secrets);
     Some(Target::new(Arc::new(app), commit, rollout))
+}
+
+/// True when a target's objects are those of a stored set: another commit, and nothing else of this app.
+///
+/// Stored objects have their namespaces and marks. Whether a kind has namespaces is known to the cluster alone, so it is
+/// taken from them.
+pub(super) async fn is_set(shared: &Shared, offered: &Target, set: Digest) -> bool {
+    let texts = shared.journal(move |journal| journal.objects(&set)).await;
+    let Ok(texts) = texts else { return false };
+    let stored = texts
+        .iter()
+        .filter_map(|text| serde_json::from_str(text).ok());
+    let keys: BTreeSet<ObjectKey> = stored.filter_map(|object| ObjectKey::of(&object)).collect();
+    let owner = offered.owner();
+    let in_place = |compiled: &CompiledObject| {
+        [true, false].into_iter().find_map(|namespaced| {
+            let object = compiled.object.clone();
+            let desired = prepare(object, None, namespaced, &offered.namespace, &owner)?;
+            keys.contains(&desired.key).then_some(desired)
+        })
+    };
+    let desired: Option<Vec<Desired>> = offered.objects().iter().map(in_place).collect();
+    let Some(mut desired) = desired else {
+        return false;
+    };
+    stamp(&mut desired);
+    set_digest(&desired) == set
 }
 
 fn last(shared: &Shared, app: &AppRef) -> Option<(Digest, CommitInfo)> {

@@ -8,6 +8,7 @@ mod deletions;
 mod drift;
 mod isolation;
 mod order;
+mod phases;
 mod stages;
 mod trouble;
 mod waves;

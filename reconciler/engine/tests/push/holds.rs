@@ -1,7 +1,7 @@
 //! What keeps commits from apps: quarantine, suspensions, windows, approvals; and who asks for a look.
 
 use ordain_reconciler_engine::{
-    HoldKind,
+    HoldKind, Sync,
     control::{Request, Response},
 };
 use ordain_reconciler_source::trailer;
@@ -47,6 +47,16 @@ pub(crate) async fn a_commit_that_is_late_is_rolled_back_and_held() {
         "web:1"
     );
 
+    // A commit to another app is not about it, and neither is a start after that.
+    world.git(&["pull", "--quiet", "--rebase", "ordain", "main"]);
+    world.app("db", &[config("db", "1")]);
+    world.push("another app").await;
+    let world = world.restart().await;
+    let tip = world.tip();
+    world.until(|world| has_both(world, &tip)).await;
+    let hold = world.held(HoldKind::Quarantined).expect("it is held still");
+    assert_eq!(hold.commit.as_deref(), Some(second.as_str()));
+
     // A fix is never blocked.
     world.git(&["pull", "--quiet", "--rebase", "ordain", "main"]);
     world.app("web", &[config("a", "3"), deployment("web:3")]);
@@ -54,6 +64,15 @@ pub(crate) async fn a_commit_that_is_late_is_rolled_back_and_held() {
     assert!(push.text.contains("dev/web: healthy"), "{}", push.text);
     assert_eq!(world.held(HoldKind::Quarantined), None);
     world.stop().await;
+}
+
+/// True when two apps are synced at this commit.
+fn has_both(world: &World, tip: &str) -> bool {
+    let apps = world.status().apps;
+    let synced = apps
+        .iter()
+        .filter(|app| app.sync == Sync::Synced && app.commit == tip);
+    synced.count() == 2
 }
 
 pub(crate) async fn without_a_healthy_deploy_nothing_is_rolled_back() {
@@ -103,6 +122,17 @@ pub(crate) async fn a_suspended_app_is_left_alone_until_it_is_resumed() {
         push.text
     );
     assert!(push.text.contains("dev/db: healthy"), "{}", push.text);
+    // What no commit has touched waits for nothing.
+    world
+        .until(|world| {
+            let apps = world.status().apps;
+            apps.iter()
+                .any(|app| app.name == "db" && app.sync == Sync::Synced)
+        })
+        .await;
+    let holds = world.status().holds;
+    let held: Vec<_> = holds.iter().map(|hold| hold.app.as_str()).collect();
+    assert_eq!(held, ["web"], "{holds:?}");
     world.api.edit("v1/configmaps/shop/a", |object| {
         object["data"]["value"] = "edited".into()
     });
@@ -159,6 +189,7 @@ pub(crate) async fn a_suspension_of_all_apps_ends_by_itself() {
 pub(crate) async fn a_closed_window_lets_commits_wait_and_rollbacks_through() {
     let world = World::start().await;
     world.app("web", &[config("a", "1")]);
+    world.app("db", &[config("db", "1")]);
     world.push("first").await;
     world.app("web", &[config("a", "2")]);
     world.push("second").await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{
-    Arrow, Demand, External, Graph, Node, Why,
+    Arrow, Demand, External, Graph, Node, Phase, Why,
     cycles::{Link, Strength, break_cycles},
     explicit,
     references::{self, pod_spec, pod_template, service_account},
@@ -21,7 +21,8 @@ struct Builder<'a> {
     externals: BTreeMap<External, usize>,
     edges: Vec<(usize, Arrow)>,
     problems: Vec<(usize, String)>,
-    waves: Vec<i64>,
+    /// Where each object stands: its phase, and its wave in that.
+    waves: Vec<(Phase, i64)>,
 }
 
 pub(super) fn build(objects: &Objects<'_>) -> Graph {
@@ -58,7 +59,7 @@ fn begin<'a>(objects: &'a Objects<'a>) -> Builder<'a> {
         externals: BTreeMap::new(),
         edges: Vec::new(),
         problems: Vec::new(),
-        waves: vec![0; objects.len()],
+        waves: vec![(Phase::During, 0); objects.len()],
     };
     builder.namespaces_and_definitions();
     builder.references();
@@ -246,7 +247,7 @@ impl Builder<'_> {
                 strength: match &arrow.why {
                     _ if arrow.demand == Demand::Tried => Strength::Order,
                     Why::Namespace | Why::Definition => Strength::Hard,
-                    Why::Annotation(_) | Why::Wave(_) => Strength::Explicit,
+                    Why::Annotation(_) | Why::Wave(_) | Why::Phase(_) => Strength::Explicit,
                     Why::Reference(_) => Strength::Inferred,
                     Why::Order(_) => Strength::Order,
                 },
@@ -284,10 +285,10 @@ impl Builder<'_> {
     fn waves(&mut self) {
         let mut used = false;
         for (at, (_, object)) in self.objects.iter().enumerate() {
-            match explicit::wave(object) {
-                Ok(wave) => {
-                    used |= wave.is_some();
-                    self.waves[at] = wave.unwrap_or(0);
+            match explicit::place(object) {
+                Ok(place) => {
+                    used |= place.is_some();
+                    self.waves[at] = place.unwrap_or_default();
                 }
                 Err(problem) => self.problems.push((at, problem)),
             }
@@ -296,23 +297,27 @@ impl Builder<'_> {
             return;
         }
         self.pull_forward();
-        let mut members: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        let mut members: BTreeMap<(Phase, i64), Vec<usize>> = BTreeMap::new();
         for (at, wave) in self.waves.iter().enumerate() {
             members.entry(*wave).or_default().push(at);
         }
-        let mut before: Option<(usize, i64)> = None;
+        let why = |(phase, wave)| match phase {
+            Phase::During => Why::Wave(wave),
+            phase => Why::Phase(phase),
+        };
+        let mut before: Option<(usize, (Phase, i64))> = None;
         for (wave, members) in members {
             if let Some((gate, earlier)) = before {
                 for at in &members {
-                    self.edge(*at, gate, Demand::Applied, Why::Wave(earlier));
+                    self.edge(*at, gate, Demand::Applied, why(earlier));
                 }
             }
             let gate = self.gate();
             for at in members {
-                self.edge(gate, at, Demand::Healthy, Why::Wave(wave));
+                self.edge(gate, at, Demand::Healthy, why(wave));
             }
             if let Some((earlier_gate, earlier)) = before {
-                self.edge(gate, earlier_gate, Demand::Applied, Why::Wave(earlier));
+                self.edge(gate, earlier_gate, Demand::Applied, why(earlier));
             }
             before = Some((gate, wave));
         }
@@ -346,9 +351,9 @@ impl Builder<'_> {
     /// The order of kinds where it matters without a reference, always within one wave: what governs pods before the
     /// pods, permissions before who needs them, admission after everything that it could stop.
     fn kinds(&mut self) {
-        let mut policies: BTreeMap<(&str, i64), Vec<usize>> = BTreeMap::new();
+        let mut policies: BTreeMap<(&str, (Phase, i64)), Vec<usize>> = BTreeMap::new();
         let mut bindings: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
-        let mut hooks: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        let mut hooks: BTreeMap<(Phase, i64), Vec<usize>> = BTreeMap::new();
         for (at, (key, object)) in self.objects.iter().enumerate() {
             let namespace = key.namespace.as_deref().unwrap_or_default();
             match (key.group.as_str(), key.kind.as_str()) {
@@ -377,7 +382,7 @@ impl Builder<'_> {
         self.admission_last(&hooks);
     }
 
-    fn policies_first(&mut self, policies: &BTreeMap<(&str, i64), Vec<usize>>) {
+    fn policies_first(&mut self, policies: &BTreeMap<(&str, (Phase, i64)), Vec<usize>>) {
         const WHY: Why = Why::Order("policies come before pods");
         let mut gates = BTreeMap::new();
         for (place, policies) in policies {
@@ -418,7 +423,7 @@ impl Builder<'_> {
         }
     }
 
-    fn admission_last(&mut self, hooks: &BTreeMap<i64, Vec<usize>>) {
+    fn admission_last(&mut self, hooks: &BTreeMap<(Phase, i64), Vec<usize>>) {
         const WHY: Why = Why::Order("admission is switched on last");
         for (wave, hooks) in hooks {
             let gate = self.gate();

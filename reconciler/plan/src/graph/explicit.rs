@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::External;
+use super::{
+    External,
+    phase::{self, Phase},
+};
 use crate::{ObjectKey, json};
 
 /// Objects or apps to wait for, separated by commas: `KIND[.GROUP]/[NAMESPACE/]NAME` or `app/NAME`.
@@ -96,9 +99,16 @@ fn depends_on(text: &str) -> Option<External> {
     })
 }
 
-/// The wave which an object asks for; `None` when it asks for none.
-pub(super) fn wave(object: &Value) -> Result<Option<i64>, String> {
-    for name in [WAVE_ANNOTATION, SYNC_WAVE] {
+/// The phase and wave which an object asks for; `None` when it asks for none.
+pub(super) fn place(object: &Value) -> Result<Option<(Phase, i64)>, String> {
+    let phase = phase::phase(object)?;
+    let wave = wave(object)?;
+    let asks = wave.is_some() || phase != Phase::During;
+    Ok(asks.then(|| (phase, wave.unwrap_or(0))))
+}
+
+fn wave(object: &Value) -> Result<Option<i64>, String> {
+    for name in [WAVE_ANNOTATION, SYNC_WAVE, phase::HELM_WEIGHT] {
         if let Some(text) = json::annotation(object, name) {
             let wave = text.trim().parse();
             return wave

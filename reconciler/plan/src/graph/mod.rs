@@ -7,6 +7,7 @@
 mod build;
 mod cycles;
 mod explicit;
+mod phase;
 mod references;
 mod walk;
 
@@ -18,6 +19,8 @@ use serde_json::Value;
 use crate::{Desired, ObjectKey};
 
 pub use explicit::{AFTER_ANNOTATION, WAVE_ANNOTATION};
+pub(crate) use phase::never;
+pub use phase::{PHASE_ANNOTATION, Phase, RUN_ANNOTATION, stamp};
 pub use walk::{Blocked, Link, Ready, Standing, Walk};
 
 /// What a dependent waits for.
@@ -46,6 +49,8 @@ pub enum Why {
     Annotation(&'static str),
     /// It belongs to a later wave than this one.
     Wave(i64),
+    /// This phase comes before its own.
+    Phase(Phase),
     /// It is better tried later, in words: `policies come before workloads`.
     Order(&'static str),
 }
@@ -58,7 +63,7 @@ impl Why {
         match self {
             Self::Namespace | Self::Definition | Self::Annotation(_) => true,
             Self::Reference(what) => references::NEEDED.contains(what),
-            Self::Wave(_) | Self::Order(_) => false,
+            Self::Wave(_) | Self::Phase(_) | Self::Order(_) => false,
         }
     }
 }
@@ -71,6 +76,7 @@ impl fmt::Display for Why {
             Self::Reference(what) => out.write_str(what),
             Self::Annotation(name) => write!(out, "`{name}`"),
             Self::Wave(wave) => write!(out, "wave {wave}"),
+            Self::Phase(phase) => write!(out, "phase {phase}"),
             Self::Order(words) => out.write_str(words),
         }
     }

@@ -373,7 +373,7 @@ impl<'g> Walk<'g> {
             }
             let standing = self.standing(on);
             let ends = standing != Standing::Waits;
-            let why = if matches!(inner.why, Why::Wave(_)) {
+            let why = if matches!(inner.why, Why::Wave(_) | Why::Phase(_)) {
                 &inner.why
             } else {
                 &arrow.why
