@@ -13,7 +13,7 @@ async function start(): Promise<void> {
   const server: ServerOptions = { command: program(), args: ["lsp"] };
   const options: LanguageClientOptions = {
     documentSelector: [{ language: "ordain" }],
-    synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/{*.ord,ordain.toml,ordain.lock,*.yaml,*.yml}") },
+    synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/{*.ord,ordain.toml,ordain.lock,*.yaml,*.yml,*.json}") },
   };
   client = new LanguageClient("ordain", "Ordain", server, options);
   try {

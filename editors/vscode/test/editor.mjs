@@ -127,9 +127,10 @@ try {
   mkdirSync(join(folder, "data", "User"), { recursive: true });
   mkdirSync(project);
   writeFileSync(join(project, "ordain.toml"), 'name = "shop"\n');
+  writeFileSync(join(project, "lib.ord"), "fn twice(n: Int) -> Int = n * 2\n");
   writeFileSync(
     join(project, "shop.ord"),
-    'export k8s.ConfigMap {\n  metadata.name = "settings"\n  imutable = true\n}\n\nfn twice(n: Int) -> Int = n * 2\nexport k8s.ConfigMap { metadata.name = "a-{twice(1)}" }\n',
+    'use lib\nexport k8s.ConfigMap {\n  metadata.name = "settings"\n  imutable = true\n}\nexport k8s.ConfigMap { metadata.name = "a-{lib.twice(1)}" }\n',
   );
   const settings = {
     "ordain.path": resolve(programs.ordain),
@@ -188,13 +189,13 @@ try {
     await browser.type(place);
     await browser.key("Enter", "Enter", 13);
   };
-  await go("7:44");
+  await go("6:50");
   await browser.key("k", "KeyK", 75, CTRL);
   await browser.key("i", "KeyI", 73, CTRL);
   const hover = await browser.until("hover", `document.querySelector(".monaco-hover:not(.hidden) .hover-contents")?.innerText`);
   assert.match(hover, /twice\(n: Int\)/);
 
-  await go("3:18");
+  await go("4:18");
   await browser.key("Enter", "Enter", 13, CTRL);
   await browser.type("bin");
   await browser.key(" ", "Space", 32, CTRL);
@@ -203,7 +204,21 @@ try {
     `[...document.querySelectorAll(".suggest-widget.visible .monaco-list-row")].map((row) => row.ariaLabel).join("; ")`,
   );
   assert.match(proposed, /binaryData/);
-  console.log("VS Code shows the mistake, hover and completion");
+  await browser.key("Escape", "Escape", 27);
+
+  // A module is renamed: the file moves, and what names it follows.
+  await go("1:6");
+  await browser.key("F2", "F2", 113);
+  await browser.until("a name is asked", `document.querySelector(".rename-box input")?.value`);
+  await browser.type("helpers");
+  await browser.key("Enter", "Enter", 13);
+  const text = `[...document.querySelectorAll(".editor-instance .view-line")].map((line) => line.innerText).join(" ")`;
+  await browser.until("the module's new name", `(${text}).replaceAll("\u00a0", " ").match(/use helpers .*helpers.twice/)?.[0]`);
+  await browser.until(
+    "the moved file",
+    `document.querySelector('.explorer-folders-view [aria-label^="helpers.ord"]')?.ariaLabel`,
+  );
+  console.log("VS Code shows the mistake, hover and completion, and renames a module");
 } finally {
   for (const end of running.reverse()) {
     try {

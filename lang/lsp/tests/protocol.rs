@@ -333,3 +333,74 @@ fn watching_is_asked_for() {
     let _ = server.join().expect("no panic");
     let _ = position("", 0);
 }
+
+#[test]
+fn moves_that_concern_nobody_change_nothing() {
+    let files: Vec<(String, String)> = [
+        ("ordain.toml", "name = \"shop\"\n"),
+        ("lib.ord", "let one = 1\n"),
+        (
+            "shop.ord",
+            "use l«1»ib\n\napp shop {\n  n: Int = lib.one\n  objects = []\n}\n",
+        ),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .to_vec();
+    // An editor that cannot rename files is told what to do.
+    let mut client = Client::start(&files, json!({}));
+    client.open("shop.ord");
+    let mut params = client.at("1");
+    params["newName"] = json!("other");
+    let refused = client.request("textDocument/rename", params);
+    let told = refused["error"].as_str().expect("it is refused");
+    assert!(told.contains("move `lib.ord` to `other.ord`"), "{told}");
+    let inside = |client: &Client, name: &str| client.uri(name);
+    let moves = [
+        ("untitled:one".to_owned(), "untitled:two".to_owned()),
+        (
+            "file:///elsewhere/a.ord".to_owned(),
+            inside(&client, "a.ord"),
+        ),
+        (
+            inside(&client, "lib.ord"),
+            "file:///elsewhere/lib.ord".to_owned(),
+        ),
+        (inside(&client, "lib.ord"), inside(&client, "lib.txt")),
+        (inside(&client, ""), inside(&client, "x")),
+        ("%".to_owned(), String::new()),
+    ];
+    for (from, to) in moves {
+        let params = json!({ "files": [{ "oldUri": from, "newUri": to }] });
+        let answer = client.request("workspace/willRenameFiles", params.clone());
+        assert_eq!(answer, Value::Null, "{from} → {to}");
+        client.notify("workspace/didRenameFiles", params);
+    }
+    assert_eq!(published(&mut client, "shop.ord"), []);
+    client.stop();
+}
+
+#[test]
+fn a_mistake_that_is_gone_leaves_what_evaluating_finds() {
+    let files: Vec<(String, String)> = [
+        ("ordain.toml", "name = \"shop\"\n"),
+        (
+            "shop.ord",
+            "app shop {\n  n: Int(1..=3) = [1, 5, 9][1]\n  objects = [k8s.ConfigMap { metadata.name = \"a-{n}\" }]\n}\n",
+        ),
+        ("other.ord", "let a = 1«1»\nexport k8s.ConfigMap { metadata.name = \"b-{a}\" }\n"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .to_vec();
+    let mut client = Client::start(&files, modern());
+    client.open("other.ord");
+    let before = published(&mut client, "shop.ord");
+    assert_eq!(before.len(), 1, "{before:?}");
+    let at = client.marks["1"].1;
+    client.change("other.ord", at..at, " + oops");
+    assert_eq!(published(&mut client, "other.ord").len(), 1);
+    assert_eq!(published(&mut client, "shop.ord"), []);
+    client.change("other.ord", at..at + 7, "");
+    assert_eq!(published(&mut client, "other.ord"), []);
+    assert_eq!(published(&mut client, "shop.ord"), before);
+    client.stop();
+}

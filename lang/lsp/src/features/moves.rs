@@ -273,10 +273,10 @@ pub(crate) fn rewrite(view: &View<'_>, moves: &[Move], keeps_names: bool) -> Rew
         .iter()
         .map(|module| {
             let to = moved(moves, project.sources.path(module.file));
-            let to = to.filter(|_| module.is_own);
+            let to = to.filter(|to| module.is_own && to.ends_with(".ord"));
             Place {
                 path: &module.path,
-                // A file that is no module any more is used by nobody.
+                // Of a file that is no module any more nothing is written otherwise: it is missed where it is used.
                 new: to.map_or_else(|| module.path.clone(), |to| module_path(&to)),
                 is_own: module.is_own,
             }
