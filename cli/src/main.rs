@@ -12,6 +12,7 @@ mod hidden;
 mod journal;
 mod keys;
 mod lines;
+mod memory;
 mod output;
 mod policies;
 mod prompt;

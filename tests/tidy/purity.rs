@@ -98,7 +98,7 @@ fn linux_is_known_in_two_places() {
 }
 
 #[test]
-fn unsafe_code_stands_in_the_shim_only() {
+fn unsafe_code_stands_where_it_is_measured_or_needed() {
     let word = ["uns", "afe"].concat();
     let forms = [
         format!("{word} {{"),
@@ -109,11 +109,15 @@ fn unsafe_code_stands_in_the_shim_only() {
     let found = lines_with(&[".rs"], |path, line| {
         // The grammar for editors is no part of the product, and is bound as every such grammar is.
         !path.starts_with("orchestrator/node/src/shim")
+            && path != "cli/src/memory.rs"
             && !path.starts_with("editors/tree-sitter/")
             && !comment(line)
             && forms.iter().any(|f| line.contains(f))
     });
-    none("`unsafe` belongs to orchestrator/node/src/shim:", &found);
+    none(
+        "`unsafe` belongs to orchestrator/node/src/shim and cli/src/memory.rs:",
+        &found,
+    );
 }
 
 fn comment(line: &str) -> bool {

@@ -207,6 +207,29 @@ impl<'w> World<'w> {
         Err("the apps do not become healthy".into())
     }
 
+    /// Waits until the object of every app says that it is ready.
+    fn shown(&self, apps: usize) -> Result<()> {
+        let resource =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("ordain.dev", "v1alpha1", "App"));
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), "ordain-system", &resource);
+        let is_ready = |object: &DynamicObject| {
+            let conditions = object.data.pointer("/status/conditions")?.as_array()?;
+            let ready = conditions.iter().find(|one| one["type"] == "Ready")?;
+            Some(ready["status"] == "True")
+        };
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let list = self.runtime.block_on(api.list(&ListParams::default()))?;
+            let ready = list.items.iter().filter(|one| is_ready(one) == Some(true));
+            if ready.count() >= apps {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Err("not every app is shown as ready".into())
+    }
+
     fn api(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         Api::namespaced_with(self.client.clone(), "fleet", &resource)
@@ -406,16 +429,25 @@ fn maps(number: usize, runtime: &tokio::runtime::Runtime, program: &Path) -> Res
 /// The row about very many apps of which nothing changes.
 fn rest(number: usize, runtime: &tokio::runtime::Runtime, program: &Path) -> Result<()> {
     let mut world = World::start(program, runtime)?;
-    world.reconcile(false)?;
+    let counter = world.reconcile(true)?.ok_or("no counter")?;
     (0..number).try_for_each(|app| world.fleet.small(app))?;
     world.fleet.commit("all apps")?;
     let cpu = (world.reconciler()?.cpu()?, world.cluster.cpu()?);
+    let start = Instant::now();
     let took = world.push()?;
     println!(
         "{number} apps of 1 object, one commit to all healthy: {:.2} s",
         took.as_secs_f64()
     );
+    world.shown(number)?;
+    println!(
+        "  every `App` object shows it: {:.2} s after the push began; {}",
+        start.elapsed().as_secs_f64(),
+        text(&counter.take())
+    );
     used(&world, cpu)?;
+    at_rest(&world, &counter, number, "after the first commit")?;
+
     let counter = world.reconcile(true)?.ok_or("no counter")?;
     let start = Instant::now();
     world.settled(number)?;
@@ -424,8 +456,14 @@ fn rest(number: usize, runtime: &tokio::runtime::Runtime, program: &Path) -> Res
         start.elapsed().as_secs_f64(),
         text(&counter.take())
     );
+    at_rest(&world, &counter, number, "after a start")?;
+    world.stop()
+}
+
+/// Lets everything settle, and measures what is used while nothing happens.
+fn at_rest(world: &World<'_>, counter: &Counter, number: usize, when: &str) -> Result<()> {
     std::thread::sleep(SETTLE);
-    drop(counter.take());
+    let settling = counter.take();
     let reconciler = world.reconciler()?;
     let before = reconciler.cpu()?;
     std::thread::sleep(REST);
@@ -433,12 +471,14 @@ fn rest(number: usize, runtime: &tokio::runtime::Runtime, program: &Path) -> Res
     let asked = counter.take();
     let (now, peak) = reconciler.memory()?;
     println!(
-        "{number} apps at rest: {share:.2} % of a core (bar 2 %), {now:.0} MiB (bar 143 MiB = 150 MB; peak {peak:.0}), \
-         requests in {} s: {} (bar: none but watches)",
+        "{number} apps at rest {when}: {share:.2} % of a core (bar 2 %), {now:.0} MiB (bar 143 MiB = 150 MB; peak {peak:.0}), \
+         requests in {} s: {} (bar: none but watches; in the {} s before: {})",
         REST.as_secs(),
-        text(&asked)
+        text(&asked),
+        SETTLE.as_secs(),
+        text(&settling)
     );
-    world.stop()
+    Ok(())
 }
 
 fn middle(times: &mut [Duration]) -> Duration {

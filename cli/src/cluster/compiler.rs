@@ -250,6 +250,8 @@ impl Compiler for ProjectCompiler {
         {
             *open = None;
         }
+        drop(open);
+        crate::memory::give_back();
     }
 
     fn secret_files(&self, object: &Value) -> Vec<String> {

@@ -125,7 +125,7 @@ impl Requests {
             if adoption.env.as_ref().is_some_and(|env| *env != app.env) {
                 continue;
             }
-            for object in &app.objects {
+            for object in app.objects() {
                 let json = &object.object;
                 let own = match text(json, "/metadata/namespace") {
                     own if own.is_empty() => app.namespace.clone(),
@@ -135,7 +135,7 @@ impl Requests {
                     && text(json, "/metadata/name") == name
                     && namespace.is_none_or(|namespace| namespace == own)
                 {
-                    let (app, object) = (Arc::clone(app), object.clone());
+                    let app = Arc::clone(app);
                     found.push(Found { app, object });
                 }
             }

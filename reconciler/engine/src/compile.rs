@@ -8,7 +8,7 @@ use ordain_reconciler_plan::canonical;
 use ordain_reconciler_source::TreeFiles;
 use serde_json::Value;
 
-use crate::Rules;
+use crate::{Rules, packed::Packed};
 
 /// Which environments to compile.
 #[derive(Debug, Clone)]
@@ -37,12 +37,11 @@ pub struct App {
     pub env: String,
     /// Where namespaced objects without a namespace go.
     pub namespace: String,
-    /// Its objects, in source order.
-    pub objects: Vec<CompiledObject>,
     /// The encrypted files that its objects name.
     pub secrets: Arc<SecretFiles>,
     /// The cluster that its environment names.
     pub cluster: Option<String>,
+    objects: Packed,
     digest: Digest,
 }
 
@@ -69,11 +68,29 @@ impl App {
             name,
             env,
             namespace,
-            objects,
+            objects: Packed::new(objects),
             secrets: Arc::new(secrets),
             cluster: None,
             digest,
         }
+    }
+
+    /// Its objects, in source order. They are kept as text, so each call reads them anew.
+    #[must_use]
+    pub fn objects(&self) -> Vec<CompiledObject> {
+        self.objects.objects()
+    }
+
+    /// How many objects it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// True when it has no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.len() == 0
     }
 
     /// Says which cluster its environment names.
@@ -173,7 +190,8 @@ pub trait Compiler: Send + Sync + 'static {
     /// When anything in the project is wrong: half a project is never deployed.
     fn compile(&self, files: &Arc<TreeFiles>, wanted: &Wanted) -> Result<Compiled, CompileError>;
 
-    /// Nothing was compiled for a while: lets go of what would be too much to keep. It can all be had again.
+    /// Nothing was compiled for a while, or much was applied since: lets go of what would be too much to keep. It can
+    /// all be had again.
     fn rest(&self) {}
 
     /// Its name and version, for the record of what made the objects.

@@ -34,6 +34,9 @@ use crate::{
 /// How long after the last news of the branch the compiler lets go of what it need not keep.
 const REST_AFTER: Duration = Duration::from_secs(60);
 
+/// Requests to clusters between two times that it lets go without news.
+const REST_REQUESTS: u64 = 1_000;
+
 /// Overtaken commits that are counted; nobody reads more of them one by one.
 const OVERTAKEN_MAX: usize = 10_000;
 
@@ -101,6 +104,7 @@ impl Follower {
     pub(crate) async fn run(mut self) -> std::convert::Infallible {
         let mut last_news = Instant::now();
         let mut is_resting = false;
+        let (mut heard, mut rested) = (0, 0);
         loop {
             // Whoever waits for a commit began to wait before this look, so the tip is that commit or newer.
             self.shared.look(|looks| looks.begun += 1);
@@ -136,10 +140,14 @@ impl Follower {
                     }
                 }
             }
-            if !is_resting && last_news.elapsed() >= REST_AFTER {
+            // Once some time after the news, and again when much was done since and nothing is any more.
+            let sent = self.shared.metrics.sent();
+            let is_quiet = sent == heard && sent >= rested + REST_REQUESTS;
+            heard = sent;
+            if last_news.elapsed() >= REST_AFTER && (!is_resting || is_quiet) {
                 let compile = self.compile.clone();
                 blocking(move || compile.rest()).await;
-                is_resting = true;
+                (is_resting, rested) = (true, sent);
             }
             self.shared.look(|looks| looks.done = looks.begun);
             tokio::select! {
@@ -224,7 +232,7 @@ impl Follower {
             Ok(compiled) => {
                 let mut info = CommitInfo::from(&commit);
                 info.signature = signature;
-                self.deploy(&info, &compiled).await;
+                self.deploy(&Arc::new(info), &compiled).await;
             }
             Err(error) => {
                 tracing::warn!(commit = tip.short(), "a commit does not compile");
@@ -381,7 +389,7 @@ impl Follower {
     }
 
     /// Hands each app over whose objects are others than before, and tells of the rest that nothing changes.
-    async fn deploy(&mut self, commit: &CommitInfo, compiled: &Compiled) {
+    async fn deploy(&mut self, commit: &Arc<CommitInfo>, compiled: &Compiled) {
         let rollout = self.shared.progress.of(&commit.id);
         self.shared.holds.set_rules(&compiled.rules);
         if !compiled.warnings.is_empty() {
@@ -427,8 +435,11 @@ impl Follower {
             match self.verdict_on(&reference, app, commit, &rollout) {
                 Verdict::Changed => {
                     expected.push(reference);
-                    let target = Target::new(Arc::clone(app), commit.clone(), rollout.clone());
-                    targets.push(target.removed(!present.contains(&app.reference())));
+                    // A copy: what was allocated between the garbage of a compilation pins its pages.
+                    let app = Arc::new(App::clone(app));
+                    let target = Target::new(app, Arc::clone(commit), rollout.clone());
+                    let is_removed = !present.contains(&target.app);
+                    targets.push(target.removed(is_removed));
                 }
                 Verdict::UnderWay => {
                     expected.push(reference.clone());

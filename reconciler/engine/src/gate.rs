@@ -24,10 +24,11 @@ tokio::task_local! {
 }
 
 /// Runs a future whose requests take turns with those of others.
-pub(crate) async fn in_a_lane<T>(future: impl Future<Output = T>) -> T {
+///
+/// No async function: that would keep the future twice, as its argument and in its scope.
+pub(crate) fn in_a_lane<F: Future>(future: F) -> impl Future<Output = F::Output> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     LANE.scope(NEXT.fetch_add(1, Ordering::Relaxed), future)
-        .await
 }
 
 /// What waits, by lane; lanes take turns. Pure.

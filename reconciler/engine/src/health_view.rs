@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     ObjectStatus,
     cluster::Cluster,
-    live::{Live, Seen},
+    live::Live,
     member::{Care, Member},
 };
 
@@ -56,19 +56,18 @@ pub(crate) struct HealthView {
 }
 
 impl HealthView {
-    /// Judges every object. `applied` tells which generation was written; an older one says nothing.
+    /// Judges every object. A state older than what was written says nothing.
     pub(crate) async fn look(
         &mut self,
         cluster: &Cluster,
         live: &Live,
         members: &[Member],
-        applied: &HashMap<ObjectKey, Seen>,
     ) -> Vec<ObjectHealth> {
         let mut result = Vec::with_capacity(members.len());
         for member in members {
             let (mut health, observed) = match &member.care {
                 Care::None(by) => (left_alone(live, &member.key, by), false),
-                Care::Full | Care::Existence(_) => current(live, applied, member),
+                Care::Full | Care::Existence(_) => current(live, member),
             };
             // Before its controller looked at it, its pods are those of an older one.
             if health.status == Status::Progressing && observed {
@@ -154,13 +153,13 @@ async fn failed_probe(
 }
 
 /// An object's own health, and whether it is about the generation that was written.
-fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, member: &Member) -> (Health, bool) {
+fn current(live: &Live, member: &Member) -> (Health, bool) {
     let health = |status, message: &str| Health {
         status,
         message: message.to_owned(),
     };
     let key = &member.key;
-    match (live.get(key), applied.get(key)) {
+    match (live.get(key), &member.written) {
         // A Job may delete itself between two looks.
         (None, _) => (member.gone.clone(), false),
         (Some(seen), Some(applied))
@@ -168,7 +167,7 @@ fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, member: &Member) -> 
         {
             (health(Status::Progressing, "not observed yet"), false)
         }
-        (Some(seen), _) => (seen.health, seen.observed),
+        (Some(seen), _) => (seen.health.clone(), seen.observed),
     }
 }
 
@@ -176,7 +175,7 @@ fn current(live: &Live, applied: &HashMap<ObjectKey, Seen>, member: &Member) -> 
 fn left_alone(live: &Live, key: &ObjectKey, by: &str) -> Health {
     let message = format!("left alone: `{by}`");
     match live.get(key) {
-        Some(seen) if !seen.health.status.is_done() => seen.health,
+        Some(seen) if !seen.health.status.is_done() => seen.health.clone(),
         _ => Health {
             status: Status::Suspended,
             message,

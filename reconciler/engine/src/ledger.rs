@@ -19,7 +19,9 @@ use crate::{
 struct Deploy {
     /// Number of its intent.
     id: u64,
-    commit: String,
+    commit: Arc<str>,
+    /// The commit that it was recorded for; an earlier one, when `commit` changes nothing.
+    since: Arc<str>,
     /// Its last recorded outcome.
     outcome: Option<Outcome>,
 }
@@ -55,12 +57,18 @@ impl Ledger {
             .and_then(|deploy| deploy.outcome.as_ref())
     }
 
+    /// The commit from which this commit's objects were deployed, once that is known.
+    pub(crate) fn deployed(&self, commit: &CommitInfo) -> Option<&str> {
+        let deploy = self.deploy.as_ref()?;
+        (*deploy.commit == *commit.id).then_some(&*deploy.since)
+    }
+
     /// True when this commit was deployed and became healthy.
     pub(crate) fn stands(&self, commit: &CommitInfo) -> bool {
         let deploy = self
             .deploy
             .as_ref()
-            .filter(|deploy| deploy.commit == commit.id);
+            .filter(|deploy| *deploy.commit == *commit.id);
         deploy.is_some_and(|deploy| deploy.outcome == Some(Outcome::Healthy))
     }
 
@@ -110,7 +118,8 @@ impl Ledger {
             };
             self.deploy = Some(Deploy {
                 id: last.id,
-                commit: commit.id.clone(),
+                commit: commit.id.as_str().into(),
+                since: last.commit.into(),
                 outcome,
             });
             return Ok(());
@@ -170,7 +179,8 @@ impl Ledger {
         let id = record.await?.seq;
         self.deploy = Some(Deploy {
             id,
-            commit: commit.id.clone(),
+            commit: commit.id.as_str().into(),
+            since: commit.id.as_str().into(),
             outcome: None,
         });
         Ok(())
@@ -210,7 +220,8 @@ impl Ledger {
             })
             .await?;
         deploy.outcome = Some(outcome);
-        self.writes.clear();
+        // Its room too: most apps write once in a long while.
+        self.writes = Vec::new();
         Ok(())
     }
 
@@ -224,16 +235,14 @@ impl Ledger {
         let begun = self
             .deploy
             .as_ref()
-            .filter(|deploy| deploy.commit == target.commit.id);
+            .filter(|deploy| *deploy.commit == *target.commit.id);
         match begun {
             Some(deploy) if matches!(deploy.outcome, Some(Outcome::Failed { .. })) => return Ok(()),
             Some(_) => {}
             None => {
-                let objects = target
-                    .objects()
-                    .iter()
-                    .map(|compiled| canonical(&compiled.object));
-                let set = ObjectSet::new(objects);
+                let objects = target.objects();
+                let texts = objects.iter().map(|compiled| canonical(&compiled.object));
+                let set = ObjectSet::new(texts);
                 let (plan, counts) = (String::new(), Counts::default());
                 self.begin(&target.commit, set, None, plan, counts, None)
                     .await?;
@@ -252,7 +261,7 @@ impl Ledger {
             && self
                 .deploy
                 .as_ref()
-                .is_some_and(|deploy| deploy.commit == old.id);
+                .is_some_and(|deploy| *deploy.commit == *old.id);
         if !open {
             return Ok(());
         }

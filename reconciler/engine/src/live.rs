@@ -13,6 +13,7 @@ use kube::{
     api::DynamicObject,
     runtime::{WatchStreamExt as _, watcher},
 };
+use ordain_reconciler_journal::Digest;
 use ordain_reconciler_plan::{
     MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, ObjectKey, fingerprint, health::Health,
 };
@@ -25,14 +26,14 @@ use crate::cluster::{Cluster, Resource};
 /// What is remembered of a live object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
-    pub(crate) uid: String,
+    pub(crate) uid: Box<str>,
     pub(crate) generation: i64,
     pub(crate) health: Health,
     /// True when the status is about this generation, or says nothing of generations.
     pub(crate) observed: bool,
     /// Digest of what people and controllers declare; changes when somebody edits the object.
-    pub(crate) fingerprint: String,
-    owner: Option<String>,
+    pub(crate) fingerprint: Digest,
+    owner: Option<Box<str>>,
     /// True when it carries our label: then the watch of labelled objects tells of it.
     labelled: bool,
     /// Its resource version as a number; 0 when it is none. Kubernetes lets clients compare them as numbers
@@ -77,12 +78,12 @@ impl Seen {
             .and_then(Value::as_i64)
             .unwrap_or(0);
         Self {
-            uid: text("/metadata/uid").to_owned(),
+            uid: text("/metadata/uid").into(),
             generation,
             observed: observed.is_none_or(|observed| observed >= generation),
             health: cluster.health(object),
-            fingerprint: fingerprint(object),
-            owner: owner.map(str::to_owned),
+            fingerprint: Digest::of(fingerprint(object).as_bytes()),
+            owner: owner.map(Into::into),
             labelled: is_labelled(object),
             version: text("/metadata/resourceVersion").parse().unwrap_or(0),
         }
@@ -108,7 +109,7 @@ type GroupKind = (String, String);
 
 #[derive(Default)]
 struct State {
-    objects: HashMap<ObjectKey, Seen>,
+    objects: HashMap<ObjectKey, Arc<Seen>>,
     /// Who is to be woken for an owner.
     owners: HashMap<String, Arc<Notify>>,
     watched: HashSet<(GroupKind, Scope)>,
@@ -143,21 +144,21 @@ impl Live {
     }
 
     /// What is known about an object.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Seen> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Seen>> {
         self.lock().objects.get(key).cloned()
     }
 
     /// Puts in what a write returned; the watch tells the same a moment later.
-    pub(crate) fn wrote(&self, key: &ObjectKey, object: &Value) -> Seen {
-        let seen = Seen::of(&self.cluster, object);
+    pub(crate) fn wrote(&self, key: &ObjectKey, object: &Value) -> Arc<Seen> {
+        let seen = Arc::new(Seen::of(&self.cluster, object));
         let mut state = self.lock();
         // The watch may have told what came after this write.
         let known = state.objects.get(key);
         if !known.is_some_and(|known| known.is_newer_than(&seen)) {
-            let before = state.objects.insert(key.clone(), seen.clone());
+            let before = state.objects.insert(key.clone(), Arc::clone(&seen));
             // The watch will tell nothing new of it; whoever had the object has to hear that it is gone.
             if let Some(before) = before.filter(|before| before.owner != seen.owner) {
-                state.wake([&before]);
+                state.wake([&*before]);
             }
         }
         seen
@@ -256,19 +257,23 @@ impl Live {
         }
         let object = value(resource, object)?;
         let key = ObjectKey::of(&object)?;
-        let seen = Seen::of(&self.cluster, &object);
+        let seen = Arc::new(Seen::of(&self.cluster, &object));
         let mut state = self.lock();
         // What a write returned may be ahead of the watch.
         let known = state.objects.get(&key);
         if !listed && known.is_some_and(|known| known.is_newer_than(&seen)) {
             return Some(key);
         }
-        let before = state.objects.insert(key.clone(), seen.clone());
+        if known == Some(&seen) {
+            // Whoever wrote it shares what is known.
+            return Some(key);
+        }
+        let before = state.objects.insert(key.clone(), Arc::clone(&seen));
         if !before
             .as_ref()
             .is_some_and(|before| before.says_the_same(&seen))
         {
-            state.wake(before.iter().chain([&seen]));
+            state.wake(before.as_deref().into_iter().chain([&*seen]));
         }
         Some(key)
     }
@@ -276,7 +281,7 @@ impl Live {
     fn forget(&self, key: &ObjectKey) {
         let mut state = self.lock();
         if let Some(seen) = state.objects.remove(key) {
-            state.wake([&seen]);
+            state.wake([&*seen]);
         }
     }
 

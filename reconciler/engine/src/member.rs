@@ -1,9 +1,6 @@
 //! What is kept of an app's objects between an apply and the next: a few words each, whatever their size.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ordain_reconciler_plan::{
     Candidate, Desired, Graph, ObjectKey, Plan, Policy, Verb,
@@ -28,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) pods: Option<(String, String)>,
     /// What its annotations ask for.
     pub(crate) care: Care,
+    /// As it was written or found.
+    pub(crate) written: Option<Arc<Seen>>,
 }
 
 /// How far an object is ours to keep as declared.
@@ -58,7 +57,7 @@ impl Care {
 }
 
 impl Member {
-    pub(crate) fn of(desired: &Desired, care: Care) -> Self {
+    pub(crate) fn of(desired: &Desired, care: Care, written: Option<Arc<Seen>>) -> Self {
         Self {
             key: desired.key.clone(),
             version: desired.version.version.clone(),
@@ -66,6 +65,7 @@ impl Member {
             gone: gone(&desired.object),
             pods: pods_of(desired),
             care,
+            written,
         }
     }
 }
@@ -87,8 +87,6 @@ fn pods_of(desired: &Desired) -> Option<(String, String)> {
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) members: Vec<Member>,
-    /// Each object as it was written or found.
-    pub(crate) seen: HashMap<ObjectKey, Seen>,
     /// Objects that are not as declared.
     pub(crate) stuck: Vec<Stuck>,
     /// The order of the objects, while some of them are stuck.
@@ -141,13 +139,13 @@ impl Applied {
             use Verb::{Delete, Forget, Held, Keep, Release};
             matches!(verb, Delete | Held | Keep | Forget | Release)
         };
+        let mut actions = actions;
+        actions.retain(|action| removals(&action.verb));
+        actions.shrink_to_fit();
         Plan {
             owner,
             hash,
-            actions: actions
-                .into_iter()
-                .filter(|action| removals(&action.verb))
-                .collect(),
+            actions,
             held,
         }
     }

@@ -2,7 +2,15 @@
 //!
 //! Nothing has a label per object, and only the state of apps has one per app: 10,000 apps are 10,000 lines.
 
-use std::{collections::BTreeMap, fmt, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ordain_reconciler_journal::AppRef;
 use prometheus_client::{
@@ -47,6 +55,8 @@ pub(crate) struct Metrics {
     passes: Family<Went, Counter>,
     pass_seconds: Histogram,
     requests: Family<Asked, Counter>,
+    /// All of them.
+    sent: AtomicU64,
     hooks: Family<Called, Counter>,
     drifts: Counter,
     rollbacks: Family<Went, Counter>,
@@ -71,6 +81,7 @@ impl Default for Metrics {
             passes: Family::default(),
             pass_seconds: seconds(),
             requests: Family::default(),
+            sent: AtomicU64::new(0),
             hooks: Family::default(),
             drifts: Counter::default(),
             rollbacks: Family::default(),
@@ -149,8 +160,14 @@ impl Metrics {
         self.pass_seconds.observe(took.as_secs_f64());
     }
 
+    /// How many requests were answered so far, or were not.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// An API server answered, or did not (`code` 0).
     pub(crate) fn asked(&self, method: &http::Method, code: u16) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let (method, code) = (method.to_string(), code.to_string());
         self.requests.get_or_create(&Asked { method, code }).inc();
     }

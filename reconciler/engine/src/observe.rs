@@ -194,10 +194,7 @@ impl Worker {
     /// Looks at the health of every object. What is stuck says so, whatever its old state is.
     async fn look_at(&mut self, applied: &Applied) -> Look {
         let (cluster, live) = (&self.shared.cluster, &self.shared.live);
-        let mut objects = self
-            .view
-            .look(cluster, live, &applied.members, &applied.seen)
-            .await;
+        let mut objects = self.view.look(cluster, live, &applied.members).await;
         let worst = |objects: &[ObjectHealth]| {
             let worst = objects.iter().map(|object| object.health.status).max();
             worst.unwrap_or(Status::Healthy)
@@ -227,8 +224,7 @@ impl Worker {
 
     /// Publishes where the app stands.
     fn publish(&self, target: &Target, applied: &Applied, look: &Look) {
-        if target.objects().is_empty() && applied.candidates.is_empty() && applied.unread.is_empty()
-        {
+        if target.is_empty() && applied.candidates.is_empty() && applied.unread.is_empty() {
             // Nothing is declared and nothing is left: the app is gone.
             self.shared.statuses().remove(&self.app);
             self.shared.changes.app(&self.app);
@@ -294,7 +290,7 @@ impl Worker {
     fn drifted(&self, applied: &Applied) -> BTreeSet<ObjectKey> {
         let stuck: BTreeSet<_> = applied.stuck.iter().map(|stuck| &stuck.key).collect();
         let drifted = applied.members.iter().filter(|member| {
-            let Some(written) = applied.seen.get(&member.key) else {
+            let Some(written) = &member.written else {
                 return false;
             };
             if stuck.contains(&member.key) {

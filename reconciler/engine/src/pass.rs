@@ -108,14 +108,12 @@ impl Worker {
         if self.ledger.is_open() && stuck.is_empty() {
             self.ledger.record(Outcome::Applied, None).await?;
         }
-        let members = prepared
-            .desired
-            .iter()
-            .enumerate()
-            .map(|(at, desired)| Member::of(desired, looked.care(&prepared, at)));
+        let members = prepared.desired.iter().enumerate().map(|(at, desired)| {
+            let written = seen.get(&desired.key).map(Arc::clone);
+            Member::of(desired, looked.care(&prepared, at), written)
+        });
         Ok(Pass::Applied(Box::new(Applied {
             members: members.collect(),
-            seen,
             graph: (!stuck.is_empty()).then(|| Arc::new(graph)),
             stuck,
             candidates,
@@ -173,7 +171,11 @@ impl Worker {
         let (seen, stuck) = self
             .write(target, &prepared, &graph, &looked, &plan, others)
             .await;
-        applied.seen.extend(seen);
+        for member in &mut applied.members {
+            if let Some(seen) = seen.get(&member.key) {
+                member.written = Some(Arc::clone(seen));
+            }
+        }
         applied.stuck.retain(|stuck| !focus.contains(&stuck.key));
         applied.stuck.extend(stuck);
         applied.stuck.sort_by(|a, b| a.key.cmp(&b.key));
@@ -202,7 +204,11 @@ impl Worker {
                 Cause::Refused(refusal) => Some(Err(refusal.message.clone())),
                 Cause::Blocked(_) | Cause::Waits(_) => None,
             },
-            None => self.shared.live.get(key).map(|seen| Ok(seen.health)),
+            None => self
+                .shared
+                .live
+                .get(key)
+                .map(|seen| Ok(seen.health.clone())),
         }
     }
 
@@ -267,7 +273,7 @@ impl Worker {
         looked: &Looked,
         plan: &Plan,
         others: Vec<(ObjectKey, Result<Health, String>)>,
-    ) -> (HashMap<ObjectKey, Seen>, Vec<Stuck>) {
+    ) -> (HashMap<ObjectKey, Arc<Seen>>, Vec<Stuck>) {
         let shared = Arc::clone(&self.shared);
         for (desired, route) in prepared.desired.iter().zip(&prepared.routes) {
             if let Route::Served(resource) = route {
@@ -321,7 +327,7 @@ impl Worker {
         prepared: &Prepared,
         looked: &Looked,
         plan: &Plan,
-    ) -> HashMap<ObjectKey, Seen> {
+    ) -> HashMap<ObjectKey, Arc<Seen>> {
         let same: HashSet<_> = (plan.with(Verb::Unchanged))
             .chain(plan.with(Verb::Skipped))
             .map(|action| &action.key)

@@ -126,11 +126,11 @@ fn definitions(objects: &[CompiledObject]) -> BTreeMap<(String, String), Definit
 /// When an object has no kind or name: nothing can be said about it, not even which one it is.
 pub(crate) async fn prepare_all(
     cluster: &Cluster,
-    objects: &[CompiledObject],
+    objects: Vec<CompiledObject>,
     namespace: &str,
     owner: &str,
 ) -> Result<Prepared, Refusal> {
-    let definitions = definitions(objects);
+    let definitions = definitions(&objects);
     let mut prepared = Prepared::default();
     let mut nameless = Vec::new();
     for compiled in objects {
@@ -158,14 +158,13 @@ pub(crate) async fn prepare_all(
             }
             (Err(refusal), _) => (Route::Fault(refusal), guess),
         };
-        let object = compiled.object.clone();
-        match prepare(object, compiled.at.clone(), namespaced, namespace, owner) {
+        let CompiledObject { object, at } = compiled;
+        match prepare(object, at.clone(), namespaced, namespace, owner) {
             Some(desired) => {
                 prepared.desired.push(desired);
                 prepared.routes.push(route);
             }
             None => {
-                let at = compiled.at.as_deref();
                 let place = at.map_or_else(String::new, |at| format!(" ({at})"));
                 nameless.push(format!("an object without kind or name{place}"));
             }

@@ -124,7 +124,7 @@ async fn one(
     let refused = |refusal: ordain_reconciler_plan::Refusal| Error::Refused {
         message: format!("{owner}: {}", refusal.message),
     };
-    let mut prepared = prepare_all(cluster, &app.objects, &app.namespace, &owner)
+    let mut prepared = prepare_all(cluster, app.objects(), &app.namespace, &owner)
         .await
         .map_err(refused)?;
     if let Some(site) = site {
@@ -519,7 +519,7 @@ impl Requests {
                 }
                 None => Inventory::default(),
             };
-            if !app.objects.is_empty() || gone.iter().next().is_some() {
+            if !app.is_empty() || gone.iter().next().is_some() {
                 asks.push(Ask { app, gone });
             }
         }

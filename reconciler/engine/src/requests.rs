@@ -216,7 +216,12 @@ impl Requests {
     pub(crate) fn status(&self) -> Status {
         let holds = Holds::all(&self.shared);
         Status {
-            apps: self.shared.statuses().values().cloned().collect(),
+            apps: self
+                .shared
+                .statuses()
+                .values()
+                .map(|app| crate::AppStatus::clone(app))
+                .collect(),
             holds,
             source: self.source(),
         }

@@ -28,7 +28,7 @@ impl Follower {
             let Some(target) = from_set(&self.shared, &app, set, commit, rollout).await else {
                 continue;
             };
-            if !target.objects().is_empty() {
+            if !target.is_empty() {
                 tracing::info!(%app, commit = target.commit.short(), "resumed from the journal");
                 targets.push(target);
             }

@@ -225,7 +225,7 @@ impl Worker {
         notes: Vec<String>,
     ) {
         let mut statuses = self.shared.statuses();
-        let known = statuses.remove(&self.app);
+        let known = statuses.remove(&self.app).map(|known| *known);
         let before = known.clone();
         let turned = known.as_ref().is_none_or(|known| known.sync != sync);
         let objects = match objects {
@@ -238,6 +238,7 @@ impl Worker {
             namespace: target.namespace.clone(),
             cluster: self.shared.name.as_ref().to_owned(),
             commit: target.at().as_ref().to_owned(),
+            deployed: self.ledger.deployed(&target.commit).map(str::to_owned),
             sync,
             health: health.to_string(),
             message: message.to_owned(),
@@ -245,7 +246,7 @@ impl Worker {
             notes,
         };
         let news = before.as_ref() != Some(&status);
-        statuses.insert(self.app.clone(), status);
+        statuses.insert(self.app.clone(), Box::new(status));
         drop(statuses);
         if news {
             self.shared.changes.app(&self.app);

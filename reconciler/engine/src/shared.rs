@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) scribe: Scribe,
     /// What is new for the reconciler's own objects.
     pub(crate) changes: Changes,
-    statuses: Mutex<BTreeMap<AppRef, AppStatus>>,
+    statuses: Mutex<BTreeMap<AppRef, Box<AppStatus>>>,
     /// Apps that somebody wants compared now.
     compared: Mutex<BTreeSet<AppRef>>,
     /// Looks at the repository.
@@ -176,7 +176,7 @@ impl Shared {
         let _ = looks.wait_for(|looks| looks.done > begun).await;
     }
 
-    pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, AppStatus>> {
+    pub(crate) fn statuses(&self) -> MutexGuard<'_, BTreeMap<AppRef, Box<AppStatus>>> {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -217,7 +217,8 @@ impl Shared {
 
     /// Notes what an app declares, before any app of the same commit is handed over.
     pub(crate) fn claim(&self, cluster: &str, target: &Target) {
-        let objects = target.objects().iter().map(|compiled| &compiled.object);
+        let objects = target.objects();
+        let objects = objects.iter().map(|compiled| &compiled.object);
         let mut claims = self.claims_mut();
         let claims = claims.entry(cluster.to_owned()).or_default();
         claims.set(&target.owner(), &target.namespace, objects);

@@ -15,6 +15,7 @@ use ordain_reconciler_plan::{ApiVersion, Inventory};
 use crate::{
     Error,
     cluster::Cluster,
+    crowd::Crowd,
     live::Live,
     policy::{Policy, Subject, judge},
     prepared::{Prepared, Route},
@@ -30,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) live: Live,
     /// The name that environments give it.
     pub(crate) name: Arc<str>,
+    /// Places for apps that are looked at as a whole.
+    pub(crate) crowd: Crowd,
     tenancy: Arc<Tenancy>,
     marks: Arc<Marks>,
     common: Arc<Shared>,
@@ -220,6 +223,7 @@ impl Sites {
                 },
                 live: place.live.clone(),
                 name: Arc::clone(name),
+                crowd: Crowd::default(),
                 tenancy: Arc::clone(&self.tenancy),
                 marks: Arc::clone(&place.marks),
                 common: Arc::clone(&self.common),

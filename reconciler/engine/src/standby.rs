@@ -40,7 +40,7 @@ impl Follower {
         let mut seen = BTreeSet::new();
         for app in &compiled.apps {
             let site = self.sites.own(app.cluster.as_deref());
-            for compiled in &app.objects {
+            for compiled in app.objects() {
                 let text = |key: &str| compiled.object.get(key).and_then(Value::as_str);
                 let (version, kind) = (text("apiVersion"), text("kind"));
                 let (version, kind) = (version.unwrap_or_default(), kind.unwrap_or_default());

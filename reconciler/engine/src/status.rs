@@ -61,6 +61,10 @@ pub struct AppStatus {
     pub cluster: String,
     /// The commit it is at, or on its way to.
     pub commit: String,
+    /// The commit that it was deployed from: an earlier one, when those since then changed nothing of it. Not known
+    /// before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<String>,
     /// How far its objects are from the commit.
     pub sync: Sync,
     /// The worst health of its objects.

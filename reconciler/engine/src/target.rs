@@ -60,7 +60,7 @@ impl CommitInfo {
 pub(crate) struct Target {
     pub(crate) app: AppRef,
     pub(crate) namespace: String,
-    pub(crate) commit: CommitInfo,
+    pub(crate) commit: Arc<CommitInfo>,
     /// Without objects when the commit no longer has the app.
     compiled: Arc<App>,
     pub(crate) rollout: Rollout,
@@ -71,7 +71,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(compiled: Arc<App>, commit: CommitInfo, rollout: Rollout) -> Self {
+    pub(crate) fn new(compiled: Arc<App>, commit: Arc<CommitInfo>, rollout: Rollout) -> Self {
         let app = compiled.reference();
         let namespace = compiled.namespace.clone();
         let at = Mutex::new(commit.id.as_str().into());
@@ -103,8 +103,13 @@ impl Target {
     }
 
     /// Its objects; none when the commit no longer has the app.
-    pub(crate) fn objects(&self) -> &[CompiledObject] {
-        &self.compiled.objects
+    pub(crate) fn objects(&self) -> Vec<CompiledObject> {
+        self.compiled.objects()
+    }
+
+    /// True when it has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.compiled.is_empty()
     }
 
     /// The cluster that its environment names.

@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Sync,
+    Error, Sync,
     fighting::Fighting,
     health_view::HealthView,
     holds::{Choice, Holds},
@@ -48,8 +48,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Site>, app: AppRef) -> Self {
-        Self {
+    pub(crate) fn new(shared: Arc<Site>, app: AppRef) -> Box<Self> {
+        Box::new(Self {
             ledger: Ledger::new(Arc::clone(shared.common()), app.clone()),
             shared,
             app,
@@ -60,12 +60,14 @@ impl Worker {
             fights: Fighting::default(),
             taken: BTreeSet::new(),
             view: HealthView::default(),
-        }
+        })
     }
 
     /// Follows the newest target until `shutdown`.
+    ///
+    /// In a box, because an async function keeps its arguments beside what it makes of them.
     pub(crate) async fn run(
-        mut self,
+        mut self: Box<Self>,
         mut targets: watch::Receiver<Arc<Target>>,
         shutdown: CancellationToken,
     ) {
@@ -132,39 +134,58 @@ impl Worker {
             self.shared.approve(plan);
         }
         let woken = self.shared.live.owner(&target.owner());
-        let mut before: Option<(Applied, BTreeSet<ObjectKey>)> = None;
+        let mut before = None;
         loop {
-            let begun = Instant::now();
-            let pass = match before.take() {
-                // Boxed: the state of a pass is large, and most apps are at rest most of the time.
-                Some((applied, focus)) => {
-                    match Box::pin(self.partial_pass(target, applied, &focus)).await {
-                        Ok(Some(applied)) => Ok(Pass::Applied(Box::new(applied))),
-                        Ok(None) => Box::pin(self.pass(target)).await,
-                        Err(error) => Err(error),
-                    }
+            // Boxed: the state of a pass is large, and most apps are at rest most of the time.
+            let applied = Box::pin(self.step(target, before.take())).await;
+            if let Some(mut applied) = applied {
+                let wakers = Wakers {
+                    objects: &woken,
+                    approvals: &mut approvals,
+                    apps: &mut apps,
+                };
+                if let Next::These(focus) = self.observe(target, &mut applied, wakers).await {
+                    before = Some((applied, focus));
                 }
-                None => Box::pin(self.pass(target)).await,
-            };
-            let is_ok = matches!(pass, Ok(Pass::Applied(_)));
-            self.shared.metrics.passed(is_ok, begun.elapsed());
-            match pass {
-                Ok(Pass::Applied(mut applied)) => {
-                    let wakers = Wakers {
-                        objects: &woken,
-                        approvals: &mut approvals,
-                        apps: &mut apps,
-                    };
-                    if let Next::These(focus) = self.observe(target, &mut applied, wakers).await {
-                        before = Some((*applied, focus));
-                    }
-                }
-                Ok(Pass::Failed { reasons, transient }) => {
-                    Box::pin(self.failed(target, reasons, transient)).await;
-                }
-                Err(error) => Box::pin(self.failed(target, vec![error.chain()], true)).await,
             }
         }
+    }
+
+    /// Compares, plans and applies everything, or some objects of what was applied before. Returns what there is to
+    /// watch; after a failure nothing, when it is time to try again.
+    async fn step(
+        &mut self,
+        target: &Target,
+        before: Option<(Box<Applied>, BTreeSet<ObjectKey>)>,
+    ) -> Option<Box<Applied>> {
+        let begun = Instant::now();
+        let pass = match before {
+            Some((applied, focus)) => {
+                match Box::pin(self.partial_pass(target, *applied, &focus)).await {
+                    Ok(Some(applied)) => Ok(Pass::Applied(Box::new(applied))),
+                    Ok(None) => self.whole_pass(target).await,
+                    Err(error) => Err(error),
+                }
+            }
+            None => self.whole_pass(target).await,
+        };
+        let is_ok = matches!(pass, Ok(Pass::Applied(_)));
+        self.shared.metrics.passed(is_ok, begun.elapsed());
+        match pass {
+            Ok(Pass::Applied(applied)) => return Some(applied),
+            Ok(Pass::Failed { reasons, transient }) => {
+                Box::pin(self.failed(target, reasons, transient)).await;
+            }
+            Err(error) => Box::pin(self.failed(target, vec![error.chain()], true)).await,
+        }
+        None
+    }
+
+    /// A pass over everything, when there is a place for it.
+    async fn whole_pass(&mut self, target: &Target) -> Result<Pass, Error> {
+        let site = Arc::clone(&self.shared);
+        let place = site.crowd.enter().await;
+        Box::pin(place.work(self.pass(target))).await
     }
 }
 
@@ -188,6 +209,6 @@ mod tests {
     #[test]
     fn an_app_at_rest_is_small() {
         let bytes = size(Worker::run);
-        assert!(bytes <= 8_192, "{bytes} bytes for each app's loop");
+        assert!(bytes <= 2_560, "{bytes} bytes for each app's loop");
     }
 }

@@ -49,7 +49,7 @@ pub(crate) async fn from_set(
     let secrets = secret_files(shared, from, &objects).await;
     let (name, env) = (app.name.clone(), app.env.clone());
     let app = App::new(name, env, String::new(), objects, secrets);
-    Some(Target::new(Arc::new(app), commit, rollout))
+    Some(Target::new(Arc::new(app), Arc::new(commit), rollout))
 }
 
 /// True when a target's objects are those of a stored set: another commit, and nothing else of this app.

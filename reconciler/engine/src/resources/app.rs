@@ -1,8 +1,7 @@
 //! What an `App` object says: conditions and fields from what the engine knows, and the events between two of them.
 //! Pure; it knows no API server and no clock.
 
-use std::collections::BTreeMap;
-
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{AppStatus, Sync};
@@ -31,22 +30,32 @@ pub(crate) struct Look {
 }
 
 /// One condition, as it stands and since when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) status: &'static str,
-    pub(crate) since: String,
+    pub(crate) since: Timestamp,
 }
 
-/// What is remembered of an app that was written: enough to see a difference and to tell what it means.
+/// What is remembered of an app that was written: enough to see a difference and to tell what it means. There is one
+/// for each app, so it is small.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    pub(crate) conditions: BTreeMap<&'static str, Condition>,
-    pub(crate) sync: String,
-    pub(crate) health: String,
-    pub(crate) commit: String,
+    /// In the order of [`CONDITIONS`].
+    pub(crate) conditions: [Option<Condition>; CONDITIONS.len()],
+    pub(crate) sync: &'static str,
+    pub(crate) health: &'static str,
+    pub(crate) commit: Box<str>,
     pub(crate) suspended: bool,
-    pub(crate) quarantined: Option<String>,
-    pub(crate) notes: Vec<String>,
+    pub(crate) quarantined: Option<Box<str>>,
+    pub(crate) notes: Box<[String]>,
+}
+
+impl Known {
+    fn is(&self, kind: &str) -> bool {
+        let mut found = CONDITIONS.into_iter().zip(&self.conditions);
+        let found = found.find(|(known, _)| *known == kind);
+        found.is_some_and(|(_, found)| found.is_some_and(|found| found.status == "True"))
+    }
 }
 
 /// Something that happened, for an `Event`.
@@ -62,30 +71,35 @@ pub(crate) const CONDITIONS: [&str; 5] = ["Ready", "Synced", "Healthy", "Progres
 
 /// The status of an app's object, and what is to be remembered of it. `before` is what was remembered last; times of
 /// conditions that did not change are kept.
-pub(crate) fn status(look: &Look, before: &Known, generation: i64, now: &str) -> (Value, Known) {
+pub(crate) fn status(
+    look: &Look,
+    before: &Known,
+    generation: i64,
+    now: Timestamp,
+) -> (Value, Known) {
     let app = &look.status;
     let sync = word(app.sync);
     let mut conditions = Vec::new();
     let mut known = Known {
-        conditions: BTreeMap::new(),
-        sync: sync.clone(),
-        health: app.health.clone(),
-        commit: app.commit.clone(),
+        sync,
+        health: known_word(&HEALTHS, &app.health),
+        commit: app.commit.as_str().into(),
         suspended: look.suspended.is_some(),
-        quarantined: look.quarantined.clone(),
+        quarantined: look.quarantined.as_deref().map(Into::into),
         notes: lines(&app.notes),
+        ..Known::default()
     };
-    for kind in CONDITIONS {
+    for (at, kind) in CONDITIONS.into_iter().enumerate() {
         let (status, reason, message) = condition(kind, look);
-        let since = match before.conditions.get(kind) {
-            Some(old) if old.status == status => old.since.clone(),
-            _ => now.to_owned(),
+        let since = match before.conditions[at] {
+            Some(old) if old.status == status => old.since,
+            _ => now,
         };
         conditions.push(json!({
             "type": kind, "status": status, "reason": reason, "message": cut(&message),
-            "lastTransitionTime": since, "observedGeneration": generation,
+            "lastTransitionTime": time(since), "observedGeneration": generation,
         }));
-        known.conditions.insert(kind, Condition { status, since });
+        known.conditions[at] = Some(Condition { status, since });
     }
     let healthy = app
         .objects
@@ -117,7 +131,7 @@ pub(crate) fn status(look: &Look, before: &Known, generation: i64, now: &str) ->
         value["held"] = json!([cut(&app.message)]);
     }
     if !app.notes.is_empty() {
-        value["notes"] = known.notes.clone().into();
+        value["notes"] = json!(known.notes);
     }
     (value, known)
 }
@@ -199,15 +213,11 @@ pub(crate) fn news(look: &Look, before: Option<&Known>, now: &Known) -> Vec<News
             note: cut(&note),
         });
     };
-    let is = |known: &Known, kind: &str| {
-        let found = known.conditions.get(kind);
-        found.is_some_and(|condition| condition.status == "True")
-    };
     let first = Known::default();
     let was = before.unwrap_or(&first);
     let commit = short(&app.commit);
-    let ready = is(now, "Ready");
-    let turned = |kind| is(now, kind) && !is(was, kind);
+    let ready = now.is("Ready");
+    let turned = |kind| now.is(kind) && !was.is(kind);
     if ready && before.is_some() && was.commit != now.commit {
         match &look.rollback {
             Some(to) => tell(
@@ -217,14 +227,14 @@ pub(crate) fn news(look: &Look, before: Option<&Known>, now: &Known) -> Vec<News
             ),
             None => tell("Deployed", false, format!("commit {commit} is deployed")),
         }
-    } else if before.is_some() && turned("Ready") && is(was, "Stalled") {
+    } else if before.is_some() && turned("Ready") && was.is("Stalled") {
         tell("Healthy", false, "healthy again".to_owned());
     }
     if now.health == "degraded" && was.health != "degraded" {
         tell("Degraded", true, app.message.clone());
     }
     let failed = |sync: &str| matches!(sync, "failed" | "out-of-sync");
-    if failed(&now.sync) && !failed(&was.sync) {
+    if failed(now.sync) && !failed(was.sync) {
         tell("Failed", true, format!("commit {commit}: {}", app.message));
     }
     if now.sync == "blocked" && was.sync != "blocked" {
@@ -257,27 +267,28 @@ pub(crate) fn read(status: &Value) -> Option<Known> {
         let found = status.get(key).and_then(Value::as_str);
         found.unwrap_or_default().to_owned()
     };
-    let mut conditions = BTreeMap::new();
+    let mut conditions = [None; CONDITIONS.len()];
     for found in status.get("conditions")?.as_array()? {
-        let kind = CONDITIONS.into_iter().find(|kind| found["type"] == *kind);
+        let at = CONDITIONS.iter().position(|kind| found["type"] == *kind);
         let status = ["True", "False", "Unknown"]
             .into_iter()
             .find(|status| found["status"] == *status);
-        if let (Some(kind), Some(status)) = (kind, status) {
-            let since = found["lastTransitionTime"].as_str().unwrap_or_default();
-            let since = since.to_owned();
-            conditions.insert(kind, Condition { status, since });
+        let since = found["lastTransitionTime"].as_str().unwrap_or_default();
+        if let (Some(at), Some(status), Ok(since)) = (at, status, since.parse()) {
+            conditions[at] = Some(Condition { status, since });
         }
     }
     let notes = status.get("notes").and_then(Value::as_array);
     let notes = notes.into_iter().flatten();
     Some(Known {
         conditions,
-        sync: text("sync"),
-        health: text("health"),
-        commit: text("commit"),
+        sync: known_word(&SYNCS.map(|(_, word)| word), &text("sync")),
+        health: known_word(&HEALTHS, &text("health")),
+        commit: text("commit").into(),
         suspended: status["suspended"] == true,
-        quarantined: Some(text("quarantinedCommit")).filter(|text| !text.is_empty()),
+        quarantined: Some(text("quarantinedCommit"))
+            .filter(|text| !text.is_empty())
+            .map(Into::into),
         notes: notes
             .filter_map(|note| note.as_str().map(str::to_owned))
             .collect(),
@@ -291,14 +302,47 @@ pub(crate) fn name(env: &str, app: &str) -> String {
     format!("{env}.{app}")
 }
 
+/// States in the words of `ordain status`.
+const SYNCS: [(Sync, &str); 8] = [
+    (Sync::Unknown, "unknown"),
+    (Sync::Applying, "applying"),
+    (Sync::Applied, "applied"),
+    (Sync::Synced, "synced"),
+    (Sync::OutOfSync, "out-of-sync"),
+    (Sync::Blocked, "blocked"),
+    (Sync::Suspended, "suspended"),
+    (Sync::Failed, "failed"),
+];
+
+/// The words of [`ordain_reconciler_plan::health::Status`].
+const HEALTHS: [&str; 6] = [
+    "healthy",
+    "progressing",
+    "degraded",
+    "suspended",
+    "missing",
+    "unknown",
+];
+
 /// A state in the words of `ordain status`.
-pub(crate) fn word(sync: Sync) -> String {
-    let word = serde_json::to_value(sync).ok();
-    let word = word.and_then(|word| word.as_str().map(str::to_owned));
-    word.unwrap_or_default()
+fn word(sync: Sync) -> &'static str {
+    let mut words = SYNCS.into_iter();
+    words
+        .find(|(known, _)| *known == sync)
+        .map_or("", |it| it.1)
 }
 
-fn lines(lines: &[String]) -> Vec<String> {
+/// One of some words, or the empty one.
+fn known_word(words: &[&'static str], text: &str) -> &'static str {
+    words.iter().find(|word| **word == text).unwrap_or(&"")
+}
+
+/// A time as conditions have it.
+pub(crate) fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn lines(lines: &[String]) -> Box<[String]> {
     lines.iter().take(LINES_MAX).map(|line| cut(line)).collect()
 }
 
@@ -335,6 +379,23 @@ mod tests {
     }
 
     /// Each step: what is known, and which conditions hold and which events are told then.
+    #[test]
+    fn words_are_those_of_the_status() {
+        for (sync, word) in SYNCS {
+            assert_eq!(json!(sync), word);
+        }
+        use ordain_reconciler_plan::health::Status;
+        let healths = [
+            Status::Healthy,
+            Status::Progressing,
+            Status::Degraded,
+            Status::Suspended,
+            Status::Missing,
+            Status::Unknown,
+        ];
+        assert_eq!(healths.map(|health| health.to_string()), HEALTHS);
+    }
+
     #[test]
     fn conditions_and_events_follow_the_app() {
         let a = "a".repeat(40);
@@ -386,25 +447,22 @@ mod tests {
             ),
         ];
         let mut before: Option<Known> = None;
-        for (number, (look, wanted, events)) in steps.into_iter().enumerate() {
-            let now = format!("time {number}");
+        for (number, (look, wanted, events)) in (1..).zip(steps) {
+            let now = Timestamp::from_second(number).expect("a time");
             let old = before.clone().unwrap_or_default();
-            let (value, known) = status(&look, &old, 3, &now);
-            let holds = CONDITIONS
-                .into_iter()
-                .filter(|kind| known.conditions[kind].status == "True");
+            let (value, known) = status(&look, &old, 3, now);
+            let holds = CONDITIONS.into_iter().filter(|kind| known.is(kind));
             assert_eq!(holds.collect::<Vec<_>>().join(" "), wanted, "step {number}");
             let told = news(&look, before.as_ref(), &known);
             let told: Vec<_> = told.iter().map(|news| news.reason).collect();
             assert_eq!(told.join(" "), events, "step {number}");
-            for kind in CONDITIONS {
-                let same = old.conditions.get(kind).map(|old| old.status)
-                    == Some(known.conditions[kind].status);
-                assert_eq!(
-                    known.conditions[kind].since == now,
-                    !same,
-                    "{kind} in step {number}"
-                );
+            for (kind, (old, new)) in CONDITIONS
+                .into_iter()
+                .zip(old.conditions.into_iter().zip(known.conditions))
+            {
+                let new = new.expect("every condition is said");
+                let same = old.is_some_and(|old| old.status == new.status);
+                assert_eq!(new.since == now, !same, "{kind} in step {number}");
             }
             assert_eq!(
                 read(&value).as_ref(),

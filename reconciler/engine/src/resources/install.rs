@@ -6,6 +6,7 @@ use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
 };
+use ordain_reconciler_plan::differs;
 use serde_json::{Value, json};
 
 use super::kinds::{self, Kind};
@@ -53,7 +54,7 @@ pub(super) async fn install(client: &Client, namespace: &str) {
     }
 }
 
-/// Applies a cluster-wide object; returns why it was refused.
+/// Applies a cluster-wide object, when that changes something; returns why it was refused.
 async fn put(client: &Client, object: &Value) -> Option<String> {
     let text = |pointer: &str| object.pointer(pointer)?.as_str();
     let api_version = text("/apiVersion")?;
@@ -69,6 +70,16 @@ async fn put(client: &Client, object: &Value) -> Option<String> {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
     let params = PatchParams::apply("ordain").force();
     let name = text("/metadata/name")?;
+    if let Ok(Some(live)) = api.get_opt(name).await {
+        let trial = params.clone().dry_run();
+        let after = api.patch(name, &trial, &Patch::Apply(object)).await;
+        let values = after.map(|after| (serde_json::to_value(&live), serde_json::to_value(&after)));
+        if let Ok((Ok(live), Ok(after))) = values
+            && !differs(&live, &after)
+        {
+            return None;
+        }
+    }
     let applied = api.patch(name, &params, &Patch::Apply(object)).await;
     applied.err().map(|error| crate::error::chain(&error))
 }

@@ -1,9 +1,9 @@
-//! Keeps `App` and `Source` objects as the engine's state is. What is applied to the cluster goes first: states that
-//! pass are skipped, a few objects are written at a time, and an app that is as it was costs nothing.
+//! Keeps `App` objects as the engine's state is. What is applied to the cluster goes first: states that pass are
+//! skipped, few objects are written at a time meanwhile, and an app that is as it was costs nothing, not even at a start.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use ordain_reconciler_journal::{AppRef, Digest};
-use ordain_reconciler_plan::MANAGED_BY_LABEL;
+use ordain_reconciler_plan::{MANAGED_BY_LABEL, canonical};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -23,9 +23,10 @@ use super::{
     app::{self, Known, Look, News},
     events::{About, Events},
     kinds::{self, RECONCILE},
+    source::ShownSource,
 };
 use crate::{
-    SourceStatus, Sync,
+    AppStatus, Sync,
     control::Handler,
     shared::{Shared, now_ms},
 };
@@ -40,58 +41,64 @@ const PASSING: Duration = Duration::from_secs(3);
 const BUSY_APPS: usize = 20;
 
 /// … for so long at most.
-const BUSY_MAX: Duration = Duration::from_secs(20);
+const BUSY_MAX: Duration = Duration::from_secs(60);
 
-/// Objects that are written at the same time.
-const WRITES_AT_ONCE: usize = 4;
+/// How long an app is compared, with what its object shows already, before it is shown that nothing is known.
+const COMPARED: Duration = Duration::from_secs(300);
+
+/// Objects that are written at the same time while apps are on their way …
+const WRITES_AT_ONCE_BUSY: usize = 4;
+
+/// … and when none is.
+const WRITES_AT_ONCE: usize = 16;
 
 /// Objects of one round; between two rounds it listens.
-const ROUND: usize = 64;
+const ROUND: usize = 256;
 
-/// How often the source is looked at, and an app whose object could not be written.
+/// How often the source is looked at.
 const TICK: Duration = Duration::from_secs(2);
+
+/// When an app is tried again whose object could not be written.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long the object of an app is kept that is not known (yet) after a start.
 const UNKNOWN_KEPT: Duration = Duration::from_secs(60);
 
-/// The name of the one `Source`.
-const SOURCE_NAME: &str = "repository";
-
 /// What is known of an app's object.
 #[derive(Default)]
 struct Entry {
-    uid: String,
+    uid: Box<str>,
     generation: i64,
     /// What it shows, when it shows something.
     known: Option<Known>,
-    /// Of the status as it was written.
+    /// Of its status as it was written, or found.
     digest: Option<Digest>,
     /// `spec.suspend`, when it says something.
     suspend: Option<bool>,
     /// The annotation that asks for a look, and the value that was acted upon.
-    asked: Option<String>,
-    handled: Option<String>,
+    asked: Option<Box<str>>,
+    handled: Option<Box<str>>,
 }
 
 /// Shows the engine's state as objects.
 pub(super) struct Mirror {
-    pub(super) shared: Arc<Shared>,
-    pub(super) source: Arc<Mutex<SourceStatus>>,
-    pub(super) handler: Arc<dyn Handler>,
-    pub(super) apps: Api<DynamicObject>,
-    pub(super) sources: Api<DynamicObject>,
-    pub(super) events: Events,
-    objects: HashMap<AppRef, Entry>,
+    shared: Arc<Shared>,
+    source: ShownSource,
+    handler: Arc<dyn Handler>,
+    apps: Api<DynamicObject>,
+    events: Events,
+    /// Boxed: a map keeps room for many more than it has.
+    objects: HashMap<AppRef, Box<Entry>>,
     /// Since when apps wait to be shown, and when they are tried again.
     waiting: BTreeMap<AppRef, (Instant, Instant)>,
-    shown_source: Option<SourceStatus>,
-    source_ready: Option<(bool, String)>,
+    /// When the next round begins.
+    due: Option<Instant>,
 }
 
 /// What came of showing an app.
 enum Shown {
     Written {
-        uid: String,
+        uid: Box<str>,
         generation: i64,
         known: Known,
         digest: Digest,
@@ -104,10 +111,9 @@ enum Shown {
 impl Mirror {
     pub(super) fn new(
         shared: Arc<Shared>,
-        source: Arc<Mutex<SourceStatus>>,
+        source: ShownSource,
         handler: Arc<dyn Handler>,
         apps: Api<DynamicObject>,
-        sources: Api<DynamicObject>,
         events: Events,
     ) -> Self {
         Self {
@@ -115,12 +121,10 @@ impl Mirror {
             source,
             handler,
             apps,
-            sources,
             events,
             objects: HashMap::new(),
             waiting: BTreeMap::new(),
-            shown_source: None,
-            source_ready: None,
+            due: None,
         }
     }
 
@@ -130,8 +134,7 @@ impl Mirror {
         let shared = Arc::clone(&self.shared);
         let all: Vec<_> = shared.statuses().keys().cloned().collect();
         let now = Instant::now();
-        self.waiting
-            .extend(all.into_iter().map(|app| (app, (now, now))));
+        all.into_iter().for_each(|app| self.wait(app, now));
         let events = watcher(self.apps.clone(), watcher::Config::default()).default_backoff();
         let mut events = std::pin::pin!(events);
         let mut listed = HashSet::new();
@@ -140,8 +143,7 @@ impl Mirror {
         // Before the objects are known, every app would look like a new one.
         let mut ready = false;
         loop {
-            let due = self.waiting.values().map(|(_, next)| *next).min();
-            let due = due.map(|due| due.max(Instant::now() + GATHER));
+            let due = self.due;
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(watcher::Event::Init)) => listed.clear(),
@@ -166,17 +168,24 @@ impl Mirror {
                 () = shared.changes.noted() => {
                     let (apps, news) = shared.changes.take();
                     let now = Instant::now();
-                    for app in apps {
-                        self.waiting.entry(app).or_insert((now, now));
-                    }
+                    apps.into_iter().for_each(|app| self.wait(app, now));
                     for (app, news) in news {
                         self.tell(&app, &news).await;
                     }
                 }
-                _ = tick.tick() => self.show_source().await,
+                _ = tick.tick() => self.source.show().await,
                 () = sleep_until(due), if ready => self.round().await,
             }
         }
+    }
+
+    /// Lets an app be shown from `next` on, with others that change at the same time.
+    fn wait(&mut self, app: AppRef, next: Instant) {
+        let now = Instant::now();
+        let (_, at) = self.waiting.entry(app).or_insert((now, next));
+        *at = next.min(*at);
+        let next = next.max(now + GATHER);
+        self.due = Some(self.due.map_or(next, |due| due.min(next)));
     }
 
     /// Takes note of an object, and of what it asks for.
@@ -185,22 +194,25 @@ impl Mirror {
         let known = self.shared.statuses().contains_key(&app);
         let entry = self.objects.entry(app.clone()).or_default();
         let generation = object.metadata.generation.unwrap_or(0);
-        let fresh = entry.uid != object.metadata.uid.clone().unwrap_or_default();
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let fresh = *entry.uid != *uid;
         if fresh {
-            *entry = Entry::default();
-            entry.uid = object.metadata.uid.clone().unwrap_or_default();
+            **entry = Entry::default();
+            entry.uid = uid.into();
             let status = object.data.get("status");
             entry.known = status.and_then(app::read);
+            entry.digest = status.map(digest);
             entry.handled = status
                 .and_then(|status| status.get("lastHandledReconcile")?.as_str())
-                .map(str::to_owned);
+                .map(Into::into);
         }
         let suspend = object
             .data
             .pointer("/spec/suspend")
             .and_then(Value::as_bool);
         let annotations = object.metadata.annotations.as_ref();
-        let asked = annotations.and_then(|map| map.get(RECONCILE).cloned());
+        let asked = annotations.and_then(|map| map.get(RECONCILE));
+        let asked: Option<Box<str>> = asked.map(|asked| asked.as_str().into());
         let orders = (fresh || entry.suspend != suspend).then_some(suspend);
         let look = asked.is_some() && asked != entry.handled;
         let moved = entry.generation != generation;
@@ -215,7 +227,7 @@ impl Mirror {
         if fresh || moved || look {
             let now = Instant::now();
             let next = if known { now } else { now + UNKNOWN_KEPT };
-            self.waiting.entry(app.clone()).or_insert((now, next));
+            self.wait(app.clone(), next);
         }
         if let Some(suspend) = orders {
             super::orders::suspend(&self.shared, &self.handler, &app, suspend, reason).await;
@@ -230,8 +242,7 @@ impl Mirror {
     fn forget(&mut self, app: &AppRef) {
         self.objects.remove(app);
         if self.shared.statuses().contains_key(app) {
-            let now = Instant::now();
-            self.waiting.insert(app.clone(), (now, now));
+            self.wait(app.clone(), Instant::now());
         }
     }
 
@@ -239,6 +250,7 @@ impl Mirror {
     async fn round(&mut self) {
         let now = Instant::now();
         let mut jobs: Vec<BoxFuture<'static, (AppRef, Shown)>> = Vec::new();
+        let mut at_once = WRITES_AT_ONCE_BUSY;
         {
             let statuses = self.shared.statuses();
             let passing =
@@ -248,8 +260,11 @@ impl Mirror {
                     .get(app)
                     .is_some_and(|status| matches!(status.sync, Sync::Applying | Sync::Unknown))
             });
-            let busy = on_the_way.take(BUSY_APPS + 1).count() > BUSY_APPS;
-            let patience = if busy { BUSY_MAX } else { PASSING };
+            let on_the_way = on_the_way.take(BUSY_APPS + 1).count();
+            let busy = on_the_way > BUSY_APPS;
+            if on_the_way == 0 {
+                at_once = WRITES_AT_ONCE;
+            }
             let mut done = Vec::new();
             for (app, (since, next)) in &mut self.waiting {
                 if jobs.len() == ROUND {
@@ -259,6 +274,17 @@ impl Mirror {
                     continue;
                 }
                 let status = statuses.get(app);
+                let entry = self.objects.get(app).map(Box::as_ref);
+                let known = entry.and_then(|entry| entry.known.as_ref());
+                let patience = match (status, known) {
+                    (Some(status), Some(known))
+                        if is_compared(&self.shared, app, status, known) =>
+                    {
+                        COMPARED
+                    }
+                    _ if busy => BUSY_MAX,
+                    _ => PASSING,
+                };
                 let until = *since + patience;
                 if status.is_some_and(|status| passing(status.sync) && until > now) {
                     *next = until;
@@ -281,8 +307,7 @@ impl Mirror {
                     }
                     continue;
                 };
-                let entry = self.objects.get(app);
-                let look = look(&self.shared, app, status, entry);
+                let look = look(&self.shared, app, *status, entry);
                 let job = Job {
                     api,
                     name,
@@ -299,7 +324,8 @@ impl Mirror {
                 self.waiting.remove(&app);
             }
         }
-        let mut results = stream::iter(jobs).buffer_unordered(WRITES_AT_ONCE);
+        let is_full = jobs.len() == ROUND;
+        let mut results = stream::iter(jobs).buffer_unordered(at_once);
         while let Some((app, shown)) = results.next().await {
             match shown {
                 Shown::Written {
@@ -311,7 +337,7 @@ impl Mirror {
                 } => {
                     let about = About {
                         name: app::name(&app.env, &app.name),
-                        uid: uid.clone(),
+                        uid: uid.to_string(),
                     };
                     let entry = self.objects.entry(app).or_default();
                     entry.uid = uid;
@@ -325,12 +351,18 @@ impl Mirror {
                 Shown::Gone => drop(self.objects.remove(&app)),
                 Shown::Failed(error) => {
                     tracing::debug!(%app, %error, "its object cannot be written");
-                    let now = Instant::now();
-                    let pause = crate::wire::jittered(TICK * 5);
-                    self.waiting.insert(app, (now, now + pause));
+                    let next = Instant::now() + crate::wire::jittered(AGAIN);
+                    self.wait(app, next);
                 }
             }
         }
+        let now = Instant::now();
+        self.due = match self.waiting.values().map(|(_, next)| *next).min() {
+            // It listens in between, and goes on at once.
+            Some(_) if is_full => Some(now),
+            Some(next) => Some(next.max(now + GATHER)),
+            None => None,
+        };
     }
 
     async fn tell(&mut self, app: &AppRef, news: &News) {
@@ -339,71 +371,35 @@ impl Mirror {
         };
         let about = About {
             name: app::name(&app.env, &app.name),
-            uid: entry.uid.clone(),
+            uid: entry.uid.to_string(),
         };
         self.events.tell(&about, news, Timestamp::now()).await;
     }
+}
 
-    /// Shows the source, when there is something new.
-    async fn show_source(&mut self) {
-        let source = {
-            let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-            source.clone()
-        };
-        if self.shown_source.as_ref() == Some(&source) {
-            return;
-        }
-        let ready = source.message.is_empty() && source.commit.is_some();
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let since = match &self.source_ready {
-            Some((known, since)) if *known == ready => since.clone(),
-            _ => now,
-        };
-        let reason = match (ready, source.message.is_empty()) {
-            (true, _) => "Ready",
-            (false, true) => "NoCommit",
-            (false, false) => "NotDeployed",
-        };
-        let commit = source.commit.clone().unwrap_or_default();
-        let main = json!({
-            "apiVersion": kinds::VERSION, "kind": kinds::SOURCE.kind,
-            "metadata": {"name": SOURCE_NAME, "labels": {MANAGED_BY_LABEL: "ordain"}},
-            "spec": {"url": source.repository, "ref": source.branch},
-        });
-        let status = json!({
-            "apiVersion": kinds::VERSION, "kind": kinds::SOURCE.kind, "metadata": {"name": SOURCE_NAME},
-            "status": {
-                "commit": commit, "revision": app::short(&commit), "message": source.message,
-                "conditions": [{
-                    "type": "Ready", "status": if ready { "True" } else { "False" }, "reason": reason,
-                    "message": source.message, "lastTransitionTime": since,
-                }],
-            },
-        });
-        let params = apply();
-        let written = async {
-            self.sources
-                .patch(SOURCE_NAME, &params, &Patch::Apply(&main))
-                .await?;
-            self.sources
-                .patch_status(SOURCE_NAME, &params, &Patch::Apply(&status))
-                .await
-        };
-        match written.await {
-            Ok(_) => {
-                self.shown_source = Some(source);
-                self.source_ready = Some((ready, since));
-            }
-            Err(error) => tracing::debug!(%error, "the source's object cannot be written"),
-        }
+/// True while an app is looked at anew and nothing was deployed since what its object shows.
+fn is_compared(shared: &Shared, app: &AppRef, status: &AppStatus, known: &Known) -> bool {
+    if !matches!(status.sync, Sync::Applying | Sync::Unknown) || !status.message.is_empty() {
+        return false;
     }
+    let last = shared.scribe.known().last(app);
+    last.is_some_and(|last| *last.commit == *known.commit)
+}
+
+/// Of a status, however a server orders its fields.
+fn digest(status: &Value) -> Digest {
+    Digest::of(canonical(status).as_bytes())
 }
 
 /// What is known of an app beyond its status.
-fn look(shared: &Shared, app: &AppRef, status: crate::AppStatus, entry: Option<&Entry>) -> Look {
+fn look(shared: &Shared, app: &AppRef, mut status: AppStatus, entry: Option<&Entry>) -> Look {
     let journal = shared.scribe.known();
     let last = journal.last(app);
     let suspension = journal.suspension(app, now_ms());
+    if let Some(deployed) = status.deployed.take() {
+        // A commit that changes nothing of an app is no reason to write its object.
+        status.commit = deployed;
+    }
     Look {
         cluster: status.cluster.clone(),
         plan: last.as_ref().map(|last| last.plan.clone()),
@@ -415,7 +411,7 @@ fn look(shared: &Shared, app: &AppRef, status: crate::AppStatus, entry: Option<&
             reason => format!("by {}: {reason}", found.by),
         }),
         quarantined: journal.quarantine(app).map(|found| found.commit),
-        handled: entry.and_then(|entry| entry.handled.clone()),
+        handled: entry.and_then(|entry| entry.handled.as_deref().map(str::to_owned)),
         status,
     }
 }
@@ -425,7 +421,7 @@ struct Job {
     api: Api<DynamicObject>,
     name: String,
     look: Look,
-    uid: Option<String>,
+    uid: Option<Box<str>>,
     generation: i64,
     known: Option<Known>,
     digest: Option<Digest>,
@@ -456,13 +452,14 @@ impl Job {
                 .api
                 .patch(&self.name, &params, &Patch::Apply(&main))
                 .await?;
-            uid = made.metadata.uid;
+            uid = made.metadata.uid.map(Into::into);
             generation = made.metadata.generation.unwrap_or(1);
         }
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        // Conditions have whole seconds.
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let before = self.known.clone().unwrap_or_default();
-        let (status, known) = app::status(&self.look, &before, generation, &now);
-        let digest = Digest::of(status.to_string().as_bytes());
+        let (status, known) = app::status(&self.look, &before, generation, now);
+        let digest = digest(&status);
         let news = app::news(&self.look, self.known.as_ref(), &known);
         if self.digest != Some(digest) {
             let status = json!({
@@ -494,7 +491,8 @@ fn reference(object: &DynamicObject) -> Option<AppRef> {
     (name == Some(app::name(&app.env, &app.name).as_str())).then_some(app)
 }
 
-fn apply() -> PatchParams {
+/// As whom the reconciler's own objects are applied.
+pub(super) fn apply() -> PatchParams {
     PatchParams::apply("ordain").force()
 }
 

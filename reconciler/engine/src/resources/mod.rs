@@ -10,6 +10,7 @@ mod install;
 pub(crate) mod kinds;
 mod mirror;
 mod orders;
+mod source;
 
 use std::sync::{Arc, Mutex};
 
@@ -66,10 +67,9 @@ impl Resources {
         };
         let mirror = mirror::Mirror::new(
             Arc::clone(&self.shared),
-            Arc::clone(&self.source),
+            source::ShownSource::new(api(kinds::SOURCE), Arc::clone(&self.source)),
             Arc::clone(&self.handler),
             api(kinds::APP),
-            api(kinds::SOURCE),
             events::Events::new(self.client.clone(), &self.namespace, &self.identity),
         );
         let inbox = inbox::run(

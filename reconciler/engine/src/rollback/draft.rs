@@ -178,11 +178,12 @@ pub(super) fn find<'a>(apps: &'a [Arc<App>], wanted: &AppRef) -> Option<&'a Arc<
 
 /// The files that objects of the app were written in, and the encrypted ones that they name.
 fn own_files(compile: &Compile, app: &Arc<App>) -> BTreeSet<String> {
-    let places = app.objects.iter().filter_map(|object| object.at.as_deref());
+    let objects = app.objects();
+    let places = objects.iter().filter_map(|object| object.at.as_deref());
     let mut files: BTreeSet<String> = places
         .filter_map(|at| Some(at.rsplit_once(':')?.0.to_owned()))
         .collect();
-    for object in &app.objects {
+    for object in &objects {
         files.extend(compile.compiler().secret_files(&object.object));
     }
     files
@@ -197,7 +198,9 @@ pub(super) fn same_objects(a: &App, b: &App) -> bool {
         }
         counts
     };
-    a.namespace == b.namespace && a.secrets == b.secrets && texts(&a.objects) == texts(&b.objects)
+    a.namespace == b.namespace
+        && a.secrets == b.secrets
+        && texts(&a.objects()) == texts(&b.objects())
 }
 
 fn named(names: impl IntoIterator<Item = String>) -> String {

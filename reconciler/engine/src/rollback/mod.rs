@@ -191,7 +191,7 @@ impl Requests {
             })?
         })
         .await?;
-        let info = CommitInfo::from(&commit);
+        let info = Arc::new(CommitInfo::from(&commit));
         let commit = commit.id;
         let names: BTreeSet<AppRef> = apps.iter().map(|app| app.reference()).collect();
         let is_foreign = matches!(self.origin, Origin::Foreign(_));
@@ -201,7 +201,7 @@ impl Requests {
             let rollout = self.shared.progress.of(commit.as_str());
             rollout.expect(names.iter().cloned());
             for app in &apps {
-                let target = Target::new(Arc::clone(app), info.clone(), rollout.clone());
+                let target = Target::new(Arc::clone(app), Arc::clone(&info), rollout.clone());
                 self.shared.holds.put(Arc::new(target));
             }
             let names = publish::names(&names);
@@ -346,7 +346,7 @@ impl Requests {
     async fn hash(&self, app: &AppRef, target: &App) -> Option<String> {
         let owner = app.to_string();
         let cluster = &self.shared.cluster;
-        let prepared = prepare_all(cluster, &target.objects, &target.namespace, &owner)
+        let prepared = prepare_all(cluster, target.objects(), &target.namespace, &owner)
             .await
             .ok()?;
         let inventory = self.shared.inventory(app).await.ok()?;

@@ -9,6 +9,7 @@ mod drift;
 mod isolation;
 mod order;
 mod phases;
+mod rest;
 mod stages;
 mod trouble;
 mod waves;

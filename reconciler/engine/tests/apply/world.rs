@@ -233,6 +233,8 @@ pub(crate) struct World {
     /// Somebody else's way to the server.
     pub(crate) client: Client,
     pub(crate) tap: Tap,
+    /// Where the engine shows its state.
+    shown: Option<String>,
     server: ordain_orchestrator_apiserver::Running,
     engine: Running,
     shutdown: CancellationToken,
@@ -240,6 +242,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::begin(None).await
+    }
+
+    /// A world whose engine shows its state as objects, in this namespace.
+    pub(crate) async fn showing(namespace: &str) -> Self {
+        Self::begin(Some(namespace.to_owned())).await
+    }
+
+    async fn begin(shown: Option<String>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         git(
             dir.path(),
@@ -248,8 +259,9 @@ impl World {
         let server = serve(dir.path()).await;
         let tap = Tap::default();
         let shutdown = CancellationToken::new();
-        let engine = run(dir.path(), tapped(&server, &tap), &shutdown).await;
+        let engine = run(dir.path(), tapped(&server, &tap), &shown, &shutdown).await;
         Self {
+            shown,
             client: Client::new(server.in_process(User::admin()), "default"),
             dir,
             tap,
@@ -272,7 +284,7 @@ impl World {
         between(&self.dir.path().join("data"));
         self.shutdown = CancellationToken::new();
         let client = tapped(&self.server, &self.tap);
-        self.engine = run(self.dir.path(), client, &self.shutdown).await;
+        self.engine = run(self.dir.path(), client, &self.shown, &self.shutdown).await;
         self
     }
 
@@ -384,9 +396,18 @@ impl World {
     }
 
     pub(crate) fn api(&self, api_version: &str, kind: &str) -> Api<DynamicObject> {
+        self.api_in("shop", api_version, kind)
+    }
+
+    pub(crate) fn api_in(
+        &self,
+        namespace: &str,
+        api_version: &str,
+        kind: &str,
+    ) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        Api::namespaced_with(self.client.clone(), "shop", &resource)
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 
     pub(crate) async fn get(
@@ -448,10 +469,16 @@ async fn serve(dir: &Path) -> ordain_orchestrator_apiserver::Running {
     Server::start(config).await.expect("a server")
 }
 
-async fn run(dir: &Path, client: Client, shutdown: &CancellationToken) -> Running {
+async fn run(
+    dir: &Path,
+    client: Client,
+    shown: &Option<String>,
+    shutdown: &CancellationToken,
+) -> Running {
     let origin = dir.join("origin").display().to_string();
     let source = Source::Foreign(Remote::branch(&origin, "main"));
-    let config = Config::new(client, dir.join("data"), source, Arc::new(Files));
+    let mut config = Config::new(client, dir.join("data"), source, Arc::new(Files));
+    config.resources.clone_from(shown);
     start(config, shutdown.clone()).await.expect("it starts")
 }
 
