@@ -64,8 +64,35 @@ fn expressions_have_their_types() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What has a value has a type that allows it: each of the expressions that are true is a bool, but where it compares what
-/// an API server would not let it compare.
+/// What an expression is found to be is what its value is, for expressions without variables.
+#[test]
+fn values_are_of_their_types() {
+    let mut checked = 0;
+    let tables = [include_str!("types.txt"), include_str!("true.txt")];
+    for line in tables.iter().flat_map(|table| table.lines()) {
+        let text = line.rsplit_once(" -> ").map_or(line, |(text, _)| text);
+        let Ok(program) = Program::compile(text, &[]) else {
+            continue;
+        };
+        let (Ok(ty), Ok(value)) = (
+            program.check::<Object>(&[]),
+            program.eval(&[], &mut 100_000),
+        ) else {
+            continue;
+        };
+        let ty = ty.to_string();
+        let name = ty.split('<').next().unwrap_or_default();
+        if matches!(
+            name,
+            "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map"
+        ) {
+            assert_eq!(value.type_name(), name, "{text}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 60, "{checked} expressions were compared");
+}
+
 #[test]
 fn mistakes_are_told_apart_and_in_order() {
     let found =

@@ -2,6 +2,7 @@
 //! is gone and nothing else. It knows nothing of sources.
 
 use ordain_lang_project::{App, Format, json, yaml};
+use ordain_schemas::WATCH_EVENT;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +113,13 @@ fn part<'a>(object: &'a serde_json::Value, path: &str) -> &'a str {
 
 fn short_name(object: &serde_json::Value) -> String {
     let (kind, name) = (part(object, "/kind"), part(object, "/metadata/name"));
-    word(&format!("{}-{name}", kind.to_lowercase()))
+    // A message has no name, and what a watch sends not even a kind.
+    let kind = if kind.is_empty() { WATCH_EVENT } else { kind };
+    let kind = kind.to_lowercase();
+    match name {
+        "" => word(&kind),
+        name => word(&format!("{kind}-{name}")),
+    }
 }
 
 fn long_name(object: &serde_json::Value) -> String {

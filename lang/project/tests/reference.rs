@@ -249,6 +249,28 @@ fn chapter(path: &Path) -> datatest_stable::Result<()> {
     }
 }
 
+/// Mistakes that are planted: a heading that begins with a number says how many.
+fn planted(path: &Path) -> datatest_stable::Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    for section in sections(&text) {
+        let count = section
+            .title
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse::<usize>().ok());
+        let marks = section
+            .blocks
+            .iter()
+            .map(|(_, body)| body.matches("// error: ").count());
+        let marks: usize = marks.sum();
+        if count.is_some_and(|count| count != marks) {
+            return Err(format!("## {}: {marks} mistakes are planted", section.title).into());
+        }
+    }
+    chapter(path)
+}
+
 datatest_stable::harness! {
+    { test = planted, root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/planted"), pattern = r"\.md$" },
     { test = chapter, root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"), pattern = r"^language(/.*)?\.md$" },
 }

@@ -248,7 +248,12 @@ impl<'a> Checker<'a> {
         let file = path.replace('.', "/");
         let mut diagnostic = Diagnostic::error("E0104", format!("there is no module `{path}`"))
             .label(span, "not found");
+        let bare = path.strip_suffix(".ord").map(|bare| bare.replace('/', "."));
         diagnostic = match near {
+            _ if bare.is_some() => diagnostic.help(format!(
+                "modules are named without `.ord` and without quotes: `use {}`",
+                bare.unwrap_or_default()
+            )),
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None if path.starts_with("std.") => {
                 let mut known: Vec<&str> = self

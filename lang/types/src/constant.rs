@@ -273,7 +273,10 @@ fn string_fault(fault: &StringFault, text: &Arc<str>, rule: &crate::ty::StringRu
             code: "E0205",
             message: format!("{shown} is no {name}: {why}"),
             label: format!("no {name}"),
-            help: None,
+            help: match *name {
+                "k8s.Base64" => Some("make base64 of a text with `.base64()`".to_owned()),
+                _ => dollar_help(text),
+            },
         },
         StringFault::Length(len) => {
             let allowed = crate::ty::LenRange {
@@ -291,6 +294,12 @@ fn string_fault(fault: &StringFault, text: &Arc<str>, rule: &crate::ty::StringRu
             }
         }
     }
+}
+
+/// What is meant by `"${name}"`, which in other languages is a value in a string.
+pub(crate) fn dollar_help(text: &str) -> Option<String> {
+    let is_meant = text.contains("${");
+    is_meant.then(|| "a value in a string stands in braces alone: `{name}`, without `$`".to_owned())
 }
 
 fn enum_fault(text: &str, members: &[Name]) -> Fault {

@@ -310,7 +310,16 @@ impl<'a> Checker<'a> {
             false => nearest(name.as_str(), known.iter().copied()),
         };
         let mut diagnostic = Diagnostic::error(code, message).label(span, "not found");
-        if near.is_none() {
+        let owner = self.apps.iter().find(|app| {
+            let fields = &self.types.record(app.record).by_name;
+            as_setting && fields.contains_key(&name)
+        });
+        if let Some(owner) = owner {
+            let app = owner.decl.name.name;
+            diagnostic = diagnostic.help(format!(
+                "`{app}` has such a field: write `{app}.{name} = …`"
+            ));
+        } else if near.is_none() {
             diagnostic = match as_setting {
                 true => diagnostic.note(format!("the settings are {}", SETTINGS.join(", "))),
                 false if known.is_empty() => diagnostic.note("the project has no apps"),

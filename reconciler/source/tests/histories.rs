@@ -1,5 +1,7 @@
 //! What happens to a repository that is followed: rewritten, collected, large, with submodules, links and LFS.
 
+#[path = "support/http.rs"]
+mod http;
 mod support;
 
 use std::{
@@ -9,8 +11,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+use http::Server;
 use ordain_reconciler_source::{CommitId, Error, Mirror, Movement, Remote};
-use support::{Author, http::Server, path, run};
+use support::{Author, path, run};
 
 fn id(text: &str) -> CommitId {
     text.parse().expect("an id")

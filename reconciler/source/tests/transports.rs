@@ -1,5 +1,7 @@
 //! Following repositories over http, https, ssh and paths, with their real servers on loopback.
 
+#[path = "support/http.rs"]
+mod http;
 mod support;
 
 use std::{
@@ -13,10 +15,11 @@ use std::{
 };
 
 use base64::Engine as _;
+use http::Server;
 use ordain_reconciler_source::{
     Access, CommitId, Error, FILE_BYTES_MAX, Follow, Mirror, Movement, Remote, Repository,
 };
-use support::{Author, has, http::Server, http::nobody, path, run};
+use support::{Author, backend::nobody, path, run, sshd::Sshd};
 
 /// Follows `main` of a URL: the tip is found, a file is read, a new commit is a step forward, and ours is pushed.
 fn check(author: &Author, remote: &Remote, folder: &Path) {
@@ -146,80 +149,6 @@ fn https_is_followed_with_a_password_that_rotates() {
         .expect_err("an unknown certificate")
         .to_string();
     assert!(error.contains("certificate"), "{error}");
-}
-
-/// An ssh server that lets one key in and serves git.
-struct Sshd {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Sshd {
-    fn start(folder: &Path) -> Option<Self> {
-        const PROGRAM: &str = "/usr/sbin/sshd";
-        if !has(PROGRAM, "-V") {
-            return None;
-        }
-        // It wants this folder when root starts it.
-        let _ = fs::create_dir_all("/run/sshd");
-        for name in ["host", "user", "stranger"] {
-            run(
-                folder,
-                "ssh-keygen",
-                &["-q", "-t", "ed25519", "-N", "", "-f", name],
-            );
-        }
-        fs::copy(folder.join("user.pub"), folder.join("authorized")).expect("a copy");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
-        let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nPidFile none\nAuthorizedKeysFile {0}/authorized\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n",
-            folder.display()
-        );
-        fs::write(folder.join("sshd_config"), config).expect("a file");
-        let child = Command::new(PROGRAM)
-            .args(["-D", "-e", "-f"])
-            .arg(folder.join("sshd_config"))
-            .stdin(Stdio::null())
-            .stderr(fs::File::create(folder.join("sshd.log")).expect("a file"))
-            .spawn()
-            .expect("it starts");
-        let mut server = Self { child, port };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let mut greeting = [0; 4];
-            let greeted = TcpStream::connect(("127.0.0.1", port))
-                .and_then(|mut stream| stream.read_exact(&mut greeting));
-            if greeted.is_ok() && &greeting == b"SSH-" {
-                break;
-            }
-            let log = || fs::read_to_string(folder.join("sshd.log")).unwrap_or_default();
-            assert!(
-                server.child.try_wait().expect("a child").is_none(),
-                "sshd ended: {}",
-                log()
-            );
-            assert!(Instant::now() < deadline, "sshd does not answer: {}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let host = fs::read_to_string(folder.join("host.pub")).expect("a key");
-        fs::write(
-            folder.join("known_hosts"),
-            format!("[127.0.0.1]:{port} {host}"),
-        )
-        .expect("a file");
-        fs::set_permissions(folder.join("user"), fs::Permissions::from_mode(0o600)).expect("ours");
-        Some(server)
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ordain_lang_types::extra::Measured;
 use ordain_lang_types::hir::{ExprId, ExprKind};
 use ordain_lang_types::refine::{StringFault, check_string};
 use ordain_lang_types::show::{show_len, show_range};
-use ordain_lang_types::ty::{LenRange, Literal, StringRule, Ty};
+use ordain_lang_types::ty::{LenRange, Literal, Origin, StringRule, Ty};
 
 use super::{Cx, Machine};
 use crate::provenance::{self, How, Layer};
@@ -308,6 +308,25 @@ impl<'p> Machine<'p> {
                 .label(record.span, format!("`{}` is not set", field.name));
         if let Some(span) = field.span {
             diagnostic = diagnostic.label(span, "declared here");
+        }
+        if matches!(def.origin, Origin::App) {
+            // `replicas: 3` is a type with one value.
+            let only = match self.program.types.kind(field.ty) {
+                TyKind::Literal(Literal::Bool(value)) => Some(value.to_string()),
+                TyKind::Literal(Literal::Int(value)) => Some(value.to_string()),
+                TyKind::Literal(Literal::Str(text)) => Some(format!("{:?}", text.as_str())),
+                TyKind::Enum(members) if members.len() == 1 => {
+                    Some(format!("{:?}", members[0].as_str()))
+                }
+                _ => None,
+            };
+            let name = field.name;
+            diagnostic = diagnostic.help(match only {
+                Some(value) => {
+                    format!("`:` stands before a type; to set it, write `{name} = {value}`")
+                }
+                None => format!("give it a value, or set `{name}` in every environment"),
+            });
         }
         self.report(diagnostic)
     }

@@ -4,8 +4,8 @@ use super::Parser;
 use super::record::Body;
 use super::recover::foreign;
 use crate::ast::{
-    App, Binding, Env, Export, FnDecl, Ident, Item, ItemKind, NamePath, Param, Policy, Test,
-    TypeBody, TypeDecl, Use, UseTarget,
+    App, Binding, Env, Export, ExprKind, FnDecl, Ident, Item, ItemKind, NamePath, Param, Policy,
+    Test, TypeBody, TypeDecl, Use, UseTarget,
 };
 use crate::kind::{NodeKind, TokenKind as T};
 use crate::{Diagnostic, Name};
@@ -32,6 +32,12 @@ impl Parser<'_> {
             if !self.is_lost && self.same_line() && self.peek() != T::Eof && !self.unmatched_close()
             {
                 self.unexpected("a new line");
+                // What such a value is meant to be is not known, so nothing follows from it.
+                match items.last_mut().map(|item| &mut item.kind) {
+                    Some(ItemKind::Let(binding)) => binding.value.kind = ExprKind::Error,
+                    Some(ItemKind::Export(export)) => export.value.kind = ExprKind::Error,
+                    _ => {}
+                }
             }
             if self.is_lost {
                 if self.at == before {
@@ -104,6 +110,15 @@ impl Parser<'_> {
             T::LBrace | T::LBracket => {
                 Some("a value on its own is exported with `export`: `export { … }`".to_owned())
             }
+            T::Ident if matches!(self.peek_at(1), T::Dot | T::LBrace) && foreign(&word).is_none() => {
+                Some(format!(
+                    "a value on its own is exported: `export {word}…`; or it is an element of the `objects` of an app"
+                ))
+            }
+            T::For => Some(
+                "write a list: `export [for x in xs => …]`, or `objects = [for x in xs => …]` in an app"
+                    .to_owned(),
+            ),
             T::Ident if self.peek_at(1) == T::Eq => Some(format!(
                 "write `let {word} = …`, or `export {word} = …` for an object to emit"
             )),

@@ -353,6 +353,9 @@ impl Parser<'_> {
             .is_some_and(|at| self.tokens[at].kind == T::RBrace);
         Some(match (token.kind, self.text(token)) {
             (T::Semicolon, _) => "members are separated by new lines or commas",
+            (T::Colon, _) if expected == "a new line" => {
+                "strings stand between `\"`; a type stands before the `=`: `let name: Type = value`"
+            }
             (T::Question, _) => "a choice is written `if condition then a else b`",
             (T::Minus, _) if token.new_line => {
                 "lists are written `[a, b]`; to subtract, put `-` at the end of the line before"

@@ -480,6 +480,7 @@ impl<'a> Checker<'a> {
                 let _ = list;
                 "write a list: `[…]`".into()
             }
+            (TyKind::List(_), TyKind::Map(..), _) => "write a map: `{ key = value }`".into(),
             (TyKind::List(list), _, _) => match self.fit(list.item, to) {
                 Fit::No(_) => "one value is meant, not a list".into(),
                 _ => "one value is meant, not a list; in a list, write `...` in front to add all its elements".into(),

@@ -44,9 +44,11 @@ impl<'a> Checker<'a> {
                 let ty = self.types.list(Ty::OBJECT);
                 return self.add(ExprKind::Objects, ty, span);
             }
-            if let Some(&app) = self.app_names.get(&name) {
-                return self.global(sc, Global::App(app), name, span);
-            }
+        }
+        if let Some(&app) = self.app_names.get(&name)
+            && (sc.whole || !self.modules[sc.module].imports.contains_key(&name))
+        {
+            return self.global(sc, Global::App(app), name, span);
         }
         if let Some(import) = self.modules[sc.module].imports.get_mut(&name) {
             import.used = true;

@@ -47,12 +47,21 @@ impl Rules {
         let Origin::Kubernetes(gvk) = &def.origin else {
             return None;
         };
-        let name = def.name.strip_prefix("k8s.")?;
+        let naming = gvk.as_ref().map(|gvk| Naming::of(&gvk.group, &gvk.kind));
+        let Some(name) = def.name.strip_prefix("k8s.") else {
+            // A kind of a definition; of it the names alone are known here.
+            return naming.map(|naming| Rules {
+                subject: None,
+                union: None,
+                needs: None,
+                naming: Some(naming),
+            });
+        };
         let rules = Rules {
             subject: subject(name),
             union: unions::of(name),
             needs: needs::of(name),
-            naming: gvk.as_ref().map(|gvk| Naming::of(&gvk.group, &gvk.kind)),
+            naming,
         };
         let any = rules.subject.is_some()
             || rules.union.is_some()

@@ -6,6 +6,7 @@
 use ordain_lang_syntax::Diagnostic;
 
 use super::{Judge, View};
+use crate::constant::dollar_help;
 use crate::format::check_format;
 use crate::suggest::nearest;
 use crate::ty::Format;
@@ -106,10 +107,13 @@ impl<V: View> Judge<'_, V> {
             let kind = self.text_of(node, "kind");
             let of = kind.map_or_else(|| "an object".to_owned(), |kind| format!("a {kind}"));
             let at = self.span(at);
-            self.say(
+            let diagnostic =
                 Diagnostic::error("E0205", format!("\"{name}\" is no name of {of}: {why}"))
-                    .label(at, "no such name"),
-            );
+                    .label(at, "no such name");
+            self.say(match dollar_help(&name) {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            });
         }
     }
 }

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
-pub(crate) mod http;
+pub(crate) mod backend;
+pub(crate) mod sshd;
 
 use std::{
     path::{Path, PathBuf},
