@@ -39,11 +39,9 @@ impl<'a> Checker<'a> {
         if let Some((global, _)) = self.modules[sc.module].items.get(&name).copied() {
             return self.global(sc, global, name, span);
         }
-        if sc.whole {
-            if name == "objects" {
-                let ty = self.types.list(Ty::OBJECT);
-                return self.add(ExprKind::Objects, ty, span);
-            }
+        if sc.whole && name == "objects" {
+            let ty = self.types.list(Ty::OBJECT);
+            return self.add(ExprKind::Objects, ty, span);
         }
         if let Some(&app) = self.app_names.get(&name)
             && (sc.whole || !self.modules[sc.module].imports.contains_key(&name))
