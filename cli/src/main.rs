@@ -1,6 +1,7 @@
 //! The binary `ordain`: reads the arguments, runs one command, turns its outcome into an exit code.
 
 mod args;
+mod blame;
 mod cluster;
 mod commands;
 mod demo;
@@ -20,6 +21,7 @@ mod report;
 mod sarif;
 mod source;
 mod terminal;
+mod trailers;
 mod usage;
 mod watch;
 mod when;

@@ -4,7 +4,7 @@
 use miette::{IntoDiagnostic, Result, WrapErr};
 use ordain_reconciler_engine::Ownership;
 use ordain_reconciler_plan::{Ignores, OnRemove};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What holds for every app.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -40,18 +40,7 @@ impl PolicyArgs {
     /// # Errors
     /// When the file with rules cannot be read, or one of them means nothing.
     pub(crate) fn look(&self) -> Result<Ownership> {
-        let ignores = match &self.ignore_rules {
-            None => Ignores::default(),
-            Some(file) => {
-                let shown = file.display();
-                let text = std::fs::read_to_string(file)
-                    .into_diagnostic()
-                    .wrap_err_with(|| format!("cannot read the file of --ignore-rules, {shown}"))?;
-                Ignores::read(&text)
-                    .into_diagnostic()
-                    .wrap_err_with(|| format!("cannot use the rules in {shown}"))?
-            }
-        };
+        let ignores = ignores(self.ignore_rules.as_deref())?;
         Ok(Ownership {
             on_remove: match self.on_removed_app {
                 RemovedArg::Prune => OnRemove::Prune,
@@ -62,4 +51,21 @@ impl PolicyArgs {
             ignores,
         })
     }
+}
+
+/// Reads a file of rules about fields that are left to others; the shipped ones alone when none is named.
+///
+/// # Errors
+/// When it cannot be read, or a rule means nothing.
+pub(crate) fn ignores(file: Option<&Path>) -> Result<Ignores> {
+    let Some(file) = file else {
+        return Ok(Ignores::default());
+    };
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read the file of --ignore-rules, {shown}"))?;
+    Ignores::read(&text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot use the rules in {shown}"))
 }

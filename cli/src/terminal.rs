@@ -35,7 +35,9 @@ pub(crate) fn set_up(args: &Args) {
         .with(log)
         .try_init();
     if let Err(error) = chosen {
-        tracing::error!("ORDAIN_LOG is no filter such as `warn,ordain=debug`, and is left out: {error}");
+        tracing::error!(
+            "ORDAIN_LOG is no filter such as `warn,ordain=debug`, and is left out: {error}"
+        );
     }
     let _ = miette::set_hook(Box::new(|_| {
         Box::new(

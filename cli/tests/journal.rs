@@ -431,3 +431,117 @@ fn an_export_is_signed_and_names_what_was_deployed() {
         ]
     );
 }
+
+/// The last commit amended by hand, pushed, and deployed as the reconciler records it: with what its trailers say.
+fn amended(world: &World, change: impl Fn(&str) -> String) -> String {
+    let message = world.git(&world.work(), "Ada", 21, &["log", "-1", "--format=%B"]);
+    let message = change(&message);
+    let args = [
+        "commit",
+        "--quiet",
+        "--amend",
+        "--allow-empty",
+        "-m",
+        &message,
+    ];
+    world.git(&world.work(), "Mallory", 21, &args);
+    let remote = world
+        .data_dir()
+        .join("git/ordain.git")
+        .display()
+        .to_string();
+    let push = ["push", "--quiet", "--force", &remote, "HEAD:main"];
+    world.git(&world.work(), "Mallory", 21, &push);
+    let commit = world.git(&world.work(), "Ada", 21, &["rev-parse", "HEAD"]);
+    let trailer = |key: &str| ordain_reconciler_source::trailer(&message, key).map(str::to_owned);
+    let rollback = trailer("Rollback-Of").zip(trailer("Rollback-To"));
+    let (journal, _) = Journal::open(&world.data_dir().join("journal")).expect("it opens");
+    let mut batch = journal.batch().expect("it writes");
+    let set = batch.put_set(&world.built());
+    let intent = Intent {
+        app: app(),
+        commit: commit.clone(),
+        set,
+        inventory: batch.put(b"[]"),
+        plan: format!("{:064x}", 20),
+        rollback: rollback.map(|(of, to)| Rollback { of, to }),
+        compiler: "ordain 0.1.0".to_owned(),
+        ..Intent::default()
+    };
+    let deploy = batch.append(at(21, 5), Event::Intent(Box::new(intent))).seq;
+    let event = Event::Outcome {
+        deploy,
+        app: app(),
+        outcome: Outcome::Healthy,
+        inventory: None,
+        writes: Vec::new(),
+    };
+    batch.append(at(21, 6), event);
+    batch.commit().expect("it is durable");
+    commit
+}
+
+#[test]
+fn an_audit_finds_trailers_that_somebody_changed() {
+    let line = |message: &str, key: &str, other: Option<&str>| -> String {
+        let lines = message
+            .lines()
+            .filter_map(|line| match line.starts_with(key) {
+                true => other.map(|other| format!("{key}: {other}")),
+                false => Some(line.to_owned()),
+            });
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let found = |world: &World, commit: &str, parts: &[&str]| {
+        let (code, text) = world.ordain(&["audit", "verify", "--format", "json"]);
+        assert_eq!(code, 1, "{text}");
+        let verdict: Value = serde_json::from_str(&text).expect("a verdict");
+        assert_eq!(verdict["intact"], false);
+        let findings = verdict["findings"].as_array().expect("findings");
+        assert_eq!(findings.len(), 1, "{text}");
+        let finding = findings[0].as_str().expect("a text");
+        assert!(
+            finding.contains(&format!("rollback commit {}", &commit[..10])),
+            "{finding}"
+        );
+        for part in parts {
+            assert!(finding.contains(part), "no `{part}` in: {finding}");
+        }
+    };
+    let all = world();
+    let ids = all.git(&all.work(), "Ada", 21, &["log", "--format=%H"]);
+    let ids: Vec<&str> = ids.lines().collect();
+    let [_, second, first] = ids[..] else {
+        panic!("three commits: {ids:?}");
+    };
+    let (code, text) = all.ordain(&["audit", "verify"]);
+    assert_eq!(code, 0, "as it was written, everything fits: {text}");
+    // Amended without another trailer, it fits as well.
+    let kept = amended(&all, |message| format!("another subject\n{message}"));
+    let (code, text) = all.ordain(&["audit", "verify"]);
+    assert_eq!(code, 0, "{kept}: {text}");
+
+    // Each trailer is taken away.
+    for key in ["Rollback-Of", "Rollback-To", "Plan-Hash"] {
+        let world = world();
+        let commit = amended(&world, |message| line(message, key, None));
+        found(&world, &commit, &["has no trailer", key]);
+    }
+    // Each names something else.
+    let plan = format!("{:064x}", 10);
+    let nowhere = "0123456789012345678901234567890123456789";
+    for (key, other, says) in [
+        // What stood before the rollback is not what the amended commit says is undone.
+        ("Rollback-Of", first, "stood before it"),
+        ("Rollback-Of", nowhere, "there is no such commit"),
+        // Objects of another commit came back.
+        ("Rollback-To", second, "are not those that it deployed"),
+        // The hash of the plan of another deploy.
+        ("Plan-Hash", plan.as_str(), "has plan"),
+    ] {
+        let world = world();
+        // The same commits as above: times, names and texts are fixed.
+        let commit = amended(&world, |message| line(message, key, Some(other)));
+        found(&world, &commit, &[format!("{key}: {other}").as_str(), says]);
+    }
+}

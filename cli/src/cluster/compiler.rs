@@ -6,10 +6,11 @@ use crate::report;
 use ordain_lang_project::{App as LangApp, BuildOptions, Files, FilesError, MANIFEST, Session};
 use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, SecretFiles, Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, Deployed, FieldEdit, Revealed,
+    SecretFiles, Wanted,
 };
 use ordain_reconciler_journal::AppRef;
-use ordain_reconciler_source::{Error, TreeFiles};
+use ordain_reconciler_source::{Error, Repository, TreeFiles};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -240,6 +241,24 @@ impl Compiler for ProjectCompiler {
         edits: &[FieldEdit],
     ) -> Result<BTreeMap<String, String>, String> {
         super::rewrite::rewrite(files, edits)
+    }
+
+    fn blame(
+        &self,
+        repository: &Repository,
+        found: Vec<Deployed>,
+        object: &str,
+        field: &str,
+    ) -> Result<Value, String> {
+        let told = |error: miette::Report| {
+            let help = error
+                .help()
+                .map_or_else(String::new, |help| format!("; {help}"));
+            format!("{error}{help}")
+        };
+        let deployed = crate::blame::single(found, object).map_err(told)?;
+        let blame = crate::blame::blame(repository, &deployed, field).map_err(told)?;
+        serde_json::to_value(blame).map_err(|error| error.to_string())
     }
 
     fn rest(&self) {

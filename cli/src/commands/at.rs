@@ -1,18 +1,20 @@
 //! `ordain at TIME get`: what was declared and applied at a time, from the journal.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Output, formats};
-use crate::journal::{self, Deployed, Wanted, without_secrets};
+use crate::args::{Output, TargetArg, formats};
+use crate::journal::Reader;
 use crate::{terminal, when};
 use clap::{Args, Subcommand};
 use miette::{Result, miette};
 use ordain_lang_project::{Object, yaml};
+use ordain_reconciler_engine::{Deployed, Lookup};
 use serde_json::Value;
 
 /// Look at what was declared and applied at a time
 ///
 /// TIME is RFC 3339 as in `2026-08-01T14:03:00Z`, local time as in `2026-08-01 14:03`, or a while ago as in `2h ago`. The journal
-/// of the data directory is read; nothing has to run. Secrets are never shown.
+/// of the data directory is read; nothing has to run. With --kubeconfig the reconciler that runs behind the cluster is asked. Secrets
+/// are never shown.
 #[derive(Args)]
 pub(crate) struct AtArgs {
     /// The time
@@ -52,18 +54,20 @@ struct GetArgs {
     output: Option<Output>,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &AtArgs, format: Output) -> Result<Outcome> {
     let at = when::milliseconds(&args.time)?;
     let AtCommand::Get(get) = &args.command;
-    let journal = journal::open(&get.data_dir.path())?;
-    let mut wanted = get.object.as_deref().map(Wanted::of).unwrap_or_default();
-    wanted.namespace = get.namespace.as_deref();
-    wanted.app = get.app.as_deref();
-    wanted.env = get.env.as_deref();
-    let found = journal::objects(&journal, at, &wanted)?;
+    let reader = Reader::of(get.target.target())?;
+    let lookup = Lookup {
+        namespace: get.namespace.clone(),
+        app: get.app.clone(),
+        env: get.env.clone(),
+        ..Lookup::of(get.object.as_deref(), at)
+    };
+    let found = reader.objects(&lookup)?;
     if found.is_empty() {
         let what = get.object.as_deref().unwrap_or("object");
         return Err(miette!(
@@ -103,10 +107,7 @@ pub(crate) fn run(args: &AtArgs, format: Output) -> Result<Outcome> {
 }
 
 fn plain(found: Vec<Deployed>) -> Vec<Value> {
-    found
-        .into_iter()
-        .map(|one| without_secrets(one.object))
-        .collect()
+    found.into_iter().map(|one| one.object).collect()
 }
 
 fn table(found: &[Deployed]) -> String {

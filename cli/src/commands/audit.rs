@@ -1,14 +1,18 @@
 //! `ordain audit`: proves that the journal was not changed, and exports it.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format, Output, formats};
-use crate::{journal, terminal, when};
+use crate::args::{Format, Output, TargetArg, formats};
+use crate::journal::{self, Reader};
+use crate::trailers::{Compared, Rollbacks};
+use crate::{terminal, when};
 use clap::{Args, Subcommand};
 use miette::{Result, miette};
-use ordain_reconciler_journal::{Digest, Error, Event, Exporter, Journal, Query, Record, verify};
-use ordain_reconciler_source::{CommitId, Repository, trailer};
+use ordain_reconciler_engine::control::{ExportForm, JournalAnswer, JournalAsk, Target};
+use ordain_reconciler_engine::is_finding;
+use ordain_reconciler_journal::{
+    AppRef, Compacted, Digest, Error, Journal, Record, verify, verify_chain,
+};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Prove that the journal was not changed, and export it
@@ -30,14 +34,21 @@ enum AuditCommand {
 ///
 /// Any byte of the journal that was changed, removed or put elsewhere is found. Rollback commits of the repository are compared with
 /// what the journal recorded of them. Exit code 1 when something does not fit. Nothing is changed.
+///
+/// With --kubeconfig the chain of records and its signatures are copied from the reconciler and checked here; the reconciler itself
+/// looks at the objects, which stay where they are.
 #[derive(Args)]
 struct VerifyArgs {
     /// The hash of a record, kept elsewhere, that must still be the one of its number; as `120:3f2a…`
     #[arg(long, value_name = "RECORD:HASH")]
     head: Option<String>,
 
+    /// The public key that it must be signed with, kept elsewhere, as `audit key` prints it
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 /// Write records as JSON lines, oldest first
@@ -55,20 +66,21 @@ struct ExportArgs {
     since: Option<String>,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 /// Print the public key that the journal is signed with
 #[derive(Args)]
 struct KeyArgs {
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 /// Remove old records, and objects that nothing names any more
 ///
 /// Whole segments of records that are all older than the given time are cut off. A record of the journal says so, and the chain goes
-/// on from its hash. Each app's last deploy and its last healthy one are kept however old. `ordain up` must not run meanwhile.
+/// on from its hash. Each app's last deploy and its last healthy one are kept however old. A
+/// running reconciler does it while it goes on with its work.
 #[derive(Args)]
 struct CompactArgs {
     /// Remove what happened before this time, as in `90d ago`
@@ -76,7 +88,7 @@ struct CompactArgs {
     before: String,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &AuditArgs, format: Format) -> Result<Outcome> {
@@ -106,35 +118,40 @@ struct Verdict {
     bytes: Option<u64>,
     /// Rollback commits that were compared with the repository.
     rollbacks: usize,
-}
-
-/// A rollback commit and the deploys that the journal recorded of it.
-#[derive(Default)]
-struct RolledBack {
-    of: String,
-    to: String,
-    records: Vec<u64>,
-    plans: Vec<String>,
+    /// The public key that everything is signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// Who looked at the objects: `here`, or `reconciler` when only that has them.
+    blobs_checked: &'static str,
 }
 
 fn check(args: &VerifyArgs, format: Format) -> Result<Outcome> {
-    let data_dir = args.data_dir.path();
-    // Says where to look when there is none.
-    let folder = data_dir.join("journal");
-    if !folder.is_dir() {
-        journal::open(&data_dir)?;
-    }
+    let target = args.target.target();
     let anchor = args.head.as_deref().map(anchor).transpose()?;
-    let mut rollbacks: BTreeMap<String, RolledBack> = BTreeMap::new();
+    // From afar the chain is copied and checked here; the reconciler's word is taken for its objects alone.
+    let copied = match &target {
+        Target::DataDir(_) => None,
+        Target::Cluster { .. } => Some(journal::Copied::of(&target)?),
+    };
+    let folder = match (&target, &copied) {
+        (_, Some(copied)) => copied.path().to_owned(),
+        (Target::DataDir(data_dir), None) => journal::folder(data_dir)?,
+        (Target::Cluster { .. }, None) => return Err(miette!("the journal was not copied")),
+    };
+    let mut rollbacks = Rollbacks::default();
     let mut seen = None;
-    let verified = verify(&folder, |record, hash| {
+    let each = |record: &Record, hash: &Digest| {
         if anchor.is_some_and(|(number, _)| number == record.seq) {
             seen = Some(*hash);
         }
-        note(record, &mut rollbacks);
-    });
+        rollbacks.see(record);
+    };
+    let verified = match copied {
+        Some(_) => verify_chain(&folder, each),
+        None => verify(&folder, each),
+    };
     let mut findings = Vec::new();
-    let verified = match verified {
+    let mut verified = match verified {
         Ok(verified) => Some(verified),
         Err(error) if is_finding(&error) => {
             findings.push(error.to_string());
@@ -142,15 +159,36 @@ fn check(args: &VerifyArgs, format: Format) -> Result<Outcome> {
         }
         Err(error) => return Err(super::report(error, None)),
     };
-    if let (Some((number, wanted)), Some(_)) = (anchor, &verified)
-        && seen != Some(wanted)
-    {
-        findings.push(match seen {
-            Some(found) => format!("record {number} has the hash {found}"),
-            None => format!("record {number} is not there"),
-        });
+    let mut compared = Compared::default();
+    let mut key = None;
+    if let Some(verified) = &mut verified {
+        if copied.is_some() {
+            let (found, blobs, bytes) = ask_for_objects(&target)?;
+            findings.extend(found);
+            (verified.blobs, verified.bytes) = (blobs, bytes);
+        }
+        if let Some((number, wanted)) = anchor
+            && seen != Some(wanted)
+        {
+            findings.push(match seen {
+                Some(found) => format!("record {number} has the hash {found}"),
+                None => format!("record {number} is not there"),
+            });
+        }
+        let own = Journal::read(&folder).map_err(|error| super::report(error, None))?;
+        let own_key = own
+            .public_key()
+            .map_err(|error| super::report(error, None))?;
+        let own_key: String = own_key.iter().map(|byte| format!("{byte:02x}")).collect();
+        if let Some(wanted) = args.key.as_deref()
+            && wanted.trim() != own_key
+        {
+            findings.push(format!("it is signed with the key {own_key}"));
+        }
+        key = Some(own_key);
+        compared = compare(&target, &own, &rollbacks)?;
+        findings.append(&mut compared.findings);
     }
-    let compared = compare(&data_dir, &rollbacks, &mut findings);
     let verdict = Verdict {
         intact: findings.is_empty(),
         first: verified.as_ref().map(|one| one.first),
@@ -159,7 +197,12 @@ fn check(args: &VerifyArgs, format: Format) -> Result<Outcome> {
         blobs: verified.as_ref().map(|one| one.blobs),
         bytes: verified.as_ref().map(|one| one.bytes),
         findings,
-        rollbacks: compared,
+        rollbacks: compared.commits,
+        key,
+        blobs_checked: match copied {
+            Some(_) => "reconciler",
+            None => "here",
+        },
     };
     match format {
         Format::Json => terminal::json(&verdict)?,
@@ -172,6 +215,48 @@ fn check(args: &VerifyArgs, format: Format) -> Result<Outcome> {
     })
 }
 
+/// What the reconciler finds in its own journal: findings, blobs and bytes.
+fn ask_for_objects(target: &Target) -> Result<(Vec<String>, u64, u64)> {
+    journal::one(target, JournalAsk::Verify, |answer| match answer {
+        JournalAnswer::Verified {
+            findings,
+            blobs,
+            bytes,
+        } => Some((findings, blobs, bytes)),
+        _ => None,
+    })
+}
+
+/// Compares the trailers of rollback commits with the journal.
+fn compare(target: &Target, own: &Journal, rollbacks: &Rollbacks) -> Result<Compared> {
+    let reader = Reader::of(target.clone())?;
+    let Some(messages) = reader.messages(rollbacks.commits())? else {
+        let mut compared = Compared::default();
+        if rollbacks.has_some() {
+            let finding = "the repository with the rollback commits is not there";
+            compared.findings.push(finding.to_owned());
+        }
+        return Ok(compared);
+    };
+    let mut failed = None;
+    let history = |app: &AppRef| match own.history(app) {
+        Ok(rows) => rows,
+        Err(error) => {
+            failed = Some(error);
+            Vec::new()
+        }
+    };
+    let knows = |commit: &str| {
+        let found = reader.messages(vec![commit.to_owned()]);
+        matches!(found, Ok(Some(messages)) if !messages.is_empty())
+    };
+    let compared = rollbacks.compare(&messages, history, knows);
+    match failed {
+        Some(error) => Err(super::report(error, None)),
+        None => Ok(compared),
+    }
+}
+
 fn anchor(text: &str) -> Result<(u64, Digest)> {
     let parsed = text
         .split_once(':')
@@ -182,95 +267,6 @@ fn anchor(text: &str) -> Result<(u64, Digest)> {
             "write it as `audit verify` prints it, such as `120:3f2a…`",
         )
     })
-}
-
-/// True when the journal is not what was written, rather than not readable.
-fn is_finding(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Corrupt { .. }
-            | Error::Changed { .. }
-            | Error::CutOff { .. }
-            | Error::BlobChanged { .. }
-            | Error::NoBlob { .. }
-            | Error::NotASet { .. }
-            | Error::NotADigest { .. }
-            | Error::Key { .. }
-    )
-}
-
-fn note(record: &Record, rollbacks: &mut BTreeMap<String, RolledBack>) {
-    let Event::Intent(intent) = &record.event else {
-        return;
-    };
-    let Some(rollback) = &intent.rollback else {
-        return;
-    };
-    let one = rollbacks.entry(intent.commit.clone()).or_default();
-    one.of.clone_from(&rollback.of);
-    one.to.clone_from(&rollback.to);
-    one.records.push(record.seq);
-    one.plans.push(intent.plan.clone());
-}
-
-/// Compares the trailers of rollback commits with the journal. Returns how many commits were there.
-fn compare(
-    data_dir: &Path,
-    rollbacks: &BTreeMap<String, RolledBack>,
-    findings: &mut Vec<String>,
-) -> usize {
-    if rollbacks.is_empty() {
-        return 0;
-    }
-    let Ok(repository) = journal::repository(data_dir) else {
-        findings.push("the repository with the rollback commits is not there".to_owned());
-        return 0;
-    };
-    let mut compared = 0;
-    for (id, recorded) in rollbacks {
-        // The sources could not be restored: the objects came from the journal, and there is no rollback commit.
-        if *id == recorded.to {
-            continue;
-        }
-        // History may have been rewritten since; then the journal alone tells.
-        let Some(message) = message(&repository, id) else {
-            continue;
-        };
-        compared += 1;
-        let short = super::status::short(id);
-        let mut differs = |key: &str, wanted: &str| {
-            let found = trailer(&message, key).unwrap_or("nothing");
-            if found != wanted {
-                findings.push(format!(
-                    "rollback commit {short} says `{key}: {found}`, record {} says {wanted}",
-                    recorded.records[0]
-                ));
-            }
-        };
-        differs("Rollback-Of", &recorded.of);
-        differs("Rollback-To", &recorded.to);
-        // The hash is that of one app's plan; a rollback of the whole tree has others besides. It is made
-        // before the commit, so a plan that changed since has another hash and an approval of its own.
-        let planned: Vec<&String> = recorded
-            .plans
-            .iter()
-            .filter(|one| !one.is_empty())
-            .collect();
-        if let Some(hash) = trailer(&message, "Plan-Hash")
-            && !planned.is_empty()
-            && !planned.iter().any(|plan| *plan == hash)
-        {
-            findings.push(format!(
-                "rollback commit {short} says `Plan-Hash: {hash}`, no record of it has that plan"
-            ));
-        }
-    }
-    compared
-}
-
-fn message(repository: &Repository, id: &str) -> Option<String> {
-    let id: CommitId = id.parse().ok()?;
-    Some(repository.commit(&id).ok()?.message)
 }
 
 fn text(verdict: &Verdict) -> String {
@@ -292,43 +288,20 @@ fn text(verdict: &Verdict) -> String {
 }
 
 fn export(args: &ExportArgs) -> Result<Outcome> {
-    let failed = |error| super::report(error, None);
-    let journal = journal::open(&args.data_dir.path())?;
+    let reader = Reader::of(args.target.target())?;
     let since = args.since.as_deref().map(when::milliseconds).transpose()?;
-    let mut records = journal.records(&Query::default()).map_err(failed)?;
-    records.reverse();
-    let mut exporter = Exporter::new(&journal);
-    let mut lines = String::new();
-    for record in &records {
-        exporter.see(record);
-        if since.is_some_and(|since| record.time_ms < since) {
-            continue;
-        }
-        let line = match args.format {
-            Output::Cdevents => exporter.cdevent(record),
-            _ => {
-                let statement = exporter.statement(record);
-                Some(exporter.envelope(&statement).map_err(failed)?)
-            }
-        };
-        if let Some(line) = line {
-            lines.push_str(&line.to_string());
-            lines.push('\n');
-        }
-    }
-    terminal::data(&lines)?;
+    let form = match args.format {
+        Output::Cdevents => ExportForm::Cdevents,
+        _ => ExportForm::InToto,
+    };
+    reader.export(form, since, |document| {
+        terminal::data(&format!("{document}\n"))
+    })?;
     Ok(Outcome::Done)
 }
 
 fn key(args: &KeyArgs, format: Format) -> Result<Outcome> {
-    let journal = journal::open(&args.data_dir.path())?;
-    let key = journal
-        .public_key()
-        .map_err(|error| super::report(error, None))?;
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    if hex.is_empty() {
-        return Err(miette!("the journal has no key"));
-    }
+    let hex = Reader::of(args.target.target())?.key()?;
     match format {
         Format::Json => terminal::json(&serde_json::json!({ "ed25519": hex }))?,
         Format::Text => terminal::data(&format!("{hex}\n"))?,
@@ -337,23 +310,16 @@ fn key(args: &KeyArgs, format: Format) -> Result<Outcome> {
 }
 
 fn compact(args: &CompactArgs, format: Format) -> Result<Outcome> {
-    let failed = |error| super::report(error, None);
-    let before = when::milliseconds(&args.before)?;
-    let data_dir = args.data_dir.path();
-    // Says where to look when there is none, instead of making one.
-    journal::open(&data_dir)?;
-    let (journal, warnings) = Journal::open(&data_dir.join("journal")).map_err(|error| {
-        let help = matches!(error, Error::InUse { .. })
-            .then(|| "stop the `ordain up` that runs on this directory first".to_owned());
-        super::report(error, help)
-    })?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
+    let before_ms = when::milliseconds(&args.before)?;
     let by = format!("ordain audit compact --before {}", args.before);
-    let done = journal
-        .compact(before, jiff::Timestamp::now().as_millisecond(), &by)
-        .map_err(failed)?;
+    let done = match args.target.target() {
+        Target::DataDir(data_dir) => match compact_here(&data_dir, before_ms, &by)? {
+            Some(done) => done,
+            // Whoever has it open does it himself.
+            None => ask_to_compact(&Target::DataDir(data_dir), before_ms, by)?,
+        },
+        target @ Target::Cluster { .. } => ask_to_compact(&target, before_ms, by)?,
+    };
     match format {
         Format::Json => terminal::json(&serde_json::json!({
             "through": done.through, "segments": done.segments, "blobs": done.blobs,
@@ -364,4 +330,32 @@ fn compact(args: &CompactArgs, format: Format) -> Result<Outcome> {
         ))?,
     }
     Ok(Outcome::Done)
+}
+
+/// Compacts a journal that nobody has open; none when somebody has.
+fn compact_here(data_dir: &Path, before_ms: i64, by: &str) -> Result<Option<Compacted>> {
+    let failed = |error| super::report(error, None);
+    // Says where to look when there is none, instead of making one.
+    let folder = journal::folder(data_dir)?;
+    let (journal, warnings) = match Journal::open(&folder) {
+        Ok(opened) => opened,
+        Err(Error::InUse { .. }) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    journal
+        .compact(before_ms, now, by)
+        .map(Some)
+        .map_err(failed)
+}
+
+fn ask_to_compact(target: &Target, before_ms: i64, by: String) -> Result<Compacted> {
+    let question = JournalAsk::Compact { before_ms, by };
+    journal::one(target, question, |answer| match answer {
+        JournalAnswer::Compacted { done } => Some(done),
+        _ => None,
+    })
 }

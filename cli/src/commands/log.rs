@@ -1,18 +1,21 @@
 //! `ordain log`: every transition that the journal holds, newest first.
 
 use crate::Outcome;
-use crate::args::{DataDirArg, Format};
-use crate::{journal, terminal, when};
+use crate::args::{Format, TargetArg};
+use crate::journal::Reader;
+use crate::{terminal, when};
 use miette::Result;
 use ordain_reconciler_journal::{
-    AppRef, Counts, Event, Intent, ObjectWrite, Outcome as Went, Query, Record, State, time,
+    AppRef, Counts, Event, Intent, ObjectWrite, Outcome as Went, Query, Record, SignatureVerdict,
+    State, time,
 };
 
 /// Show every transition, newest first
 ///
 /// Commits, deploys with what they changed and how they ended, failed attempts, deletions, drift and who caused it, rollbacks,
-/// suspensions, approvals and adoptions. The journal of the data directory is read; nothing has to run. `--format json` gives each
-/// record whole, with UID and resource versions of every object that was written.
+/// suspensions, approvals and adoptions. The journal of the data directory is read; nothing has to run. With --kubeconfig the reconciler
+/// that runs behind the cluster is asked. `--format json` gives each record whole, with UID and resource versions of every object that
+/// was written.
 #[derive(clap::Args)]
 pub(crate) struct LogArgs {
     /// Only this app
@@ -32,26 +35,25 @@ pub(crate) struct LogArgs {
     until: Option<String>,
 
     /// At most so many records
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     limit: usize,
 
     #[command(flatten)]
-    data_dir: DataDirArg,
+    target: TargetArg,
 }
 
 pub(crate) fn run(args: &LogArgs, format: Format) -> Result<Outcome> {
-    let journal = journal::open(&args.data_dir.path())?;
+    let reader = Reader::of(args.target.target())?;
     let time = |text: &Option<String>| text.as_deref().map(when::milliseconds).transpose();
     let query = Query {
         app: args.app.clone(),
         env: args.env.clone(),
         since_ms: time(&args.since)?,
         until_ms: time(&args.until)?,
+        before_seq: None,
         limit: Some(args.limit),
     };
-    let records = journal
-        .records(&query)
-        .map_err(|error| super::report(error, None))?;
+    let records = reader.records(&query)?;
     match format {
         Format::Json => terminal::json(&serde_json::json!({ "records": records }))?,
         Format::Text if records.is_empty() => terminal::data("nothing happened yet\n")?,
@@ -183,20 +185,36 @@ fn deploy(intent: &Intent) -> String {
         None => "deploy".to_owned(),
     };
     let actor = match &intent.actor {
-        Some(actor) => format!(" for {actor}"),
+        Some(actor) => format!(", brought by {actor}"),
         None => String::new(),
     };
-    let signed = match &intent.signature {
-        Some(signature) => format!(", {} signature", signature.verdict),
+    let committer = match &intent.committer {
+        Some(committer) => format!(", committed by {committer}"),
         None => String::new(),
     };
+    let signed = intent.signature.as_ref().map_or(String::new(), signed);
     format!(
-        "{verb} {} by {}{actor}{signed}: {}  (+{create} ~{update} -{delete} ={unchanged}){}",
+        "{verb} {} by {}{committer}{actor}{signed}: {}  (+{create} ~{update} -{delete} ={unchanged}){}",
         short(&intent.commit),
         intent.author,
         intent.subject,
         because(first(&intent.reason)),
     )
+}
+
+/// How a commit is signed, as a part of a sentence.
+fn signed(signature: &SignatureVerdict) -> String {
+    let method = match signature.method.as_deref() {
+        None => "",
+        Some("ssh") => "SSH ",
+        Some("pgp") => "PGP ",
+        Some(_) => "unknown ",
+    };
+    match (signature.verdict.as_str(), &signature.signer) {
+        ("unsigned", _) => ", unsigned".to_owned(),
+        ("good", Some(signer)) => format!(", {method}signature of {signer}"),
+        (verdict, _) => format!(", {method}signature {verdict}"),
+    }
 }
 
 fn went(outcome: &Went) -> String {

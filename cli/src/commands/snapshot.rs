@@ -4,7 +4,8 @@ use crate::args::Format;
 use crate::diffing::{ClusterArg, applied, signing_key};
 use crate::{Outcome, terminal};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use ordain_reconciler_diff::Snapshot;
+use ordain_reconciler_diff::{Snapshot, SnapshotRules};
+use ordain_reconciler_engine::OwnRules;
 use std::fs;
 use std::path::PathBuf;
 
@@ -39,7 +40,11 @@ pub(crate) fn run(args: &SnapshotArgs, format: Format) -> Result<Outcome> {
     let objects: usize = objects;
     let made = jiff::Timestamp::now().round(jiff::Unit::Second);
     let made = made.map_or_else(|_| String::new(), |made| made.to_string());
+    let OwnRules {
+        ignores, take_from, ..
+    } = args.cluster.rules()?;
     let snapshot = Snapshot::new(cluster, made, apps, &key.digests());
+    let snapshot = snapshot.by(SnapshotRules { ignores, take_from });
     let write = |path: &PathBuf, bytes: Vec<u8>| {
         fs::write(path, bytes)
             .into_diagnostic()

@@ -8,7 +8,10 @@ use crate::usage::usage;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use ordain_lang_secrets::references;
 use ordain_reconciler_diff::{Diff, Live, Planned, Side as Name, Verb, is_namespaced, of_plan};
-use ordain_reconciler_engine::{App, Ask, CompiledObject, Preview, owned, preview};
+use ordain_reconciler_engine::control::{self, Request, Response, Target};
+use ordain_reconciler_engine::{
+    App, Ask, CompiledObject, Error, OwnRules, Preview, Standing, owned, preview,
+};
 use ordain_reconciler_plan::{ApiVersion, Inventory, ObjectKey, Verb as PlanVerb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,8 +30,69 @@ pub(crate) struct ClusterArg {
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     pub(crate) context: Option<String>,
 
+    /// Namespace of the objects of the reconciler that deploys to that cluster
+    #[arg(long, value_name = "NAME", default_value = control::NAMESPACE, requires = "kubeconfig")]
+    system_namespace: String,
+
+    /// Take the reconciler for one that takes objects from this owner, as its own option of this name says
+    ///
+    /// Without --take-from and --ignore-rules the running reconciler is asked for its rules.
+    #[arg(long, value_name = "OWNER")]
+    take_from: Vec<String>,
+
+    /// Take the reconciler for one with these rules about fields that are left to others
+    #[arg(long, value_name = "FILE")]
+    ignore_rules: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) data_dir: DataDirArg,
+}
+
+impl ClusterArg {
+    /// The rules of the reconciler that deploys to the cluster: those that are named, or those that it says it has.
+    /// Without either, the shipped ones; that is told.
+    ///
+    /// # Errors
+    /// When a file of rules cannot be used.
+    pub(crate) fn rules(&self) -> Result<OwnRules> {
+        if self.ignore_rules.is_some() || !self.take_from.is_empty() {
+            let ignores = crate::policies::ignores(self.ignore_rules.as_deref())?;
+            return Ok(OwnRules {
+                ignores: ignores.rules().to_vec(),
+                take_from: self.take_from.iter().cloned().collect(),
+                on_remove: None,
+            });
+        }
+        let target = match &self.kubeconfig {
+            None => Target::DataDir(self.data_dir.path()),
+            Some(path) => Target::Cluster {
+                kubeconfig: Some(path.clone()),
+                context: self.context.clone(),
+                namespace: self.system_namespace.clone(),
+            },
+        };
+        let answers = control::call(&target, &Request::Rules, |_| {});
+        let rules = answers.map(|answers| {
+            answers.into_iter().find_map(|answer| match answer {
+                Response::Rules { rules } => Some(rules),
+                _ => None,
+            })
+        });
+        match rules {
+            Ok(Some(rules)) => Ok(rules),
+            // Where none runs, nobody has rules of his own; a kubeconfig that is none is told by whoever uses it next.
+            Err(Error::NotRunning { .. } | Error::NoMailbox { .. } | Error::Kubeconfig { .. }) => {
+                Ok(OwnRules::default())
+            }
+            Ok(None) | Err(_) => {
+                crate::terminal::say(
+                    "the reconciler of the cluster does not say which rules it has; the shipped ones are taken, and \
+                     --ignore-rules and --take-from name others",
+                );
+                Ok(OwnRules::default())
+            }
+        }
+    }
 }
 
 /// A cluster that can be asked.
@@ -94,9 +158,10 @@ pub(crate) fn live(
     touched: Option<&Diff>,
 ) -> Result<Live> {
     let data_dir = cluster.data_dir.path();
+    let rules = cluster.rules()?;
     block_on(async {
         let connected = cluster.connect().await?;
-        let plans = plans(&connected, &data_dir, side, head, touched).await?;
+        let plans = plans(&connected, &data_dir, &rules, side, head, touched).await?;
         let name = Name::named(format!("cluster {}", connected.name));
         Ok(of_plan(name, plans.into_iter().map(planned).collect()))
     })
@@ -105,6 +170,7 @@ pub(crate) fn live(
 async fn plans(
     connected: &Connected,
     data_dir: &Path,
+    rules: &OwnRules,
     side: &Side,
     head: &Built,
     touched: Option<&Diff>,
@@ -115,7 +181,13 @@ async fn plans(
     };
     let compiler = Arc::new(ProjectCompiler::new(Keys::new(data_dir)));
     let client = connected.client.clone();
-    let mut plans = preview(client, compiler, asks, BTreeSet::new())
+    // What other apps declare counts, also when nothing is asked about them.
+    let declared: Vec<Arc<App>> = match touched {
+        Some(_) => head.apps.iter().map(|app| whole(side, app)).collect(),
+        None => asks.iter().map(|ask| Arc::clone(&ask.app)).collect(),
+    };
+    let standing = Standing::new(rules, &declared).map_err(crate::commands::engine_error)?;
+    let mut plans = preview(client, compiler, asks, BTreeSet::new(), &standing)
         .await
         .map_err(crate::commands::engine_error)?;
     if touched.is_some() {
@@ -162,13 +234,8 @@ async fn all(connected: &Connected, side: &Side, head: &Built) -> Result<Vec<Ask
     let mut asks: Vec<Ask> = Vec::new();
     for app in &head.apps {
         let gone = gone.remove(&(app.env.clone(), app.name.clone()));
-        let deployed = app.objects.iter().filter(|object| !object.is_message);
-        let objects = deployed.map(|object| CompiledObject {
-            object: object.json.clone(),
-            at: Some(object.at.clone()),
-        });
         asks.push(Ask {
-            app: with_secrets(side, &app.name, &app.env, &app.namespace, objects.collect()),
+            app: whole(side, app),
             gone: gone.unwrap_or_default(),
         });
     }
@@ -178,6 +245,16 @@ async fn all(connected: &Connected, side: &Side, head: &Built) -> Result<Vec<Ask
         asks.push(Ask { app, gone });
     }
     Ok(asks)
+}
+
+/// An app with all its objects.
+fn whole(side: &Side, app: &ordain_lang_project::App) -> Arc<App> {
+    let deployed = app.objects.iter().filter(|object| !object.is_message);
+    let objects = deployed.map(|object| CompiledObject {
+        object: object.json.clone(),
+        at: Some(object.at.clone()),
+    });
+    with_secrets(side, &app.name, &app.env, &app.namespace, objects.collect())
 }
 
 /// The objects that a change of the sources touches.

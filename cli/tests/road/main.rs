@@ -6,6 +6,8 @@ mod cluster;
 mod demo;
 mod failures;
 mod kubectl;
+mod live;
+mod looking_back;
 mod push;
 mod run;
 mod secrets;

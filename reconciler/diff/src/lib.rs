@@ -25,4 +25,6 @@ pub use model::{
 };
 pub use plans::{Planned, of_plan};
 pub use render::{MarkdownOptions, TextOptions, markdown, sarif, text};
-pub use snapshot::{Snapshot, SnapshotApp, SnapshotError, SnapshotKey, is_namespaced};
+pub use snapshot::{
+    Snapshot, SnapshotApp, SnapshotError, SnapshotKey, SnapshotRules, is_namespaced,
+};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ordain_reconciler_plan::{Breaker, ObjectKey, SetObject, prepare};
+use ordain_reconciler_plan::{
+    Breaker, Claims, Ignores, ObjectKey, Rules, SetObject, kept_from, prepare,
+};
 use serde_json::Value;
 
 use crate::{
@@ -70,6 +72,37 @@ pub enum After {
     Later(String),
 }
 
+/// Every object of a snapshot, whichever app or environment has it.
+fn everything(snapshot: &Snapshot) -> BTreeMap<ObjectKey, &Value> {
+    let objects = snapshot.apps.iter().flat_map(|app| &app.objects);
+    let keyed = objects.filter_map(|object| Some((ObjectKey::of(object)?, object)));
+    keyed.collect()
+}
+
+/// The rules by which the reconciler of a snapshot would apply the head.
+fn rules(snapshot: &Snapshot, head: &[SetObject], facts: &Facts) -> Rules {
+    let mut apps: BTreeMap<(&str, &str), Vec<&Value>> = BTreeMap::new();
+    for object in head {
+        let app = apps.entry((&object.env, &object.app)).or_default();
+        app.push(&object.object);
+    }
+    let mut claims = Claims::default();
+    for ((env, app), objects) in apps {
+        claims.set(&format!("{env}/{app}"), facts.namespace(env), objects);
+    }
+    // Apps that the head does not have any more give away what they have.
+    for app in &snapshot.apps {
+        claims.know(&format!("{}/{}", app.env, app.app));
+    }
+    Rules {
+        // Checked when the file was read.
+        ignores: Ignores::new(&snapshot.rules.ignores).unwrap_or_default(),
+        take_from: snapshot.rules.take_from.clone(),
+        claims: Some(claims),
+        ..Rules::default()
+    }
+}
+
 impl Live {
     /// Compares the head with a snapshot, without a cluster. `env` leaves out every other environment.
     ///
@@ -86,6 +119,7 @@ impl Live {
         let mut looks = BTreeMap::new();
         let mut not_compared = 0;
         let wanted = |name: &str| env.is_none_or(|env| env == name);
+        let (rules, everything) = (rules(snapshot, head, facts), everything(snapshot));
         let mut applied: BTreeMap<(String, ObjectKey), (String, &Value)> = BTreeMap::new();
         for app in snapshot.apps.iter().filter(|app| wanted(&app.env)) {
             for object in &app.objects {
@@ -118,10 +152,23 @@ impl Live {
                 None => 0,
             };
             not_compared += unknown;
+            let live = now.as_ref().or(everything.get(&prepared.key).copied());
+            let after = match (kept_from(&owner, &prepared, live, &rules), &now) {
+                (Some(message), _) => After::Refused {
+                    message,
+                    immutable: Vec::new(),
+                },
+                // What is left to others is not sent.
+                (None, Some(now)) => {
+                    let ignored = rules.ignored(&prepared, now);
+                    After::Would(ignored.payload(&prepared.object, now))
+                }
+                (None, None) => After::Would(prepared.object),
+            };
             let look = Look {
                 app: object.app.clone(),
                 now,
-                after: After::Would(prepared.object),
+                after,
                 not_compared: unknown,
                 at: object.at.clone(),
             };

@@ -3,8 +3,10 @@
 //! The file is two parts: one line of JSON with the signature, and the body, whose bytes are signed as they are.
 //! Nothing of the body is read before the signature holds.
 
+use std::collections::BTreeSet;
+
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use ordain_reconciler_plan::{ApiVersion, SetObject};
+use ordain_reconciler_plan::{ApiVersion, IgnoreError, IgnoreRule, Ignores, SetObject};
 use ordain_schemas::{KubeVersion, table};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +26,26 @@ pub struct Snapshot {
     pub made: String,
     /// The apps, with what is applied of each.
     pub apps: Vec<SnapshotApp>,
+    /// The rules of the reconciler that applied it.
+    #[serde(default, skip_serializing_if = "SnapshotRules::is_empty")]
+    pub rules: SnapshotRules,
+}
+
+/// The rules by which a reconciler leaves fields to others, and takes objects from them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRules {
+    /// Fields that are left to others; the shipped rules hold besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignores: Vec<IgnoreRule>,
+    /// Whom objects may be taken from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub take_from: BTreeSet<String>,
+}
+
+impl SnapshotRules {
+    fn is_empty(&self) -> bool {
+        self.ignores.is_empty() && self.take_from.is_empty()
+    }
 }
 
 /// One app of a snapshot.
@@ -73,6 +95,9 @@ pub enum SnapshotError {
     /// The signature does not fit the content.
     #[error("the signature does not fit: the file was changed, or is not whole")]
     Changed,
+    /// It was made by another version, whose rules this one does not know.
+    #[error("its rules about fields that are left to others cannot be used")]
+    Rules(#[source] IgnoreError),
     /// It is signed, and still cannot be read.
     #[error("the signed content cannot be read")]
     Content(#[source] serde_json::Error),
@@ -124,7 +149,14 @@ impl Snapshot {
             cluster: cluster.into(),
             made: made.into(),
             apps,
+            rules: SnapshotRules::default(),
         }
+    }
+
+    /// Says by which rules it was applied.
+    #[must_use]
+    pub fn by(self, rules: SnapshotRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// What people call it: `snapshot of kind-dev, 2026-11-22T20:00:00Z`.
@@ -180,7 +212,9 @@ impl Snapshot {
                 }
             });
         }
-        serde_json::from_slice(body).map_err(SnapshotError::Content)
+        let read: Self = serde_json::from_slice(body).map_err(SnapshotError::Content)?;
+        Ignores::new(&read.rules.ignores).map_err(SnapshotError::Rules)?;
+        Ok(read)
     }
 }
 

@@ -9,7 +9,7 @@ use ordain_reconciler_source::{CommitId, Edit};
 use serde_json::Value;
 
 use crate::{
-    App, CompiledObject, Error, FieldEdit,
+    App, CompiledObject, Error, FieldEdit, Standing,
     control::{Reply, Response},
     engine::blocking,
     preview::{Ask, previews},
@@ -90,6 +90,7 @@ impl Requests {
         .await?;
         match published {
             Published::OnBranch(commit) => {
+                self.shared.askers.asked(commit.as_str(), reply.asker());
                 let commit = commit.to_string();
                 let told = commit.clone();
                 reply.send(Response::Commit { commit: told }).await;
@@ -184,7 +185,10 @@ impl Requests {
         let none = std::collections::BTreeSet::new();
         let cluster = &self.shared.cluster;
         let of = |app: &App| Some(self.sites.of(&app.reference(), app.cluster.as_deref()));
-        let plans = previews(cluster, of, self.compile.compiler(), vec![ask], &none).await?;
+        // Every field that differs is asked about, also one that is left to others.
+        let standing = Standing::default();
+        let compiler = self.compile.compiler();
+        let plans = previews(cluster, of, compiler, vec![ask], &none, &standing).await?;
         let preview = plans.into_iter().next();
         let preview = preview.ok_or_else(|| refused("the cluster gave no answer".to_owned()))?;
         let live = preview.looks.first().and_then(|(_, live, _)| live.clone());

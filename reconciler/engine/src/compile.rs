@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ordain_reconciler_journal::{AppRef, Digest};
 use ordain_reconciler_plan::canonical;
-use ordain_reconciler_source::TreeFiles;
+use ordain_reconciler_source::{Repository, TreeFiles};
 use serde_json::Value;
 
-use crate::{Rules, packed::Packed};
+use crate::{Deployed, Rules, packed::Packed};
 
 /// Which environments to compile.
 #[derive(Debug, Clone)]
@@ -222,6 +222,22 @@ pub trait Compiler: Send + Sync + 'static {
     ) -> Result<BTreeMap<String, String>, String> {
         let _ = (files, edits);
         Err("these sources cannot be edited by a program".to_owned())
+    }
+
+    /// Returns who wrote the lines that a field of the one deployed object comes from, in a form of its own. Several
+    /// objects, or none, are told in words, with the name that was asked for.
+    ///
+    /// # Errors
+    /// Why that cannot be told, in words.
+    fn blame(
+        &self,
+        repository: &Repository,
+        found: Vec<Deployed>,
+        object: &str,
+        field: &str,
+    ) -> Result<Value, String> {
+        let _ = (repository, found, object, field);
+        Err("the lines of these sources are not known".to_owned())
     }
 
     /// Returns the encrypted files that an object names.

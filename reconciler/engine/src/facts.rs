@@ -29,23 +29,33 @@ fn field(object: &Value, field: &str) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// The verdict on a commit's signature, as the journal keeps it.
-pub(crate) fn signature(verdict: &Verdict) -> SignatureVerdict {
+/// The verdict on a commit's signature, as the journal keeps it; without one nobody asked for it.
+pub(crate) fn signature(verdict: Option<&Verdict>, method: Option<&str>) -> SignatureVerdict {
+    let Some(verdict) = verdict else {
+        let verdict = method.map_or("unsigned", |_| "unchecked").to_owned();
+        let (signer, method) = (None, method.map(str::to_owned));
+        return SignatureVerdict {
+            verdict,
+            signer,
+            method,
+        };
+    };
+    let method = method.map(str::to_owned);
     match verdict {
         Verdict::Good { signer, key } => SignatureVerdict {
             verdict: "good".to_owned(),
             signer: Some(format!("{signer} ({key})")),
-            method: None,
+            method,
         },
         Verdict::Unsigned => SignatureVerdict {
             verdict: "unsigned".to_owned(),
             signer: None,
-            method: None,
+            method,
         },
         Verdict::Bad { reason } => SignatureVerdict {
             verdict: format!("bad: {reason}"),
             signer: None,
-            method: None,
+            method,
         },
     }
 }
@@ -117,6 +127,27 @@ pub(crate) fn deleted(candidates: &[Candidate], gone: &[ObjectKey]) -> Vec<Objec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_is_told_with_its_method_whether_anybody_asked_or_not() {
+        let good = Verdict::Good {
+            signer: "ada@example.com".to_owned(),
+            key: "SHA256:abc".to_owned(),
+        };
+        for (verdict, method, wanted) in [
+            (
+                Some(&good),
+                Some("ssh"),
+                ("good", Some("ada@example.com (SHA256:abc)")),
+            ),
+            (None, Some("pgp"), ("unchecked", None)),
+            (None, None, ("unsigned", None)),
+        ] {
+            let told = signature(verdict, method);
+            assert_eq!((told.verdict.as_str(), told.signer.as_deref()), wanted);
+            assert_eq!(told.method.as_deref(), method);
+        }
+    }
 
     #[test]
     fn objects_are_named_by_group_kind_and_place() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ordain_reconciler_journal::{AppRef, Digest, Event, Journal, SignatureVerdict};
-use ordain_reconciler_source::{CommitId, Verify};
+use ordain_reconciler_source::CommitId;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -269,9 +269,6 @@ impl Follower {
             signers,
             hold_rewrites,
         } = self.trust.clone();
-        if verify == Verify::None && !hold_rewrites {
-            return Ok(None);
-        }
         let is_approved = self.shared.approvals().borrow().contains(tip.as_str());
         let (origin, accepted, tip) = (self.origin.clone(), accepted.cloned(), tip.clone());
         let judged = blocking(move || {
@@ -290,7 +287,10 @@ impl Follower {
                         "the history of `{branch}` was rewritten: {new} does not follow {old}; `ordain approve {tip}` lets it in"
                     ))
                 }
-                _ => Ok(verdict.as_ref().map(facts::signature)),
+                _ => {
+                    let method = repository.signature_method(&tip);
+                    Ok(Some(facts::signature(verdict.as_ref(), method)))
+                }
             }
         });
         judged.await

@@ -6,7 +6,7 @@ use ordain_reconciler_journal::{AppRef, Event, State};
 
 use crate::{
     Error, Sync,
-    control::{Reply, Response},
+    control::{Reply, Response, asked_by},
     requests::Requests,
     rollback::publish,
     shared::now_ms,
@@ -51,7 +51,7 @@ impl Requests {
                     .collect(),
             });
         };
-        let (hash, by) = (one.plan.clone(), author);
+        let (hash, by) = (one.plan.clone(), asked_by(author, reply.asker()));
         let event = Event::Approval {
             plan: hash.clone(),
             by,
@@ -96,6 +96,7 @@ impl Requests {
         reply: &Reply,
     ) -> Result<(), Error> {
         let app = self.one_or_all(app, env).await?;
+        let by = asked_by(by, reply.asker());
         let name = named(app.as_ref());
         let event = Event::Suspend {
             app,
@@ -119,6 +120,7 @@ impl Requests {
         reply: &Reply,
     ) -> Result<(), Error> {
         let app = self.one_or_all(app, env).await?;
+        let by = asked_by(by, reply.asker());
         let all = self.shared.scribe.known().suspensions(now_ms());
         let is_own = all.iter().any(|(one, _)| *one == app);
         let of_all = all.iter().any(|(one, _)| one.is_none());

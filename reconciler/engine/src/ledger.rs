@@ -146,6 +146,7 @@ impl Ledger {
     ) -> Result<(), Error> {
         let (app, info, now) = (self.app.clone(), commit.clone(), now_ms());
         let compiler = self.shared.compiler.version();
+        let actor = self.shared.askers.of(&commit.id);
         let approver = self.shared.scribe.known().approver(&plan);
         let record = self.shared.scribe.write(move |batch| {
             let set = batch.put_set(&set);
@@ -165,6 +166,8 @@ impl Ledger {
                 counts,
                 rollback: info.rollback,
                 reason: info.reason,
+                actor,
+                committer: info.committer,
                 signature: info.signature,
                 compiler,
                 inputs: info.inputs,

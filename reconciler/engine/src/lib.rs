@@ -5,6 +5,7 @@
 //! `reconciler-journal`; here are the loops, and the socket by which commands and git hooks reach them.
 
 mod adopting;
+mod askers;
 mod cluster;
 mod compile;
 mod config;
@@ -34,10 +35,13 @@ mod origin;
 mod pace;
 mod packed;
 mod pass;
+mod past;
 pub mod policy;
 mod prepared;
 mod preview;
+mod preview_rules;
 mod progress;
+mod readings;
 mod remove;
 mod requests;
 mod resources;
@@ -67,8 +71,11 @@ pub use election::Election;
 pub use engine::{Running, start};
 pub use error::Error;
 pub use holds::{Hold, HoldKind};
+pub use past::{Deployed, Lookup, is_kind, look_back};
 pub use policy::{Policy, PolicyError};
 pub use preview::{Applied, Ask, Owned, Preview, applied_in, owned, preview};
+pub use preview_rules::{OwnRules, Standing};
+pub use readings::{export_each, is_finding};
 pub use rules::{AppRules, OnFailure, Rules};
 pub use status::{AppStatus, HistoryRow, ObjectStatus, SourceStatus, Status, Sync};
 pub use why::WhyNode;

@@ -13,13 +13,13 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ordain_reconciler_journal::{AppRef, Journal, State};
 use ordain_reconciler_plan::{
     ApiVersion, Breaker, DryRun, Input, Inventory, MANAGER, MASK, OWNER_ANNOTATION, ObjectKey,
-    Plan, Rules, plan,
+    Plan, plan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    App, Compiler, Error,
+    App, Compiler, Error, OwnRules, Standing,
     cluster::Cluster,
     control::{Reply, Response},
     election::Lead,
@@ -77,7 +77,8 @@ pub struct Applied {
     pub objects: Vec<Value>,
 }
 
-/// Asks a cluster what would happen to apps. `approved` are hashes of plans whose deletions need not wait.
+/// Asks a cluster what would happen to apps. `approved` are hashes of plans whose deletions need not wait; `standing` is
+/// what the reconciler there knows besides.
 ///
 /// # Errors
 /// When the cluster does not answer, or an object of `gone` cannot be read.
@@ -86,10 +87,11 @@ pub async fn preview(
     compiler: Arc<dyn Compiler>,
     asks: Vec<Ask>,
     approved: BTreeSet<String>,
+    standing: &Standing,
 ) -> Result<Vec<Preview>, Error> {
     let cluster = Cluster::new(client, Arc::default(), Lead::new(false));
     let of = |_: &App| None;
-    previews(&cluster, of, &compiler, asks, &approved).await
+    previews(&cluster, of, &compiler, asks, &approved, standing).await
 }
 
 pub(crate) async fn previews(
@@ -98,13 +100,17 @@ pub(crate) async fn previews(
     compiler: &Arc<dyn Compiler>,
     asks: Vec<Ask>,
     approved: &BTreeSet<String>,
+    standing: &Standing,
 ) -> Result<Vec<Preview>, Error> {
     let looks = asks.into_iter().map(|ask| {
         let (site, compiler) = (of(&ask.app), Arc::clone(compiler));
         let own = site.as_ref().map(|site| site.cluster.clone());
         let cluster = own.unwrap_or_else(|| cluster.clone());
         let approved = approved.clone();
-        Box::pin(async move { one(&cluster, site.as_deref(), &compiler, &ask, &approved).await })
+        Box::pin(async move {
+            let site = site.as_deref();
+            one(&cluster, site, &compiler, &ask, &approved, standing).await
+        })
     });
     stream::iter(looks)
         .buffered(APPS_AT_ONCE)
@@ -118,6 +124,7 @@ async fn one(
     compiler: &Arc<dyn Compiler>,
     ask: &Ask,
     approved: &BTreeSet<String>,
+    standing: &Standing,
 ) -> Result<Preview, Error> {
     let app = &ask.app;
     let owner = app.reference().to_string();
@@ -145,7 +152,7 @@ async fn one(
         prepared.routes = routes;
         blank(compiler, &mut prepared)
     };
-    let rules = Rules::default();
+    let rules = standing.rules(app, &prepared.desired);
     let gathered = gather(cluster, &prepared, &rules, &ask.gone)
         .await
         .map_err(refused)?;
@@ -493,6 +500,8 @@ impl Requests {
                 Arc::new(none)
             });
         }
+        let rules = OwnRules::of(&self.shared.ownership);
+        let standing = Standing::new(&rules, apps.values())?;
         apps.retain(|name, _| wanted(name));
         if let (true, Some(app)) = (apps.is_empty(), app) {
             return Err(Error::UnknownApp {
@@ -531,6 +540,7 @@ impl Requests {
             self.compile.compiler(),
             asks,
             &approved,
+            &standing,
         )
         .await?;
         for plan in &mut plans {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::{
     Error, HistoryRow, SourceStatus, Status, Trust,
     adopting::Adoption,
-    control::{Handler, HookUpdate, Reply, Request, Response},
+    control::{Handler, HookUpdate, Reply, Request, Response, asked_by},
     election::Lead,
     engine::blocking,
     holds::Holds,
@@ -149,7 +149,7 @@ impl Requests {
                 self.shared
                     .record(Event::Approval {
                         plan: plan.clone(),
-                        by: author,
+                        by: asked_by(author, reply.asker()),
                     })
                     .await?;
                 self.shared.approve(&plan);
@@ -165,6 +165,8 @@ impl Requests {
             }
             Request::Plan { app, env } => self.plans(app.as_deref(), env.as_deref(), reply).await?,
             Request::Applied => self.applied(reply).await?,
+            Request::Rules => self.own_rules(reply).await,
+            Request::Journal { question } => self.read_journal(question, reply).await?,
             Request::Sync => self.poke.notify_one(),
             Request::Compare { app, env } => {
                 let app = self.find(&app, env.as_deref()).await?;
@@ -304,6 +306,7 @@ impl Requests {
                 .await;
             return false;
         };
+        self.shared.askers.asked(&new, reply.asker());
         let (origin, compile, commit) = (self.origin.clone(), self.compile.clone(), new.clone());
         let (trust, old) = (self.trust.clone(), update.old);
         let compiled = blocking(move || {

@@ -12,9 +12,9 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    AppStatus, Compiler, Config, Error, Ownership, Sync, cluster::Cluster, holds::Holds,
-    live::Live, metrics::Metrics, progress::Progress, resources::changes::Changes, scribe::Scribe,
-    stuck::Stuck, target::Target,
+    AppStatus, Compiler, Config, Error, Ownership, Sync, askers::Askers, cluster::Cluster,
+    holds::Holds, live::Live, metrics::Metrics, progress::Progress, resources::changes::Changes,
+    scribe::Scribe, stuck::Stuck, target::Target,
 };
 
 /// Shared by the workers, the source loop and the control socket.
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     /// What is new for the reconciler's own objects.
     pub(crate) changes: Changes,
     statuses: Mutex<BTreeMap<AppRef, Box<AppStatus>>>,
+    /// Who brought commits here.
+    pub(crate) askers: Askers,
     /// Apps that somebody wants compared now.
     compared: Mutex<BTreeSet<AppRef>>,
     /// Looks at the repository.
@@ -78,6 +80,7 @@ impl Shared {
             scribe: Scribe::new(journal, tasks),
             changes: Changes::default(),
             statuses: Mutex::default(),
+            askers: Askers::default(),
             compared: Mutex::default(),
             turns: watch::channel(0).0,
             claims: Mutex::default(),

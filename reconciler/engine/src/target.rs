@@ -21,6 +21,8 @@ pub(crate) struct CommitInfo {
     pub(crate) reason: String,
     /// Whether it is signed, when that was checked.
     pub(crate) signature: Option<SignatureVerdict>,
+    /// Who committed it, when that is not the author.
+    pub(crate) committer: Option<String>,
     /// What the compiler was given.
     pub(crate) inputs: String,
 }
@@ -43,6 +45,7 @@ impl From<&Commit> for CommitInfo {
                 .collect(),
             reason,
             signature: None,
+            committer: (commit.committer != commit.author).then(|| commit.committer.to_string()),
             inputs: format!("git-tree:{}", commit.tree),
         }
     }

@@ -6,7 +6,8 @@ use kube::Client;
 use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Server, User};
 use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
-    App, Ask, CompileError, Compiled, CompiledObject, Compiler, SecretFiles, Wanted, owned, preview,
+    App, Ask, CompileError, Compiled, CompiledObject, Compiler, SecretFiles, Standing, Wanted,
+    owned, preview,
 };
 use ordain_reconciler_plan::{Inventory, MANAGER, ObjectKey, Verb, prepare};
 use ordain_reconciler_source::TreeFiles;
@@ -122,7 +123,15 @@ async fn what_would_happen_is_told_and_nothing_is_written() {
         app: Arc::new(app),
         gone,
     }];
-    let plans = preview(client.clone(), Arc::new(Nobody), asks, BTreeSet::new()).await;
+    let standing = Standing::default();
+    let plans = preview(
+        client.clone(),
+        Arc::new(Nobody),
+        asks,
+        BTreeSet::new(),
+        &standing,
+    )
+    .await;
     let plans = plans.expect("it answers");
     let told: Vec<(String, Verb)> = plans[0]
         .plan

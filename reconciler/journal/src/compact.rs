@@ -6,17 +6,19 @@
 
 use std::{collections::BTreeSet, sync::PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Digest, Error, Event, Journal, Query, Record,
+    Digest, Error, Event, Journal, Record,
     deploy::Index,
     key,
     log::FOLDER,
     reading::{replay, state_at},
-    set,
+    set, steps,
 };
 
 /// What a compaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compacted {
     /// The last record that is gone; 0 when none was ever cut off.
     pub through: u64,
@@ -28,7 +30,9 @@ pub struct Compacted {
 
 impl Journal {
     /// Cuts off segments whose records are all older than `older_than_ms`, and deletes blobs that neither a
-    /// record left nor an app's present state names. Blobs of the pack that is appended to stay.
+    /// record left nor an app's present state names. Blobs of the pack that is appended to stay. Others may read and
+    /// write meanwhile. A process that is killed meanwhile leaves a journal that is whole: what its record says is gone
+    /// is removed at the next opening.
     ///
     /// # Errors
     /// When something cannot be read or written. Nothing that is named was deleted then.
@@ -53,6 +57,7 @@ impl Journal {
                 let writer = self.writer()?;
                 writer.log.keep_state(&writer.key, &segment, &index)?;
             }
+            steps::at("compact-state");
             self.append(
                 now_ms,
                 Event::Compacted {
@@ -61,6 +66,7 @@ impl Journal {
                     by: by.to_owned(),
                 },
             )?;
+            steps::at("compact-recorded");
             done.through = through;
         }
         if done.through > 0 {
@@ -70,16 +76,32 @@ impl Journal {
         Ok(done)
     }
 
+    /// Deletes blobs that nothing names. Others go on writing: each pack is gone through by itself, with what was
+    /// recorded up to then.
     fn sweep(&self) -> Result<usize, Error> {
-        // Nothing may be added meanwhile that names a blob which is about to go.
-        let writer = self.writer()?;
-        let live = self.live()?;
-        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let mut gone = 0;
-        for at in 0..packs.sealed.len() {
+        let mut seen = self.writer()?.log.seq;
+        let mut live = self.live()?;
+        let (mut at, mut gone) = (0, 0);
+        loop {
+            // Nothing may be added meanwhile that names a blob which is about to go.
+            let writer = self.writer()?;
+            if writer.log.seq > seen {
+                let mut late = Live::default();
+                self.each(seen, |record| {
+                    late.record(&record);
+                    true
+                })?;
+                live.extend(self.named(late));
+                seen = writer.log.seq;
+            }
+            let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+            if at >= packs.sealed.len() {
+                return Ok(gone);
+            }
             gone += packs.sweep(at, &writer.key, |digest| live.contains(digest))?;
+            steps::at("compact-pack");
+            at += 1;
         }
-        Ok(gone)
     }
 
     /// Every blob that something names.
@@ -91,9 +113,15 @@ impl Journal {
             let key = key::public(self.folder())?;
             live.index(&state_at(&self.folder().join(FOLDER), compacted, &key)?.0);
         }
-        for record in self.records(&Query::default())? {
+        self.each(0, |record| {
             live.record(&record);
-        }
+            true
+        })?;
+        Ok(self.named(live))
+    }
+
+    /// With the objects of the sets.
+    fn named(&self, live: Live) -> BTreeSet<Digest> {
         let mut all = live.others;
         for set in live.sets {
             // A set that was compacted away before its record was is no reason to stop.
@@ -102,7 +130,7 @@ impl Journal {
                 all.insert(set);
             }
         }
-        Ok(all)
+        all
     }
 }
 

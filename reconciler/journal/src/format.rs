@@ -9,7 +9,7 @@ use std::{fs, io, path::Path};
 use crate::{Error, journal::write_once};
 
 /// Its name in the journal's folder.
-const FILE: &str = "format";
+pub(crate) const FILE: &str = "format";
 
 /// The format that this version writes.
 const FORMAT: u32 = 2;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Its name in the journal's folder.
-const FILE: &str = "head";
+pub(crate) const FILE: &str = "head";
 
 /// Where everything ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -84,6 +84,10 @@ impl Journal {
         let key = Key::open_or_create(folder)?;
         let public = key.public();
         let (log, index, warnings) = Log::open(folder, &key, sizes.segment_bytes)?;
+        if index.compacted > 0 {
+            // A compaction that was interrupted is brought to its end.
+            log.remove_through(index.compacted)?;
+        }
         // The head is evidence for an audit; a start only learns from it up to where the pack is whole.
         let durable = match head::read(folder, Some(&public))? {
             Found::Head(head) => Some((head.pack, head.bytes)),

@@ -17,7 +17,7 @@ use crate::{
 const PRIVATE: &str = "key";
 
 /// The public half, for `audit verify` on another machine.
-const PUBLIC: &str = "key.pub";
+pub(crate) const PUBLIC: &str = "key.pub";
 
 /// Signs records.
 pub(crate) struct Key(SigningKey);

@@ -4,7 +4,9 @@
 //! without git, and audit are readings of the same log. It does not know what is in a blob, what
 //! a cluster is, or what time it is. The format on disk is described in `docs/audit.md`.
 
+mod about;
 mod batch;
+mod chain;
 mod compact;
 mod deploy;
 mod digest;
@@ -19,6 +21,7 @@ mod key;
 mod line;
 mod log;
 mod packs;
+mod parts;
 mod reading;
 mod record;
 mod set;
@@ -27,6 +30,7 @@ pub mod steps;
 mod verify;
 
 pub use batch::{Batch, Mark};
+pub use chain::{Part, is_of_chain};
 pub use compact::Compacted;
 pub use deploy::{Deploy, State, last_healthy};
 pub use digest::Digest;
@@ -40,4 +44,4 @@ pub use record::{
     Rollback, SignatureVerdict,
 };
 pub use set::ObjectSet;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_chain};

@@ -10,6 +10,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::{
     Digest, Error, Event, Record, Warning,
+    about::{self, About},
     deploy::Index,
     files::{Header, numbered, read_header, read_sealed, sync_folder, write_sealed},
     key::Key,
@@ -79,6 +80,8 @@ pub(crate) struct Log {
     first: u64,
     before: Digest,
     from_ms: i64,
+    /// What the segment is about.
+    about: About,
     pub(crate) head: Digest,
     pub(crate) seq: u64,
     /// Length of the file up to the last good record; what is behind it is from a failed append.
@@ -95,10 +98,17 @@ pub(crate) fn newest_state(
     until_ms: i64,
     until_seq: u64,
 ) -> Result<(Index, u64, Digest), Error> {
-    for through in numbered(folder, ".state")?.into_iter().rev() {
-        if through > until_seq {
-            continue;
-        }
+    let mut states = numbered(folder, ".state")?;
+    states.truncate(states.partition_point(|through| *through <= until_seq));
+    if until_ms < i64::MAX {
+        // The time in a state is the latest up to there, so it never goes back.
+        let before = |through: &u64| {
+            let header = read_header(&state_path(folder, *through), None);
+            header.is_ok_and(|(header, _)| header.to_ms <= until_ms)
+        };
+        states.truncate(states.partition_point(before));
+    }
+    for through in states.into_iter().rev() {
         let path = state_path(folder, through);
         // A state that cannot be read costs time, nothing else: it is made from the segments again.
         let Ok((header, _)) = read_header(&path, Some(key)) else {
@@ -234,6 +244,7 @@ impl Log {
             first,
             before: head,
             from_ms,
+            about: About::of(&scanned.records),
             head: scanned.head,
             seq: seq + scanned.records.len() as u64,
             bytes: scanned.bytes as u64,
@@ -290,6 +301,7 @@ impl Log {
             self.from_ms = records.first().map_or(0, |record| record.time_ms);
         }
         self.bytes += text.len() as u64;
+        records.iter().for_each(|record| self.about.add(record));
         (self.head, self.seq) = (head, last.seq);
         Ok(())
     }
@@ -344,13 +356,17 @@ impl Log {
             .map_err(Error::io("create", &next))?;
         let payload = pack(&bodies)?;
         let to = sealed_path(&self.folder, self.first);
-        write_sealed(&to, &header("segment", &bodies, &payload), &payload, key)?;
+        let segment = header("segment", &bodies, &payload);
+        write_sealed(&to, &segment, &payload, key)?;
+        // Without it readings take longer, and the next sealing makes up for it.
+        let _ = std::mem::take(&mut self.about).write(&self.folder, &segment, key);
         self.file = file;
         self.state_bytes = state.len() as u64;
         (self.first, self.before, self.bytes) = (self.seq + 1, self.head, 0);
         steps::at("sealed");
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
+        let _ = about::fill(&self.folder, &Segments::list(&self.folder)?.sealed, key);
         self.thin_states(index.compacted)
     }
 
@@ -415,7 +431,14 @@ impl Log {
             }
             let path = sealed_path(&self.folder, first);
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            steps::at("compact-segment");
             removed += 1;
+        }
+        for first in about::list(&self.folder)? {
+            if first <= through {
+                let path = about::path(&self.folder, first);
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
         }
         for state in numbered(&self.folder, ".state")? {
             if state < through {

@@ -1,17 +1,18 @@
 //! Reading the log without writing it: histories, records, and what stood at a time.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     AppRef, Deploy, Digest, Error, Journal, Record,
     deploy::{AppLog, Index, last_healthy},
+    files::read_header,
     key,
-    line::{genesis, scan},
-    log::{
-        FOLDER, OLD_LOG, Segments, active_path, newest_state, read_segment, sealed_path, state_path,
-    },
+    line::genesis,
+    log::{newest_state, sealed_path, state_path},
+    parts::{Part, Parts, steadily},
 };
 
 /// Which deploy of an app is meant.
@@ -39,7 +40,8 @@ pub struct DeployedSet {
 }
 
 /// Which records are asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Query {
     /// Only those about apps of this name.
     pub app: Option<String>,
@@ -49,6 +51,8 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Only those before this time.
     pub until_ms: Option<i64>,
+    /// Only those before this record: how a next page is asked for.
+    pub before_seq: Option<u64>,
     /// At most so many.
     pub limit: Option<usize>,
 }
@@ -63,6 +67,7 @@ impl Query {
             && is(&self.env, app.map(|app| &app.env))
             && self.since_ms.is_none_or(|since| record.time_ms >= since)
             && self.until_ms.is_none_or(|until| record.time_ms < until)
+            && self.before_seq.is_none_or(|before| record.seq < before)
     }
 
     /// A quick look at a record's text that keeps more than [`Query::takes`].
@@ -74,110 +79,6 @@ impl Query {
         };
         has(&self.app) && has(&self.env)
     }
-}
-
-/// The parts of a log as they lie on disk, read one after the other.
-struct Parts {
-    folder: std::path::PathBuf,
-    segments: Segments,
-    /// The only file of a journal of the first format which nobody opened for writing since.
-    old: Option<std::path::PathBuf>,
-}
-
-enum Part {
-    Sealed(u64),
-    Active(std::path::PathBuf),
-}
-
-impl Parts {
-    fn list(journal: &Path) -> Result<Self, Error> {
-        let folder = journal.join(FOLDER);
-        let old = Some(journal.join(OLD_LOG)).filter(|old| old.is_file());
-        let segments = match folder.is_dir() {
-            true => Segments::list(&folder)?,
-            false => Segments {
-                sealed: Vec::new(),
-                active: None,
-            },
-        };
-        Ok(Self {
-            folder,
-            segments,
-            old,
-        })
-    }
-
-    /// Oldest first.
-    fn all(&self) -> Vec<Part> {
-        let sealed = self
-            .segments
-            .sealed
-            .iter()
-            .map(|first| Part::Sealed(*first));
-        let active = self
-            .segments
-            .active
-            .map(|first| active_path(&self.folder, first));
-        let active = active.or_else(|| self.old.clone()).map(Part::Active);
-        sealed.chain(active).collect()
-    }
-
-    fn read(&self, part: &Part, wanted: impl Fn(&str) -> bool) -> Result<Vec<Record>, Error> {
-        match part {
-            Part::Sealed(first) => {
-                let path = sealed_path(&self.folder, *first);
-                let (_, records) = read_segment(&path, None, wanted)?;
-                Ok(records.into_iter().map(|(record, _)| record).collect())
-            }
-            Part::Active(path) => {
-                let bytes = match fs::read(path) {
-                    Ok(bytes) => bytes,
-                    Err(error) => return Err(Error::io("read", path)(error)),
-                };
-                let (first, before) = match self.segments.active {
-                    Some(first) => (first, self.before(first)?),
-                    None => (1, genesis()),
-                };
-                let scanned = scan(&bytes, first, before, None, wanted);
-                // What is behind the last whole batch is being written now, or was torn.
-                if scanned.bytes == 0 && !bytes.is_empty() && bytes.contains(&b'\n') {
-                    let what = scanned.rest.unwrap_or_default();
-                    return Err(Error::Corrupt {
-                        path: path.clone(),
-                        seq: first,
-                        what,
-                    });
-                }
-                Ok(scanned.records)
-            }
-        }
-    }
-
-    fn before(&self, first: u64) -> Result<Digest, Error> {
-        match self.segments.sealed.last() {
-            Some(last) => {
-                let path = sealed_path(&self.folder, *last);
-                Ok(crate::files::read_header(&path, None)?.0.head)
-            }
-            None if first == 1 => Ok(genesis()),
-            None => {
-                let path = state_path(&self.folder, first - 1);
-                Ok(crate::files::read_header(&path, None)?.0.head)
-            }
-        }
-    }
-}
-
-/// Reads a log that another process may be writing: when files move meanwhile, once more.
-fn steadily<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    const TRIES: usize = 5;
-    for _ in 1..TRIES {
-        match read() {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-            result => return result,
-        }
-    }
-    read()
 }
 
 /// What the log says now.
@@ -227,18 +128,24 @@ impl Journal {
     pub fn history(&self, app: &AppRef) -> Result<Vec<Deploy>, Error> {
         let name = serde_json::to_string(&app.name).expect("plain text");
         let wanted = |body: &str| body.contains(&name);
+        let key = key::public(self.folder())?;
         steadily(|| {
             let parts = Parts::list(self.folder())?;
             // A compacted log begins with what it said there.
             let compacted = self.index().compacted;
             let mut log = AppLog::default();
             if compacted > 0 {
-                let key = key::public(self.folder())?;
                 let (index, _) = state_at(&parts.folder, compacted, &key)?;
                 log = index.apps.get(app).cloned().unwrap_or_default();
             }
             for part in parts.all() {
                 if matches!(part, Part::Sealed(first) if first <= compacted) {
+                    continue;
+                }
+                if parts
+                    .about(&part, &key)
+                    .is_some_and(|about| !about.has(app))
+                {
                     continue;
                 }
                 for record in parts.read(&part, wanted)? {
@@ -257,14 +164,26 @@ impl Journal {
     /// When a part of the log cannot be read.
     pub fn records(&self, query: &Query) -> Result<Vec<Record>, Error> {
         let limit = query.limit.unwrap_or(usize::MAX);
+        let key = key::public(self.folder())?;
         steadily(|| {
             let parts = Parts::list(self.folder())?;
             let mut found = Vec::new();
             for part in parts.all().iter().rev() {
-                if let (Part::Sealed(first), Some(since)) = (part, query.since_ms) {
-                    let path = sealed_path(&parts.folder, *first);
-                    if crate::files::read_header(&path, None)?.0.to_ms < since {
-                        break;
+                if let Part::Sealed(first) = part {
+                    if query.before_seq.is_some_and(|before| *first >= before) {
+                        continue;
+                    }
+                    if let Some(since) = query.since_ms {
+                        let path = sealed_path(&parts.folder, *first);
+                        if read_header(&path, None)?.0.to_ms < since {
+                            break;
+                        }
+                    }
+                    if parts
+                        .about(part, &key)
+                        .is_some_and(|about| !about.may_have(query))
+                    {
+                        continue;
                     }
                 }
                 let records = parts.read(part, |body| query.may_take(body))?;
@@ -278,6 +197,43 @@ impl Journal {
                 }
             }
             Ok(found)
+        })
+    }
+
+    /// Gives records to `take`, oldest first, from the one behind `after` on; ends when it returns false. One segment
+    /// of the log is in memory at a time.
+    ///
+    /// # Errors
+    /// When a part of the log cannot be read, also because it was cut off meanwhile.
+    pub fn each(&self, after: u64, mut take: impl FnMut(Record) -> bool) -> Result<(), Error> {
+        let mut seen = after;
+        let mut go_on = true;
+        // A segment that is sealed meanwhile is found under its new name.
+        steadily(|| {
+            let parts = Parts::list(self.folder())?;
+            let all = parts.all();
+            for (at, part) in all.iter().enumerate() {
+                // A segment ends where the next one begins.
+                let next = match all.get(at + 1) {
+                    Some(Part::Sealed(next)) => Some(*next),
+                    Some(Part::Active(_)) => parts.segments.active,
+                    None => None,
+                };
+                if next.is_some_and(|next| next <= seen + 1) {
+                    continue;
+                }
+                for record in parts.read(part, |_| true)? {
+                    if record.seq <= seen {
+                        continue;
+                    }
+                    seen = record.seq;
+                    go_on = go_on && take(record);
+                    if !go_on {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
         })
     }
 

@@ -71,7 +71,7 @@ pub enum Outcome {
 /// What a check of a commit's signature came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignatureVerdict {
-    /// `good`, `bad`, `unknown-key`, `expired` or `unsigned`.
+    /// `good`; `bad: ` and why; `unsigned`; or `unchecked` when there is a signature and no policy that asks for one.
     pub verdict: String,
     /// Who signed, or the key's fingerprint, when that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,9 +110,13 @@ pub struct Intent {
     /// Why this deploy: `commit`, or what the person who asked for it said.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Who asked for it, when that is not the author: `ordain rollback` by somebody, or the reconciler itself.
+    /// Who brought the commit here, as far as the way it came by tells: the local user who pushed it or asked for it, a
+    /// user of the API server by its own word, or the reconciler itself. None when it was fetched from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// Who committed it, when that is not the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committer: Option<String>,
     /// Whether the commit is signed, and by whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureVerdict>,

@@ -189,8 +189,10 @@ fn what_was_removed_or_put_elsewhere_is_found() {
             .to_string_lossy()
             .into_owned();
         let bytes = fs::read(&path).expect("it reads");
-        // A state file only saves time, and so does not prove anything; the private key is not needed.
-        if !name.ends_with(".state") && name != "key" && name != "format" && !bytes.is_empty() {
+        // A state file, or what a segment is about, only saves time, and so does not prove anything; the private key is not
+        // needed.
+        let saves_time = name.ends_with(".state") || name.ends_with(".about");
+        if !saves_time && name != "key" && name != "format" && !bytes.is_empty() {
             fs::remove_file(&path).expect("removed");
             assert!(!is_intact(dir.path()), "{name} was removed");
             fs::write(&path, &bytes).expect("written");

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Desired, OWNER_ANNOTATION, ObjectKey, json, policy::Policy};
+use crate::{Desired, OWNER_ANNOTATION, ObjectKey, Rules, json, policy::Policy};
 
 /// What the apps of one cluster declare. Kept for all of them, with a [`Claims::view`] for each plan.
 ///
@@ -131,6 +131,21 @@ pub(crate) enum Claim {
     Transfer { from: String },
     /// Somebody else wants it; in words.
     Taken { why: String },
+}
+
+/// Why an app would not be let have an object, as its plan would say; none when it would.
+#[must_use]
+pub fn kept_from(
+    owner: &str,
+    desired: &Desired,
+    live: Option<&Value>,
+    rules: &Rules,
+) -> Option<String> {
+    let claims = rules.claims.as_ref();
+    match claim(owner, desired, live, claims, &rules.take_from) {
+        Claim::Taken { why } => Some(why),
+        Claim::Free | Claim::Transfer { .. } => None,
+    }
 }
 
 /// Decides whose an object is. `take_from` names owners which everything may be taken from.

@@ -124,7 +124,11 @@ struct Compiled {
 
 /// Rules, ready to be asked. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Ignores(Arc<Vec<Compiled>>);
+pub struct Ignores {
+    compiled: Arc<Vec<Compiled>>,
+    /// Those that somebody gave, as he wrote them.
+    given: Arc<[IgnoreRule]>,
+}
 
 impl Default for Ignores {
     /// The rules that hold without anybody asking; see `defaults.json` beside this file.
@@ -147,8 +151,17 @@ impl Ignores {
     pub fn new(rules: &[IgnoreRule]) -> Result<Self, IgnoreError> {
         let defaults: Vec<IgnoreRule> =
             serde_json::from_str(DEFAULTS).expect("a test reads the default rules");
-        let rules = rules.iter().chain(&defaults).map(compile);
-        Ok(Self(Arc::new(rules.collect::<Result<_, _>>()?)))
+        let compiled = rules.iter().chain(&defaults).map(compile);
+        Ok(Self {
+            compiled: Arc::new(compiled.collect::<Result<_, _>>()?),
+            given: rules.into(),
+        })
+    }
+
+    /// The rules that hold besides the default ones.
+    #[must_use]
+    pub fn rules(&self) -> &[IgnoreRule] {
+        &self.given
     }
 
     /// Reads a list of rules as YAML or JSON.
@@ -167,7 +180,7 @@ impl Ignores {
     #[must_use]
     pub fn of(&self, desired: &Desired, live: &Value) -> Ignored {
         let mut ignored = Ignored::default();
-        for rule in self.0.iter().filter(|rule| rule.is_about(desired)) {
+        for rule in self.compiled.iter().filter(|rule| rule.is_about(desired)) {
             rule.add(live, &mut ignored.patterns);
         }
         let policy = Policy::of(&desired.object);

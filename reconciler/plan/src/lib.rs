@@ -42,7 +42,7 @@ mod windows;
 pub use adoption::{adoption, release};
 pub use breaker::Breaker;
 pub use canonical::{canonical, digest};
-pub use claims::Claims;
+pub use claims::{Claims, kept_from};
 pub use compare::{differs, fingerprint};
 pub use crd::crd_problems;
 pub use data::{holds_data, plan_rollback};

@@ -106,6 +106,8 @@ pub struct Commit {
     pub parents: Vec<CommitId>,
     /// Who wrote the change.
     pub author: Person,
+    /// Who committed it.
+    pub committer: Person,
     /// The whole message.
     pub message: String,
     /// When it was committed, in seconds since 1970-01-01 UTC.
@@ -337,20 +339,23 @@ impl Repository {
             what: format!("commit {}", id.short()),
             source,
         })?;
-        let author = commit.author();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let name = text(author.name_bytes());
-        Ok(Commit {
-            id: id.clone(),
-            parents: commit.parent_ids().map(CommitId::from).collect(),
-            author: Person {
+        let person = |signature: git2::Signature<'_>| {
+            let name = text(signature.name_bytes());
+            Person {
                 name: if name.is_empty() {
                     "unknown".to_owned()
                 } else {
                     name
                 },
-                email: text(author.email_bytes()),
-            },
+                email: text(signature.email_bytes()),
+            }
+        };
+        Ok(Commit {
+            id: id.clone(),
+            parents: commit.parent_ids().map(CommitId::from).collect(),
+            author: person(commit.author()),
+            committer: person(commit.committer()),
             message: text(commit.message_bytes()),
             time: commit.time().seconds(),
             tree: commit.tree_id().to_string(),

@@ -33,6 +33,12 @@ pub struct Signers {
     pub keyring: Option<PathBuf>,
 }
 
+/// What an SSH signature begins with.
+const SSH: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
+
+/// What a PGP signature begins with.
+const PGP: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
+
 /// What is known of a commit's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -63,6 +69,19 @@ impl fmt::Display for Verdict {
 }
 
 impl Repository {
+    /// How a commit is signed, whoever did: `ssh`, `pgp` or `other`; none when it is not.
+    #[must_use]
+    pub fn signature_method(&self, id: &CommitId) -> Option<&'static str> {
+        let (signature, _) = self.lock().extract_signature(&id.oid(), None).ok()?;
+        Some(if signature.starts_with(SSH) {
+            "ssh"
+        } else if signature.starts_with(PGP) {
+            "pgp"
+        } else {
+            "other"
+        })
+    }
+
     /// Judges the signature of one commit.
     ///
     /// # Errors
@@ -84,9 +103,9 @@ impl Repository {
             }
         };
         let time = self.commit(id)?.time;
-        let (program, judged) = if signature.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
+        let (program, judged) = if signature.starts_with(SSH) {
             ("ssh-keygen", ssh(&signature, &data, time, signers)?)
-        } else if signature.starts_with(b"-----BEGIN PGP SIGNATURE-----") {
+        } else if signature.starts_with(PGP) {
             ("gpg", pgp(&signature, &data, signers)?)
         } else {
             let reason = "its signature is neither an SSH nor a PGP one".to_owned();

@@ -120,6 +120,8 @@ fn ssh_signatures_are_judged() {
             .contains("not allowed")
     );
     assert_eq!(verdict(&unsigned, &signers), Verdict::Unsigned);
+    assert_eq!(repository.signature_method(&signed), Some("ssh"));
+    assert_eq!(repository.signature_method(&unsigned), None);
     assert!(
         verdict(&signed, &Signers::default())
             .to_string()

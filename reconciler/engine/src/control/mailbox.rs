@@ -104,6 +104,7 @@ impl Mailbox {
         let created = runtime.block_on(async {
             let config = Config::from_custom_kubeconfig(file, &options).await;
             let client = Client::try_from(config.map_err(unusable)?).map_err(unreached)?;
+            let user = own_name(&client).await.unwrap_or(user);
             let api: Api<DynamicObject> =
                 Api::namespaced_with(client, namespace, &kinds::REQUEST.api_resource());
             let object = json!({
@@ -280,6 +281,18 @@ impl Drop for Mailbox {
 /// True when asking again would not help.
 fn is_final(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if (400..429).contains(&status.code))
+}
+
+/// What the API server calls us (SelfSubjectReview, `authentication.k8s.io/v1`, Kubernetes 1.28); none when it does not say.
+async fn own_name(client: &Client) -> Option<String> {
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let request = http::Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(review.to_string().into_bytes())
+        .ok()?;
+    let answer: Value = client.request(request).await.ok()?;
+    let name = answer.pointer("/status/userInfo/username")?.as_str()?;
+    Some(name.to_owned())
 }
 
 /// The user whom a kubeconfig names, as it is told: an API server gives no object the name of its creator.

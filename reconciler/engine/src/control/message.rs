@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Applied, HistoryRow, Preview, Status, WhyNode};
+use super::{JournalAnswer, JournalAsk};
+use crate::{Applied, HistoryRow, OwnRules, Preview, Status, WhyNode};
 
 /// One reference that a push moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +142,13 @@ pub enum Request {
     },
     /// What is applied.
     Applied,
+    /// The rules that hold for every app.
+    Rules,
+    /// A question to the journal.
+    Journal {
+        /// What is asked.
+        question: JournalAsk,
+    },
     /// Look at the repository now.
     Sync,
     /// Compare every object of an app with the cluster now, although nothing was heard of a change.
@@ -164,6 +172,9 @@ pub enum Request {
 impl Request {
     /// True when nothing is changed by answering it: then a reconciler that stands by answers too.
     pub(crate) fn only_reads(&self) -> bool {
+        if let Self::Journal { question } = self {
+            return question.only_reads();
+        }
         matches!(
             self,
             Self::Status
@@ -171,6 +182,7 @@ impl Request {
                 | Self::Why { .. }
                 | Self::Plan { .. }
                 | Self::Applied
+                | Self::Rules
                 | Self::Sync
         )
     }
@@ -209,6 +221,16 @@ pub enum Response {
     Applied {
         /// By environment and app.
         apps: Vec<Applied>,
+    },
+    /// The answer to [`Request::Rules`].
+    Rules {
+        /// The rules.
+        rules: OwnRules,
+    },
+    /// A piece of the answer to [`Request::Journal`].
+    Journal {
+        /// The piece.
+        answer: JournalAnswer,
     },
     /// A commit was written.
     Commit {

@@ -4,14 +4,18 @@
 //! address and a token are in `<data-dir>/control.json`, readable by its owner alone. Whoever has a kubeconfig
 //! alone asks by an object instead ([`Target::Cluster`]); the answers are the same.
 
+mod asker;
 mod client;
 mod mailbox;
 mod message;
+mod reading;
 mod server;
 mod target;
 
+pub(crate) use asker::{Asker, with as asked_by};
 pub use client::{Client, call};
 pub use message::{HookUpdate, Request, Response};
+pub use reading::{ExportForm, JournalAnswer, JournalAsk, MESSAGES_MAX, RECORDS_MAX};
 pub(crate) use server::{Handler, Reply, serve};
 pub use target::{NAMESPACE, Target};
 

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Address, Contact, Hello, LINE_BYTES_MAX, Request, Response, address_file};
+use super::{Address, Asker, Contact, Hello, LINE_BYTES_MAX, Request, Response, address_file};
 use crate::Error;
 
 /// A Unix socket's path may have 107 bytes on Linux and 103 on macOS (`sun_path`, unix(7)).
@@ -19,17 +19,33 @@ const UNIX_PATH_BYTES_MAX: usize = 100;
 
 /// Sends answers to one connection; an error means that the other end left.
 #[derive(Clone)]
-pub(crate) struct Reply(mpsc::Sender<Response>);
+pub(crate) struct Reply {
+    sender: mpsc::Sender<Response>,
+    asker: Option<Asker>,
+}
 
 impl Reply {
     /// A reply that nobody reads.
     pub(crate) fn nobody() -> Self {
-        Self(mpsc::channel(1).0)
+        Self::new(mpsc::channel(1).0)
     }
 
     /// Answers into a channel.
     pub(crate) fn new(sender: mpsc::Sender<Response>) -> Self {
-        Self(sender)
+        Self {
+            sender,
+            asker: None,
+        }
+    }
+
+    /// Says who gets the answers.
+    pub(crate) fn to(self, asker: Option<Asker>) -> Self {
+        Self { asker, ..self }
+    }
+
+    /// Who asked, when that is known.
+    pub(crate) fn asker(&self) -> Option<&Asker> {
+        self.asker.as_ref()
     }
 
     /// Sends a line for the user; each line of `text` becomes its own.
@@ -50,12 +66,17 @@ impl Reply {
     }
 
     pub(crate) async fn send(&self, response: Response) -> bool {
-        self.0.send(response).await.is_ok()
+        self.sender.send(response).await.is_ok()
+    }
+
+    /// Sends from a thread that may wait; false when nobody listens any more.
+    pub(crate) fn send_waiting(&self, response: Response) -> bool {
+        self.sender.blocking_send(response).is_ok()
     }
 
     /// Resolves when the other end left.
     pub(crate) async fn gone(&self) {
-        self.0.closed().await;
+        self.sender.closed().await;
     }
 }
 
@@ -95,13 +116,13 @@ pub(crate) async fn serve(
                 stream = listener.accept() => stream,
             };
             match stream {
-                Ok(stream) => {
+                Ok((stream, asker)) => {
                     let (handler, token) = (Arc::clone(&handler), Arc::clone(&token));
                     let shutdown = shutdown.clone();
                     connections.spawn(async move {
                         tokio::select! {
                             () = shutdown.cancelled() => {}
-                            result = answer(stream, handler, &token) => {
+                            result = answer(stream, asker, handler, &token) => {
                                 if let Err(error) = result {
                                     tracing::debug!(%error, "control connection ended early");
                                 }
@@ -124,7 +145,12 @@ pub(crate) async fn serve(
 trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn answer(stream: Box<dyn Stream>, handler: Arc<dyn Handler>, token: &str) -> io::Result<()> {
+async fn answer(
+    stream: Box<dyn Stream>,
+    asker: Option<Asker>,
+    handler: Arc<dyn Handler>,
+    token: &str,
+) -> io::Result<()> {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
@@ -137,7 +163,7 @@ async fn answer(stream: Box<dyn Stream>, handler: Arc<dyn Handler>, token: &str)
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (sender, mut answers) = mpsc::channel(64);
-    let mut work = handler.handle(hello.request, Reply::new(sender));
+    let mut work = handler.handle(hello.request, Reply::new(sender).to(asker));
     let mut last = None;
     loop {
         let answer = tokio::select! {
@@ -199,11 +225,15 @@ impl Listener {
         Ok((Self::Tcp(listener), address))
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<Asker>)> {
         Ok(match self {
             #[cfg(unix)]
-            Self::Unix(listener, _) => Box::new(listener.accept().await?.0),
-            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener, _) => {
+                let stream = listener.accept().await?.0;
+                let asker = Asker::of_socket(&stream);
+                (Box::new(stream), asker)
+            }
+            Self::Tcp(listener) => (Box::new(listener.accept().await?.0), None),
         })
     }
 

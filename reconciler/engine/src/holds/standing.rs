@@ -94,6 +94,7 @@ pub(crate) fn deployed(row: Deploy) -> CommitInfo {
         approves: Vec::new(),
         reason: row.reason,
         signature: None,
+        committer: None,
         inputs: String::new(),
     }
 }
@@ -113,6 +114,7 @@ fn restoring(app: &AppRef, quarantine: &Quarantined) -> CommitInfo {
         approves: Vec::new(),
         reason: quarantine.reasons.join("; "),
         signature: None,
+        committer: None,
         inputs: String::new(),
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::kinds::REQUESTED_BY;
-use crate::control::{Handler, Reply, Request, Response};
+use crate::control::{Asker, Handler, Reply, Request, Response};
 
 /// Bytes of answers in one status. Quoted in JSON they become at most six times as many, and usually a tenth more; an
 /// API server stores 1.5 MiB in one object (etcd's `--max-request-bytes`).
@@ -182,6 +182,10 @@ impl Letter {
     async fn work(&mut self, handler: Arc<dyn Handler>) -> bool {
         let by = self.object.metadata.annotations.as_ref();
         let by = by.and_then(|map| map.get(REQUESTED_BY)).map(String::as_str);
+        let asker = by.filter(|by| !by.is_empty());
+        let asker = asker.map(|name| Asker::Told {
+            name: name.to_owned(),
+        });
         let mut answers = Answers::default();
         let request = read(&self.object);
         let request = match request {
@@ -201,7 +205,7 @@ impl Letter {
             return false;
         }
         let (sender, mut lines) = mpsc::channel(64);
-        let mut work = handler.handle(request, Reply::new(sender));
+        let mut work = handler.handle(request, Reply::new(sender).to(asker));
         let (mut last, mut ended) = (None, false);
         let mut shown = (0, 0);
         loop {

@@ -8,7 +8,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use ordain_reconciler_journal::{AppRef, Deploy, State, last_healthy};
 use tokio_util::sync::CancellationToken;
 
-use crate::{OnFailure, control::Reply, requests::Requests, shared::now_ms};
+use crate::{
+    OnFailure,
+    control::{Asker, Reply},
+    requests::Requests,
+    shared::now_ms,
+};
 
 use super::Ask;
 
@@ -42,7 +47,8 @@ pub(crate) async fn run(requests: Arc<Requests>, shutdown: CancellationToken) {
                 sign: true,
                 automatic: true,
             };
-            match requests.rollback(&app, &ask, &Reply::nobody()).await {
+            let nobody = Reply::nobody().to(Some(Asker::Own));
+            match requests.rollback(&app, &ask, &nobody).await {
                 Ok(_) => requests.poke.notify_one(),
                 Err(error) => {
                     tracing::error!(%app, error = error.chain(), "cannot roll back");

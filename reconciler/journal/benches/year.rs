@@ -1,7 +1,8 @@
 //! How large a year of deploys is: writes a part of one, and says what the whole would take.
 //!
-//! `cargo run --release -p ordain-reconciler-journal --example year [DEPLOYS]`. A thousand apps of four objects;
-//! each deploy is a commit of its own that changes the image of one Deployment, and is applied and healthy.
+//! `cargo bench -p ordain-reconciler-journal --bench year [-- DEPLOYS]`. A thousand apps of four objects; each deploy is a
+//! commit of its own that changes the image of one Deployment. One in a hundred fails and is rolled back by the next,
+//! one in fifty drifts. Then it is read, as commands do.
 
 use std::{
     fs,
@@ -11,7 +12,8 @@ use std::{
 };
 
 use ordain_reconciler_journal::{
-    AppRef, Counts, Digest, Event, Intent, Journal, ObjectSet, ObjectWrite, Outcome, verify,
+    AppRef, Counts, Digest, DriftedObject, Event, Intent, Journal, ObjectSet, ObjectWrite, Outcome,
+    Query, Rollback, SignatureVerdict, verify,
 };
 
 /// Apps, objects of each, and deploys of each on a day.
@@ -22,8 +24,18 @@ const YEAR: u64 = APPS * PER_DAY * 365;
 /// Deploys that are written when nothing else is said: two days.
 const DEPLOYS: u64 = 2 * APPS * PER_DAY;
 
+/// One deploy in so many fails; the next one of the app goes back.
+const FAILS: u64 = 100;
+
+/// One deploy in so many drifts once.
+const DRIFTS: u64 = 50;
+
 /// Deploys whose records become durable together.
 const AT_ONCE: u64 = 25;
+
+fn fails(number: u64) -> bool {
+    number % FAILS == 99
+}
 
 /// Digits that no compressor can guess.
 fn noise(seed: u64, what: &str) -> String {
@@ -67,10 +79,9 @@ fn size(folder: &Path) -> io::Result<u64> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let deploys = match std::env::args().nth(1) {
-        Some(text) => text.parse()?,
-        None => DEPLOYS,
-    };
+    // Cargo says `--bench` besides.
+    let number = std::env::args().skip(1).find_map(|text| text.parse().ok());
+    let deploys = number.unwrap_or(DEPLOYS);
     let dir = tempfile::tempdir()?;
     let (journal, _) = Journal::open(dir.path())?;
     let begun = Instant::now();
@@ -86,7 +97,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut batch = journal.batch()?;
         let mut ids = Vec::new();
         for number in number..until {
-            let set = batch.put_set(&objects(app(number), &noise(number, "image")[..12]));
+            // A rollback brings back what was there before the deploy that failed.
+            let undone = number.checked_sub(APPS).filter(|before| fails(*before));
+            let image = match undone.and_then(|undone| undone.checked_sub(APPS)) {
+                Some(earlier) => noise(earlier, "image"),
+                None => noise(number, "image"),
+            };
+            let set = batch.put_set(&objects(app(number), &image[..12]));
             let inventory = batch.put(format!("[inventory of {}]", name(number)).as_bytes());
             let intent = Intent {
                 app: name(number),
@@ -105,6 +122,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     unchanged: 3,
                     ..Counts::default()
                 },
+                rollback: undone.map(|undone| Rollback {
+                    of: noise(undone, "commit")[..40].to_owned(),
+                    to: noise(undone.saturating_sub(APPS), "commit")[..40].to_owned(),
+                }),
+                actor: Some("local user deployer (uid 1000)".to_owned()),
+                signature: Some(SignatureVerdict {
+                    verdict: "unsigned".to_owned(),
+                    signer: None,
+                    method: None,
+                }),
                 compiler: "ordain 0.1.0".to_owned(),
                 inputs: format!("git-tree:{}", &noise(number, "tree")[..40]),
                 ..Intent::default()
@@ -118,6 +145,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (delay, outcome) in [(900, Outcome::Applied), (9000, Outcome::Healthy)] {
             let mut batch = journal.batch()?;
             for (number, deploy) in &ids {
+                let outcome = match outcome {
+                    Outcome::Healthy if fails(*number) => Outcome::Failed {
+                        reasons: vec![format!(
+                            "Deployment {0}/{0}: container main of pod {0}-{1} restarts: exit code 1",
+                            name(*number).name,
+                            &noise(*number, "pod")[..10]
+                        )],
+                    },
+                    _ => outcome.clone(),
+                };
+                if outcome == Outcome::Healthy && number % DRIFTS == 0 {
+                    let object = format!("apps/Deployment {0}/{0}", name(*number).name);
+                    let drift = Event::Drift {
+                        app: name(*number),
+                        objects: vec![format!("{object}: spec.replicas")],
+                        changes: vec![DriftedObject {
+                            object,
+                            fields: vec!["spec.replicas".to_owned()],
+                            managers: vec!["kubectl-scale".to_owned()],
+                        }],
+                    };
+                    batch.append(time + delay, drift);
+                }
                 let writes = match outcome {
                     Outcome::Applied => vec![ObjectWrite {
                         object: format!("apps/Deployment {0}/{0}", name(*number).name),
@@ -133,7 +183,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Event::Outcome {
                         deploy: *deploy,
                         app: name(*number),
-                        outcome: outcome.clone(),
+                        outcome,
                         inventory: None,
                         writes,
                     },
@@ -153,6 +203,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let (journal, _) = Journal::open(dir.path())?;
     let opened = begun.elapsed();
+    let one = AppRef {
+        env: "prod".to_owned(),
+        name: "service-0042".to_owned(),
+    };
+    let begun = Instant::now();
+    let last = Query {
+        app: Some(one.name.clone()),
+        limit: Some(20),
+        ..Query::default()
+    };
+    let found = journal.records(&last)?.len();
+    let last = begun.elapsed();
+    let begun = Instant::now();
+    let none = Query {
+        app: Some("nobody".to_owned()),
+        ..Query::default()
+    };
+    let nothing = journal.records(&none)?.len();
+    let none = begun.elapsed();
+    let begun = Instant::now();
+    let middle = 1_750_000_000_000 + (deploys * 43_200_000 / (APPS * PER_DAY)) as i64;
+    let standing = journal.deploys_at(middle)?.len();
+    let at = begun.elapsed();
+    writeln!(
+        io::stdout(),
+        "the last {found} records of an app in {last:.1?}, {nothing} of an app that is not there in {none:.1?}, \
+         {standing} deploys that stood at a time in {at:.1?}"
+    )?;
     drop(journal);
     let begun = Instant::now();
     verify(dir.path(), |_, _| {})?;

@@ -3,81 +3,16 @@
 #![cfg(unix)]
 #![allow(clippy::print_stdout, reason = "a suite that is left out says so")]
 
+mod work;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
-
-const PROJECT: &str = "name = \"shop\"\nkubernetes = \"1.36\"\n";
-
-/// One Deployment with so many replicas.
-fn source(replicas: u32) -> String {
-    format!(
-        "app shop {{\n  objects = [k8s.Deployment {{\n    metadata.name = \"web\"\n    spec = {{\n      replicas = {replicas}\n      \
-         selector.matchLabels = {{ app = \"web\" }}\n      template = {{\n        metadata.labels = {{ app = \"web\" }}\n        \
-         spec.containers = [{{ name = \"web\", image = \"registry.local/web:1\" }}]\n      }}\n    }}\n  }}]\n}}\n"
-    )
-}
-
-/// A repository with a change in a folder, and the program beside it.
-struct Work {
-    dir: tempfile::TempDir,
-    base: String,
-    head: String,
-}
-
-impl Work {
-    fn new(before: &str, after: &str) -> Work {
-        let dir = tempfile::tempdir().expect("a folder");
-        let repository = dir.path().join("repository");
-        std::fs::create_dir_all(repository.join("deploy")).expect("a folder");
-        std::fs::create_dir_all(dir.path().join("temp")).expect("a folder");
-        let git = |args: &[&str]| {
-            let output = Command::new("git")
-                .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
-                .args(["-c", "commit.gpgsign=false"])
-                .args(args)
-                .current_dir(&repository)
-                .output()
-                .expect("git is installed");
-            assert!(output.status.success(), "{output:?}");
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        };
-        git(&["init", "--quiet", "--initial-branch=main"]);
-        let write = |text: &str| {
-            std::fs::write(repository.join("deploy/ordain.toml"), PROJECT).expect("written");
-            std::fs::write(repository.join("deploy/shop.ord"), text).expect("written");
-            git(&["add", "-A"]);
-            git(&["commit", "--quiet", "--allow-empty", "-m", "change"]);
-            git(&["rev-parse", "HEAD"])
-        };
-        let (base, head) = (write(before), write(after));
-        Work { dir, base, head }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Runs a script as the runners do.
-    fn bash(&self, script: &str, env: &BTreeMap<String, String>) -> Output {
-        let file = self.path("temp/step.sh");
-        std::fs::write(&file, script).expect("written");
-        Command::new("bash")
-            .args(["--noprofile", "--norc", "-eo", "pipefail"])
-            .arg(&file)
-            .current_dir(self.path("repository"))
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.path("temp"))
-            .envs(env)
-            .output()
-            .expect("bash is installed")
-    }
-}
+use work::{Work, source};
 
 /// What the fake service was asked, and its comments.
 #[derive(Default)]
@@ -303,6 +238,10 @@ impl Action<'_> {
                 ("GITHUB_OUTPUT".to_owned(), text(&own)),
                 ("GITHUB_STEP_SUMMARY".to_owned(), text(&summary)),
                 ("GITHUB_PATH".to_owned(), text(&self.work.path("temp/path"))),
+                (
+                    "GITHUB_ACTION_PATH".to_owned(),
+                    format!("{}/../ci/github", env!("CARGO_MANIFEST_DIR")),
+                ),
                 ("GITHUB_API_URL".to_owned(), self.api.to_owned()),
                 (
                     "GITHUB_SERVER_URL".to_owned(),
@@ -311,6 +250,9 @@ impl Action<'_> {
                 ("GITHUB_REPOSITORY".to_owned(), "ada/shop".to_owned()),
                 ("GITHUB_REF".to_owned(), "refs/pull/7/merge".to_owned()),
             ]);
+            if let Some(path) = self.work.search_path() {
+                env.insert("PATH".to_owned(), path);
+            }
             for (name, value) in step["env"].as_object().into_iter().flatten() {
                 env.insert(name.clone(), self.filled(value.as_str().expect("a text")));
             }
@@ -482,6 +424,21 @@ fn the_gitlab_job_writes_one_note_and_keeps_artifacts() {
     }
     let output = run(&work, &[("ORDAIN_FAIL_ON", "changes")]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // Without the program in the image it is built.
+    work.fake_cargo();
+    let path = work.search_path().expect("a path");
+    let built = [
+        ("PATH", path.as_str()),
+        ("ORDAIN", "nowhere"),
+        ("ORDAIN_BUILD", "https://git.example.org/ordain"),
+        ("ORDAIN_BUILD_REV", "abc"),
+    ];
+    let output = run(&work, &built);
+    assert!(output.status.success(), "{output:?}");
+    let called = "--git https://git.example.org/ordain --rev abc ordain";
+    assert!(work.cargo_log().contains(called), "{}", work.cargo_log());
+    let unnamed = run(&work, &built[..3]);
+    assert!(!unnamed.status.success(), "a commit must be named");
     let service = service.lock().expect("nobody panics");
     assert_eq!(service.comments.len(), 1, "{:?}", service.asked);
     assert!(
@@ -527,4 +484,58 @@ fn the_scripts_are_clean() {
             String::from_utf8_lossy(&output.stdout)
         );
     }
+}
+
+#[test]
+fn the_action_builds_the_program_where_there_is_none() {
+    if !is_equipped() {
+        return;
+    }
+    let (api, _service) = serve();
+    for (inputs, called) in [
+        (&[("build", "action")][..], "/../ci/github/../../cli"),
+        (
+            &[
+                ("build", "https://git.example.org/ordain"),
+                ("build-rev", "abc"),
+            ][..],
+            "--git https://git.example.org/ordain --rev abc ordain",
+        ),
+    ] {
+        let work = Work::new(&source(1), &source(3));
+        work.fake_cargo();
+        let inputs: Vec<_> = inputs
+            .iter()
+            .copied()
+            .chain([("ordain", "ordain")])
+            .collect();
+        let (failed, log, summary) = action(&work, &api, &inputs).run();
+        assert_eq!(failed, None, "{log}");
+        assert!(summary.contains("1 → 3 replicas"), "{summary}");
+        let cargo = work.cargo_log();
+        assert!(
+            cargo.starts_with("install --locked") && cargo.contains(called),
+            "{cargo}"
+        );
+        // What a cache brought back is not built again.
+        let (failed, log, _) = action(&work, &api, &inputs).run();
+        assert_eq!(failed, None, "{log}");
+        assert_eq!(work.cargo_log(), cargo);
+    }
+    let work = Work::new(&source(1), &source(3));
+    work.fake_cargo();
+    let unseen = [
+        ("build", "https://git.example.org/ordain"),
+        ("ordain", "ordain"),
+    ];
+    let (failed, log, _) = action(&work, &api, &unseen).run();
+    assert_eq!(failed.as_deref(), Some("Build"), "{log}");
+    assert!(log.contains("build-rev is missing"), "{log}");
+    assert_eq!(work.cargo_log(), "");
+    // The sources that `build: action` means are there.
+    assert!(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../ci/github/../../cli/Cargo.toml")
+            .is_file()
+    );
 }
