@@ -9,6 +9,7 @@ mod diffing;
 mod disk;
 mod envs;
 mod excerpt;
+mod git_host;
 mod hidden;
 mod journal;
 mod keys;

@@ -3,9 +3,10 @@
 //! Shared by every command that runs the reconciler. Looks whether named files are there, since a typo in a
 //! path is best told at once; reads no key and no password itself but the webhooks' one.
 
+use crate::git_host::GitHostArgs;
 use crate::policies::PolicyArgs;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use ordain_reconciler_engine::{Config, Ownership, Source, Trust};
+use ordain_reconciler_engine::{Config, Host, Ownership, Source, Trust};
 use ordain_reconciler_source::{
     Access, CommitId, Follow, HookSecret, Remote, Repository, Signers, Verify,
 };
@@ -85,6 +86,9 @@ pub(crate) struct SourceArgs {
     webhook_secret_file: Option<PathBuf>,
 
     #[command(flatten)]
+    git_host: GitHostArgs,
+
+    #[command(flatten)]
     policies: PolicyArgs,
 }
 
@@ -109,6 +113,7 @@ pub(crate) struct Sources {
     ownership: Ownership,
     http: Option<SocketAddr>,
     hook_secret: Option<HookSecret>,
+    host: Option<Host>,
 }
 
 impl Default for Sources {
@@ -121,6 +126,7 @@ impl Default for Sources {
             ownership: Ownership::default(),
             http: None,
             hook_secret: None,
+            host: None,
         }
     }
 }
@@ -189,6 +195,7 @@ impl SourceArgs {
             }
             None => None,
         };
+        let host = self.git_host.look(remote.as_ref())?;
         Ok(Sources {
             remote,
             branch: self.branch.clone(),
@@ -203,6 +210,7 @@ impl SourceArgs {
             ownership: self.policies.look()?,
             http: self.http,
             hook_secret: self.hook_secret()?,
+            host,
         })
     }
 
@@ -260,6 +268,7 @@ impl Sources {
         config.ownership = self.ownership.clone();
         config.listen = self.http;
         config.hook_secret.clone_from(&self.hook_secret);
+        config.host.clone_from(&self.host);
     }
 }
 

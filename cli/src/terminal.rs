@@ -129,6 +129,24 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Returns whether a person watches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Shows bars, which give way to the next line; nothing without a terminal.
+    pub(crate) fn bars(&mut self, text: &str) {
+        if !self.watched || (text.is_empty() && !self.waiting) {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        let short: String = text.chars().take(COLUMNS).collect();
+        self.waiting = !short.is_empty();
+        let _ = write!(stderr, "\r\x1b[2K{short}").and_then(|()| stderr.flush());
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.waiting {

@@ -6,13 +6,17 @@ use crate::report;
 use ordain_lang_project::{App as LangApp, BuildOptions, Files, FilesError, MANIFEST, Session};
 use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
+<<<<<<< HEAD
     App, CompileError, Compiled, CompiledObject, Compiler, Deployed, FieldEdit, Revealed,
+=======
+    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Rewritten,
+>>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
     SecretFiles, Wanted,
 };
 use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_source::{Error, Repository, TreeFiles};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Apps of a project that is kept open while nothing happens. A larger one is let go of: it takes seconds of one core
@@ -235,11 +239,7 @@ impl Compiler for ProjectCompiler {
         Some(open.session.inputs(&app.name).into_iter().collect())
     }
 
-    fn rewrite(
-        &self,
-        files: &Arc<TreeFiles>,
-        edits: &[FieldEdit],
-    ) -> Result<BTreeMap<String, String>, String> {
+    fn rewrite(&self, files: &Arc<TreeFiles>, edits: &[FieldEdit]) -> Result<Rewritten, String> {
         super::rewrite::rewrite(files, edits)
     }
 

@@ -15,7 +15,7 @@ pub(crate) enum DataDirError {
         #[source]
         source: io::Error,
     },
-    #[error("another `ordain up` (process {pid}) is using {}", path.display())]
+    #[error("another `ordain up` or `ordain run` (process {pid}) is using {}", path.display())]
     #[diagnostic(help(
         "stop that one first, or give this one a directory of its own with --data-dir"
     ))]

@@ -13,6 +13,7 @@ pub(crate) mod doc;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fmt;
+mod follow;
 pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod image;

@@ -1,9 +1,10 @@
 //! `ordain rollback APP --to COMMIT|TIME|last-healthy`: asks the running instance for a rollback commit and follows it.
 
+use super::follow::follow;
 use crate::Outcome;
 use crate::args::{Format, TargetArg};
 use crate::terminal;
-use ordain_reconciler_engine::control::{self, Request, Response};
+use ordain_reconciler_engine::control::{Request, Response};
 
 /// Restore an app to an earlier commit, by a new commit
 ///
@@ -77,10 +78,7 @@ pub(crate) fn run(args: &RollbackArgs, format: Format) -> miette::Result<Outcome
             wait,
         },
     };
-    let mut progress = terminal::Progress::new();
-    let answers = control::call(args.target.target(), &request, |line| progress.line(line))
-        .map_err(super::engine_error)?;
-    drop(progress);
+    let answers = follow(&args.target, &request)?;
     let mut healthy = true;
     for answer in &answers {
         match answer {

@@ -61,11 +61,8 @@ fn is_well(app: &AppStatus) -> bool {
 fn ask(args: &StatusArgs) -> miette::Result<Status> {
     let answers = control::call(args.target.target(), &Request::Status, |_| {})
         .map_err(super::engine_error)?;
-    let status = answers.into_iter().find_map(|a| match a {
-        Response::Status { status } => Some(status),
-        _ => None,
-    });
-    let mut status = status.ok_or_else(|| miette!("the running `ordain up` gave no status"))?;
+    let status = status_of(answers);
+    let mut status = status.ok_or_else(|| miette!("the running reconciler gave no status"))?;
     if let Some(wanted) = &args.app {
         status.apps.retain(|a| a.name == *wanted);
         status
@@ -79,6 +76,14 @@ fn ask(args: &StatusArgs) -> miette::Result<Status> {
         }
     }
     Ok(status)
+}
+
+/// The status among answers.
+pub(super) fn status_of(answers: Vec<Response>) -> Option<Status> {
+    answers.into_iter().find_map(|answer| match answer {
+        Response::Status { status } => Some(status),
+        _ => None,
+    })
 }
 
 /// Shows every change until the user interrupts, or the instance stops.
@@ -112,7 +117,7 @@ fn watch(args: &StatusArgs, format: Format) -> miette::Result<Outcome> {
 const BAR: usize = 20;
 
 /// A bar for each app that is on its way: how many of its objects are healthy.
-fn bars(status: &Status) -> String {
+pub(super) fn bars(status: &Status) -> String {
     let mut text = String::new();
     for app in status.apps.iter().filter(|app| !is_well(app)) {
         let total = app.objects.len();

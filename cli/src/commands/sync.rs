@@ -1,9 +1,10 @@
 //! `ordain sync [APP]`: asks the running instance to look at the repository now.
 
+use super::follow::follow;
 use crate::Outcome;
 use crate::args::{Format, TargetArg};
 use crate::terminal;
-use ordain_reconciler_engine::control::{self, Request, Response};
+use ordain_reconciler_engine::control::{Request, Response};
 
 /// Look at the repository now, and compare everything
 ///
@@ -33,10 +34,7 @@ pub(crate) fn run(args: &SyncArgs, format: Format) -> miette::Result<Outcome> {
         env: args.env.clone(),
         wait: args.wait,
     };
-    let mut progress = terminal::Progress::new();
-    let answers = control::call(args.target.target(), &request, |line| progress.line(line))
-        .map_err(super::engine_error)?;
-    drop(progress);
+    let answers = follow(&args.target, &request)?;
     let (mut commit, mut is_ok) = (None, true);
     for answer in answers {
         match answer {

@@ -54,7 +54,7 @@ fn a_port_in_use_is_named_and_nothing_is_left() {
     ]);
     fails(&output, &[&address, "--listen"]);
     let output = ordain(&["status", "--data-dir", &data]);
-    fails(&output, &["no `ordain up` runs"]);
+    fails(&output, &["no `ordain up` or `ordain run` works in"]);
 }
 
 #[test]

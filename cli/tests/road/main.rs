@@ -2,6 +2,7 @@
 //! `kubectl`. As root each cluster lives in a network namespace of its own with real containers; otherwise, and in a
 //! second pass, with plain processes.
 
+mod adopt;
 mod cluster;
 mod demo;
 mod failures;

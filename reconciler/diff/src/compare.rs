@@ -288,11 +288,7 @@ pub(crate) fn fields(key: &ObjectKey, old: &Value, new: &Value) -> Vec<Field> {
     let found = ordain_reconciler_plan::diff(old, new);
     let fields = found.into_iter().map(|change| Field {
         path: change.path,
-        change: match change.change {
-            ordain_reconciler_plan::Change::Added { new } => Change::Added { new },
-            ordain_reconciler_plan::Change::Removed { old } => Change::Removed { old },
-            ordain_reconciler_plan::Change::Changed { old, new } => Change::Changed { old, new },
-        },
+        change: change.change,
         at: None,
         was_at: None,
     });

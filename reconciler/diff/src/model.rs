@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+pub use ordain_reconciler_plan::Change;
 use ordain_reconciler_plan::ObjectKey;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// The name and version of the JSON form; `schema/diff.v1.json` describes it.
 pub const FORMAT: &str = "ordain-diff/v1";
@@ -220,49 +220,6 @@ impl Verb {
             Self::Delete => '-',
             Self::Held | Self::Refused => '!',
             Self::Keep | Self::Unchanged => '=',
-        }
-    }
-}
-
-/// What happened to a field. Values of Secrets are masked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
-pub enum Change {
-    /// It is new.
-    Added {
-        /// Its value.
-        new: Value,
-    },
-    /// It is gone.
-    Removed {
-        /// Its value before.
-        old: Value,
-    },
-    /// It has another value.
-    Changed {
-        /// Its value before.
-        old: Value,
-        /// Its value now.
-        new: Value,
-    },
-}
-
-impl Change {
-    /// The value before.
-    #[must_use]
-    pub fn before(&self) -> Option<&Value> {
-        match self {
-            Self::Added { .. } => None,
-            Self::Removed { old } | Self::Changed { old, .. } => Some(old),
-        }
-    }
-
-    /// The value after.
-    #[must_use]
-    pub fn after(&self) -> Option<&Value> {
-        match self {
-            Self::Removed { .. } => None,
-            Self::Added { new } | Self::Changed { new, .. } => Some(new),
         }
     }
 }

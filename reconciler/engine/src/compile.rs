@@ -143,8 +143,17 @@ pub struct FieldEdit {
     pub path: String,
     /// Its value now; none when the sources do not set it.
     pub from: Option<Value>,
-    /// The value to give it.
-    pub to: Value,
+    /// The value to give it; none when it is to be gone.
+    pub to: Option<Value>,
+}
+
+/// Sources in which fields have other values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The new texts of the files that change.
+    pub files: BTreeMap<String, String>,
+    /// Where each field was edited, and why there, in words.
+    pub notes: Vec<String>,
 }
 
 /// Encrypted files by their path, as they lie in a commit.
@@ -215,11 +224,7 @@ pub trait Compiler: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why no such texts were found, in words.
-    fn rewrite(
-        &self,
-        files: &Arc<TreeFiles>,
-        edits: &[FieldEdit],
-    ) -> Result<BTreeMap<String, String>, String> {
+    fn rewrite(&self, files: &Arc<TreeFiles>, edits: &[FieldEdit]) -> Result<Rewritten, String> {
         let _ = (files, edits);
         Err("these sources cannot be edited by a program".to_owned())
     }

@@ -11,7 +11,7 @@ use std::{
 use ordain_reconciler_plan::{Ignores, OnRemove};
 use ordain_reconciler_source::{HookSecret, Remote, Signers, Verify};
 
-use crate::{Compiler, Election, Policy};
+use crate::{Compiler, Election, Host, Policy};
 
 /// Where commits come from.
 #[derive(Debug, Clone)]
@@ -93,6 +93,8 @@ pub struct Config {
     pub election: Option<Election>,
     /// Other clusters by the names that environments give them; `cluster` is the name of `client`'s.
     pub clusters: BTreeMap<String, kube::Client>,
+    /// The git host of a foreign repository: commit statuses, and requests to merge what a protected branch does not take.
+    pub host: Option<Host>,
     /// Who may deploy what, and rules of health for custom kinds. Without it everything is allowed.
     pub policy: Option<Arc<Policy>>,
 }
@@ -122,6 +124,7 @@ impl Config {
             resources: None,
             election: None,
             clusters: BTreeMap::new(),
+            host: None,
             policy: None,
         }
     }

@@ -142,6 +142,18 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         let (shared, origin) = (Arc::clone(&shared), origin.clone());
         blocking(move || rollback::publish::load(&shared, &origin)).await;
     }
+    if let Some(host) = config.host.clone().map(Arc::new) {
+        shared.holds.attach_host(Arc::clone(&host));
+        if host.statuses {
+            let (shared, leads) = (Arc::clone(&shared), lead.watch());
+            tasks.spawn(crate::hosts::statuses::run(
+                host,
+                shared,
+                leads,
+                shutdown.clone(),
+            ));
+        }
+    }
     tasks.spawn(rollback::automatic::run(
         Arc::clone(&requests),
         shutdown.clone(),

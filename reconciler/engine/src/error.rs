@@ -34,7 +34,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Nothing runs on this data directory.
-    #[error("no `ordain up` runs on `{data_dir}`")]
+    #[error("no `ordain up` or `ordain run` works in `{data_dir}`")]
     NotRunning {
         /// The data directory.
         data_dir: PathBuf,

@@ -5,8 +5,13 @@ use std::time::Duration;
 use ordain_reconciler_journal::{AppRef, Event, State};
 
 use crate::{
+<<<<<<< HEAD
     Error, Sync,
     control::{Reply, Response, asked_by},
+=======
+    Error, HoldKind, Sync,
+    control::{Reply, Response},
+>>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
     requests::Requests,
     rollback::publish,
     shared::now_ms,
@@ -125,8 +130,13 @@ impl Requests {
         let is_own = all.iter().any(|(one, _)| *one == app);
         let of_all = all.iter().any(|(one, _)| one.is_none());
         // A rollback that could not be pushed is let go as well.
-        let dropped = publish::forget(&self.shared, &self.origin, app.as_ref()).await?;
+        let reference = publish::reference(app.as_ref());
+        let dropped = publish::forget(&self.shared, &self.origin, &reference).await?;
         let name = named(app.as_ref());
+        let dropped_edit = match &app {
+            Some(app) => self.drop_adoption(app, is_own, reply).await?,
+            None => false,
+        };
         if dropped {
             let text = format!("{name}: the rollback commit that waited is dropped");
             reply.line(&text).await;
@@ -148,9 +158,43 @@ impl Requests {
                 }
                 Ok(())
             }
-            false if dropped => Ok(()),
+            false if dropped || dropped_edit => Ok(()),
             false => Err(Error::NotSuspended { app: name, of_all }),
         }
+    }
+
+    /// Lets a commit go that adopts a live edit and could not be pushed. Whoever ends a suspension under which it was made
+    /// keeps it, unless it conflicts.
+    async fn drop_adoption(
+        &self,
+        app: &AppRef,
+        ends_suspension: bool,
+        reply: &Reply,
+    ) -> Result<bool, Error> {
+        let name = publish::adoption(app);
+        let mut pending = self.shared.holds.pending().into_iter();
+        let Some((_, hold)) = pending.find(|(one, _)| *one == name) else {
+            return Ok(false);
+        };
+        if ends_suspension && hold.kind != HoldKind::Conflict {
+            reply.line(&format!("{app}: {}", hold.message)).await;
+            return Ok(false);
+        }
+        publish::forget(&self.shared, &self.origin, &name).await?;
+        let quarantine = self.shared.scribe.known().quarantine(app);
+        if let Some(quarantine) = quarantine.filter(|one| hold.commit.as_ref() == Some(&one.to)) {
+            let (app, commit) = (app.clone(), quarantine.commit);
+            let by = commit.clone();
+            let event = Event::Lifted { app, commit, by };
+            self.shared.record(event).await?;
+            self.shared.holds.wake();
+        }
+        reply
+            .line(&format!(
+                "{app}: the commit that adopts a live edit and waited is dropped"
+            ))
+            .await;
+        Ok(true)
     }
 
     /// Looks at the repository, compares everything of an app, and waits for how it goes.

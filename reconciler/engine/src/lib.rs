@@ -24,6 +24,7 @@ mod health_view;
 mod holding;
 mod holds;
 pub mod hook;
+mod hosts;
 mod ledger;
 mod listener;
 mod live;
@@ -63,15 +64,19 @@ mod worker;
 mod write;
 
 pub use compile::{
-    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Scrub, SecretFiles,
-    Wanted,
+    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Rewritten, Scrub,
+    SecretFiles, Wanted,
 };
 pub use config::{Config, Ownership, Source, Trust};
 pub use election::Election;
 pub use engine::{Running, start};
 pub use error::Error;
 pub use holds::{Hold, HoldKind};
+<<<<<<< HEAD
 pub use past::{Deployed, Lookup, is_kind, look_back};
+=======
+pub use hosts::{Host, HostKind};
+>>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
 pub use policy::{Policy, PolicyError};
 pub use preview::{Applied, Ask, Owned, Preview, applied_in, owned, preview};
 pub use preview_rules::{OwnRules, Standing};

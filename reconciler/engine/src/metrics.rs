@@ -60,6 +60,7 @@ pub(crate) struct Metrics {
     hooks: Family<Called, Counter>,
     drifts: Counter,
     rollbacks: Family<Went, Counter>,
+    host_calls: Family<Went, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -85,6 +86,7 @@ impl Default for Metrics {
             hooks: Family::default(),
             drifts: Counter::default(),
             rollbacks: Family::default(),
+            host_calls: Family::default(),
         };
         metrics.register();
         metrics
@@ -136,6 +138,11 @@ impl Metrics {
             "Rollbacks, asked for or automatic",
             self.rollbacks.clone(),
         );
+        add.register(
+            "host_calls",
+            "Calls of the git host: commit statuses, and requests to merge a rollback",
+            self.host_calls.clone(),
+        );
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
@@ -185,6 +192,11 @@ impl Metrics {
     /// A rollback was made.
     pub(crate) fn rolled_back(&self, is_ok: bool) {
         self.rollbacks.get_or_create(&went(is_ok)).inc();
+    }
+
+    /// The git host was called.
+    pub(crate) fn told_host(&self, is_ok: bool) {
+        self.host_calls.get_or_create(&went(is_ok)).inc();
     }
 
     /// Adds what is looked up at each scrape.
@@ -258,6 +270,7 @@ mod tests {
         metrics.called("GitHub", "accepted");
         metrics.drifted(2);
         metrics.rolled_back(true);
+        metrics.told_host(false);
         metrics.collect(|| {
             let (env, name) = ("prod".to_owned(), "we\"b".to_owned());
             let state = ("synced".to_owned(), "healthy".to_owned());

@@ -98,6 +98,17 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Puts a commit of ours on a branch of its own at the remote, for somebody to merge it.
+    pub(crate) fn propose(&self, branch: &str, commit: &CommitId) -> Result<(), Error> {
+        match self {
+            // Ours takes what we write.
+            Self::Hosted { .. } => Ok(()),
+            Self::Foreign(mirror) => mirror.propose(branch, commit),
+        }
+    }
+}
+
 type Outcome = Result<Arc<Compiled>, CompileError>;
 
 /// Compiles commits, and remembers the last ones: a push is compiled before and after it is received.

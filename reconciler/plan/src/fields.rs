@@ -28,6 +28,26 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The value before.
+    #[must_use]
+    pub fn before(&self) -> Option<&Value> {
+        match self {
+            Self::Added { .. } => None,
+            Self::Removed { old } | Self::Changed { old, .. } => Some(old),
+        }
+    }
+
+    /// The value after.
+    #[must_use]
+    pub fn after(&self) -> Option<&Value> {
+        match self {
+            Self::Removed { .. } => None,
+            Self::Added { new } | Self::Changed { new, .. } => Some(new),
+        }
+    }
+}
+
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -151,8 +171,10 @@ fn by_position(path: &mut String, old: &[Value], new: &[Value], changes: &mut Ve
     }
 }
 
-/// The first key that every element of both lists has, without two being alike in one list.
-pub(crate) fn list_key(old: &[Value], new: &[Value]) -> Option<&'static str> {
+/// Returns the first field by which paths name the elements of two lists: every element of both has it, and no two of
+/// one list are alike in it. None when they are named by their position.
+#[must_use]
+pub fn list_key(old: &[Value], new: &[Value]) -> Option<&'static str> {
     let names = |list: &[Value], key: &str| {
         let mut seen = BTreeSet::new();
         list.iter().all(|item| match item.get(key) {
@@ -189,7 +211,7 @@ fn within(path: &mut String, part: &str, act: impl FnOnce(&mut String)) {
 }
 
 /// A key with dots or slashes, such as a label, is put in brackets so that the path stays readable.
-fn field(path: &str, key: &str) -> String {
+pub(crate) fn field(path: &str, key: &str) -> String {
     if key.contains(['.', '/', '[', ' ']) {
         format!("[{key}]")
     } else if path.is_empty() {
@@ -199,7 +221,7 @@ fn field(path: &str, key: &str) -> String {
     }
 }
 
-fn element(name: &Value) -> String {
+pub(crate) fn element(name: &Value) -> String {
     match name {
         Value::String(name) => format!("[{name}]"),
         other => format!("[{other}]"),

@@ -4,6 +4,7 @@
 //! an object is healthy; how two compiled commits differ. Nothing here talks to a cluster, reads a
 //! clock or applies anything: the engine carries out what is decided here and decides nothing itself.
 
+mod additions;
 mod adoption;
 mod breaker;
 mod canonical;
@@ -39,6 +40,7 @@ mod selector;
 mod sets;
 mod windows;
 
+pub use additions::{Addition, additions};
 pub use adoption::{adoption, release};
 pub use breaker::Breaker;
 pub use canonical::{canonical, digest};
@@ -47,7 +49,7 @@ pub use compare::{differs, fingerprint};
 pub use crd::crd_problems;
 pub use data::{holds_data, plan_rollback};
 pub use desired::{Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, SECRET_MARK, prepare};
-pub use fields::{Change, FieldChange, diff};
+pub use fields::{Change, FieldChange, diff, list_key};
 pub use fights::{Fight, FightLimits, Fights};
 pub use graph::{Demand, External, Graph, Walk, stamp};
 pub use ignore::{IgnoreError, IgnoreRule, Ignored, Ignores};

@@ -283,6 +283,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// True when the remote answered and the branch takes no push of ours, however often it is tried: it is protected, or
+    /// a hook declined.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        let Self::Refused { reason, .. } = self else {
+            return false;
+        };
+        let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+        has(&[
+            "hook declined",
+            "rotected",
+            "remote rejected",
+            "not allowed",
+            "denied",
+        ]) && !has(&["fetch first", "non-fast-forward", "currently checked out"])
+    }
+
     /// True when it is not known, or not true, that somebody who may has signed.
     #[must_use]
     pub fn is_about_trust(&self) -> bool {

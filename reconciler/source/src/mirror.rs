@@ -252,21 +252,30 @@ impl Mirror {
     /// # Errors
     /// When the remote moved on, refused, or did not answer.
     pub fn push(&self, commit: &CommitId) -> Result<(), Error> {
-        let Remote {
-            url,
-            follow,
-            access,
-            ..
-        } = &self.remote;
-        let Follow::Branch(branch) = follow else {
-            return Err(Error::NotABranch {
+        let Remote { url, follow, .. } = &self.remote;
+        match follow {
+            Follow::Branch(branch) => self.push_to(branch, commit),
+            _ => Err(Error::NotABranch {
                 followed: follow.to_string(),
                 url: url.clone(),
-            });
-        };
+            }),
+        }
+    }
+
+    /// Pushes a commit of ours to a branch of its own, for somebody to merge it. Never forces; a branch that has the
+    /// commit is left as it is.
+    ///
+    /// # Errors
+    /// When the remote refused, or did not answer.
+    pub fn propose(&self, branch: &str, commit: &CommitId) -> Result<(), Error> {
+        self.push_to(branch, commit)
+    }
+
+    fn push_to(&self, branch: &str, commit: &CommitId) -> Result<(), Error> {
+        let Remote { url, access, .. } = &self.remote;
         let guard = self.repository.lock();
         let failed = |source| Error::Push {
-            branch: branch.clone(),
+            branch: branch.to_owned(),
             url: url.clone(),
             source,
         };
@@ -305,7 +314,7 @@ impl Mirror {
         match refusal {
             None => Ok(()),
             Some(reason) => {
-                let (branch, url) = (branch.clone(), url.clone());
+                let (branch, url) = (branch.to_owned(), url.clone());
                 Err(Error::Refused {
                     branch,
                     url,

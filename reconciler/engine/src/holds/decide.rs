@@ -19,6 +19,8 @@ pub enum HoldKind {
     Pending,
     /// A rollback cannot be pushed: the branch moved, and changed the same files.
     Conflict,
+    /// The branch takes no pushes of ours: a rollback is on a branch of its own, and somebody has to merge it.
+    Review,
 }
 
 /// One thing that is held, for `ordain status`.
@@ -106,9 +108,22 @@ pub(crate) fn suspended(suspension: &Suspension) -> String {
     }
 }
 
+/// True when the commit is held for one of ours that adopts a live edit and is on its way to the branch.
+pub(crate) fn is_adoption(quarantine: &Quarantined) -> bool {
+    quarantine.rollback.as_ref() == Some(&quarantine.to)
+}
+
 /// A quarantine in words.
 pub(crate) fn quarantined(quarantine: &Quarantined) -> String {
     let short = |commit: &str| commit.get(..10).unwrap_or(commit).to_owned();
+    if is_adoption(quarantine) {
+        return format!(
+            "commit {} stands back until commit {}, by which {} adopts a live edit, is on the branch",
+            short(&quarantine.commit),
+            short(&quarantine.to),
+            quarantine.by,
+        );
+    }
     format!(
         "commit {} was rolled back to {} by {}: {}",
         short(&quarantine.commit),

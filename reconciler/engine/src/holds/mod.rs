@@ -18,14 +18,14 @@ use ordain_reconciler_plan::window_open;
 use tokio::sync::watch;
 
 use crate::{
-    Rules,
+    Host, Rules,
     engine::blocking,
     origin::{Compile, Origin},
     shared::{Shared, now_ms},
     target::Target,
 };
 
-use decide::{Decision, View, decide, quarantined, suspended};
+use decide::{Decision, View, decide, is_adoption, quarantined, suspended};
 pub use decide::{Hold, HoldKind};
 pub(crate) use standing::{deployed, from_set};
 
@@ -73,6 +73,7 @@ pub(crate) struct Holds {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     source: OnceLock<(Origin, Compile)>,
+    host: OnceLock<Arc<Host>>,
 }
 
 impl Default for Holds {
@@ -81,6 +82,7 @@ impl Default for Holds {
             state: Mutex::default(),
             changed: watch::channel(()).0,
             source: OnceLock::new(),
+            host: OnceLock::new(),
         }
     }
 }
@@ -89,6 +91,16 @@ impl Holds {
     /// Tells where commits come from. Until then no commit is known to come after another.
     pub(crate) fn attach(&self, origin: Origin, compile: Compile) {
         let _ = self.source.set((origin, compile));
+    }
+
+    /// Tells which git host the commits come from.
+    pub(crate) fn attach_host(&self, host: Arc<Host>) {
+        let _ = self.host.set(host);
+    }
+
+    /// The git host that the commits come from, when it may be called.
+    pub(crate) fn host(&self) -> Option<&Arc<Host>> {
+        self.host.get()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -358,7 +370,7 @@ impl Known {
 /// stands, people should see why.
 async fn lift(shared: &Shared, quarantine: &Quarantined, by: &Target) {
     let is_own = quarantine.rollback.as_deref() == Some(by.commit.id.as_str());
-    if is_own || by.commit.rollback.is_some() {
+    if (is_own && !is_adoption(quarantine)) || by.commit.rollback.is_some() {
         return;
     }
     let event = Event::Lifted {

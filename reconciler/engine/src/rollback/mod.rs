@@ -214,10 +214,10 @@ impl Requests {
         }
         let published = {
             let (origin, compile) = (self.origin.clone(), self.compile.clone());
-            let (commit, app) = (commit.clone(), app.cloned());
+            let (commit, name) = (commit.clone(), publish::reference(app));
             blocking(move || {
                 let published = signing.lend(sign, |signer| {
-                    publish(&origin, &compile, &commit, None, app.as_ref(), signer)
+                    publish(&origin, &compile, &commit, None, &name, signer)
                 });
                 Ok::<_, Error>(published??)
             })
@@ -231,23 +231,17 @@ impl Requests {
                 } else {
                     self.quarantine(&apps, &now, Some(&id), undo).await?;
                 }
-                publish::forget(&self.shared, &self.origin, app).await?;
+                let name = publish::reference(app);
+                publish::forget(&self.shared, &self.origin, &name).await?;
                 Ok(id.to_string())
             }
             Published::Waits(why) | Published::Conflict(why) if !is_foreign => {
                 Err(Error::NotPublished { why })
             }
             other => {
-                let (Published::Waits(why) | Published::Conflict(why)) = &other else {
-                    return Ok(commit.to_string());
-                };
-                reply
-                    .line(&format!(
-                        "commit {} is not on the branch yet: {why}",
-                        commit.short()
-                    ))
-                    .await;
-                publish::keep(&self.shared, &self.origin, app, &commit, &other).await?;
+                let name = publish::reference(app);
+                publish::keep(&self.shared, &self.origin, (&name, app), &commit, &other).await?;
+                publish::tell(&self.shared, &name, &commit, &other, reply).await;
                 Ok(commit.to_string())
             }
         }
@@ -351,11 +345,12 @@ impl Requests {
     /// The hash of the plan which the rollback will lead to; not known when the cluster is not there.
     async fn hash(&self, app: &AppRef, target: &App) -> Option<String> {
         let owner = app.to_string();
-        let cluster = &self.shared.cluster;
+        let site = self.sites.of(app, target.cluster.as_deref());
+        let cluster = &site.cluster;
         let prepared = prepare_all(cluster, target.objects(), &target.namespace, &owner)
             .await
             .ok()?;
-        let inventory = self.shared.inventory(app).await.ok()?;
+        let inventory = site.inventory(app).await.ok()?;
         let declared: BTreeSet<_> = prepared
             .desired
             .iter()

@@ -8,8 +8,10 @@ use ordain_reconciler_source::{CommitId, Signer};
 
 use crate::{
     Error, Hold, HoldKind,
+    control::Reply,
     engine::blocking,
     error::chain,
+    hosts::Merge,
     origin::{Compile, Origin},
     shared::Shared,
 };
@@ -37,10 +39,36 @@ pub(crate) enum Published {
     Waits(String),
     /// Somebody changed the same files.
     Conflict(String),
+    /// The branch takes no pushes of ours: the commit is on a branch of its own.
+    Proposed {
+        /// That branch.
+        branch: String,
+        /// What the remote said.
+        why: String,
+    },
+}
+
+/// The branch on which a commit is offered to people who may merge it.
+fn proposal(reference: &str, commit: &CommitId) -> String {
+    let what = if reference.starts_with(ADOPTING) {
+        "adopt"
+    } else {
+        "rollback"
+    };
+    let app = app_of(reference).map_or("all".to_owned(), |app| format!("{}-{}", app.env, app.name));
+    format!("ordain/{what}-{app}-{}", commit.short())
+}
+
+/// Below it lie those of commits that adopt live edits.
+const ADOPTING: &str = "refs/ordain/pending-adopt";
+
+/// The reference under which a commit that adopts a live edit waits.
+pub(crate) fn adoption(app: &AppRef) -> String {
+    format!("{ADOPTING}/{}/{}", app.env, app.name)
 }
 
 /// The reference under which a rollback waits.
-pub(super) fn reference(app: Option<&AppRef>) -> String {
+pub(crate) fn reference(app: Option<&AppRef>) -> String {
     match app {
         Some(app) => format!("{PENDING}/{}/{}", app.env, app.name),
         None => format!("{PENDING}-all"),
@@ -49,7 +77,8 @@ pub(super) fn reference(app: Option<&AppRef>) -> String {
 
 fn app_of(reference: &str) -> Option<AppRef> {
     let (env, name) = reference
-        .strip_prefix(PENDING)?
+        .strip_prefix(ADOPTING)
+        .or_else(|| reference.strip_prefix(PENDING))?
         .strip_prefix('/')?
         .split_once('/')?;
     Some(AppRef {
@@ -58,15 +87,18 @@ fn app_of(reference: &str) -> Option<AppRef> {
     })
 }
 
-/// Brings a commit onto the branch. `tip` is where the branch is, when that was just looked up.
+/// Brings a commit onto the branch; `name` is the reference under which it would wait. `tip` is where the branch is, when
+/// that was just looked up.
 pub(crate) fn publish(
     origin: &Origin,
     compile: &Compile,
     commit: &CommitId,
     tip: Option<&CommitId>,
-    app: Option<&AppRef>,
+    name: &str,
     signer: Option<&Signer<'_>>,
 ) -> Result<Published, ordain_reconciler_source::Error> {
+    let app = app_of(name);
+    let app = app.as_ref();
     let repository = origin.repository();
     let look = || match origin.look() {
         Ok(Some(tip)) => Ok(tip),
@@ -108,6 +140,20 @@ pub(crate) fn publish(
         };
         match look() {
             Ok(newer) if newer != tip => tip = newer,
+            Ok(_) if error.is_protected() => {
+                let branch = proposal(name, &commit);
+                return Ok(match origin.propose(&branch, &commit) {
+                    Ok(()) => {
+                        let why = chain(&error);
+                        Published::Proposed { branch, why }
+                    }
+                    Err(also) => Published::Waits(format!(
+                        "{}; nor could it be put on a branch of its own: {}",
+                        chain(&error),
+                        chain(&also)
+                    )),
+                });
+            }
             Ok(_) => return Ok(Published::Waits(chain(&error))),
             Err(why) => return Ok(Published::Waits(why)),
         }
@@ -140,29 +186,114 @@ fn is_same(
 }
 
 /// Keeps a commit until it can be pushed, and says why in the status.
-pub(super) async fn keep(
+pub(crate) async fn keep(
     shared: &Shared,
     origin: &Origin,
-    app: Option<&AppRef>,
+    (name, app): (&str, Option<&AppRef>),
     commit: &CommitId,
     published: &Published,
 ) -> Result<(), ordain_reconciler_source::Error> {
-    let name = reference(app);
-    shared.holds.hold(&name, hold(app, commit, published));
-    let (origin, commit) = (origin.clone(), commit.clone());
+    let mut hold = hold(name, app, commit, published);
+    if let Published::Proposed { branch, .. } = published {
+        let asked = ask_to_merge(shared, origin, branch, commit).await;
+        hold.message.push_str(&asked);
+    }
+    shared.holds.hold(name, hold);
+    let (origin, commit, name) = (origin.clone(), commit.clone(), name.to_owned());
     blocking(move || origin.repository().set_reference(&name, &commit)).await
+}
+
+/// Says what became of a commit that is not on the branch, after it was kept.
+pub(crate) async fn tell(
+    shared: &Shared,
+    name: &str,
+    commit: &CommitId,
+    published: &Published,
+    reply: &Reply,
+) {
+    let line = match published {
+        Published::OnBranch(_) => return,
+        Published::Waits(why) | Published::Conflict(why) => {
+            format!("commit {} is not on the branch yet: {why}", commit.short())
+        }
+        // With the page of the request, when there is one.
+        Published::Proposed { .. } => {
+            let mut pending = shared.holds.pending().into_iter();
+            let hold = pending.find(|(one, _)| one == name);
+            hold.map_or_else(String::new, |(_, hold)| hold.message)
+        }
+    };
+    reply.line(&line).await;
+}
+
+/// Asks the git host for a branch to be merged, where there is one that may be called. Returns what to add to a message.
+async fn ask_to_merge(shared: &Shared, origin: &Origin, from: &str, commit: &CommitId) -> String {
+    let Some(host) = shared.holds.host() else {
+        return String::new();
+    };
+    let (source, id) = (origin.clone(), commit.clone());
+    let read = blocking(move || source.repository().commit(&id)).await;
+    let Ok(read) = read else {
+        return String::new();
+    };
+    let merge = Merge {
+        from,
+        into: origin.branch(),
+        title: read.summary(),
+        text: read.body(),
+    };
+    let asked = host.propose(&merge).await;
+    shared.metrics.told_host(asked.is_ok());
+    match asked {
+        Ok(Some(page)) => format!(": {page}"),
+        Ok(None) => String::new(),
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "cannot ask for a branch to be merged"
+            );
+            format!(" (it could not be asked for there: {})", chain(&error))
+        }
+    }
+}
+
+/// True when the branch has what a proposed commit brings, merged or squashed.
+fn is_merged(
+    origin: &Origin,
+    compile: &Compile,
+    commit: &CommitId,
+    tip: &CommitId,
+    app: Option<&AppRef>,
+) -> bool {
+    if origin.repository().is_ancestor(commit, tip) {
+        return true;
+    }
+    let repository = origin.repository();
+    let (Ok(ours), Ok(theirs)) = (
+        compile.commit(repository, commit),
+        compile.commit(repository, tip),
+    ) else {
+        return false;
+    };
+    let is_same = |app: &AppRef| match (find(&ours.apps, app), find(&theirs.apps, app)) {
+        (Some(ours), Some(theirs)) => same_objects(ours, theirs),
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
+    };
+    match app {
+        Some(app) => is_same(app),
+        None => (ours.apps.iter().chain(&theirs.apps)).all(|app| is_same(&app.reference())),
+    }
 }
 
 /// Forgets a commit that is on the branch, or that is not wanted any more.
 pub(crate) async fn forget(
     shared: &Shared,
     origin: &Origin,
-    app: Option<&AppRef>,
+    name: &str,
 ) -> Result<bool, ordain_reconciler_source::Error> {
-    let name = reference(app);
-    let was_there = shared.holds.unhold(&name);
+    let was_there = shared.holds.unhold(name);
     if was_there {
-        let origin = origin.clone();
+        let (origin, name) = (origin.clone(), name.to_owned());
         blocking(move || origin.repository().remove_reference(&name)).await?;
     }
     Ok(was_there)
@@ -177,28 +308,38 @@ pub(crate) fn load(shared: &Shared, origin: &Origin) {
                 let waits = Published::Waits("it was not tried again yet".to_owned());
                 shared
                     .holds
-                    .hold(&name, hold(app.as_ref(), &commit, &waits));
+                    .hold(&name, hold(&name, app.as_ref(), &commit, &waits));
             }
         }
         Err(error) => tracing::warn!(error = chain(&error), "cannot read what waits to be pushed"),
     }
 }
 
-fn hold(app: Option<&AppRef>, commit: &CommitId, published: &Published) -> Hold {
+fn hold(reference: &str, app: Option<&AppRef>, commit: &CommitId, published: &Published) -> Hold {
+    let (what, next) = match reference.starts_with(ADOPTING) {
+        true => (
+            "commit that adopts a live edit",
+            "push a fix or adopt again",
+        ),
+        false => ("rollback commit", "push a fix or roll back again"),
+    };
     let (env, name) = app.map_or_else(Default::default, |app| (app.env.clone(), app.name.clone()));
     let (kind, message) = match published {
         Published::Conflict(why) => (
             HoldKind::Conflict,
             format!(
-                "the rollback commit {} is not pushed: {why}; push a fix or roll back again, \
-                 `ordain resume` drops it",
+                "the {what} {} is not pushed: {why}; {next}, `ordain resume` drops it",
                 commit.short()
             ),
         ),
         Published::Waits(why) => (
             HoldKind::Pending,
+            format!("the {what} {} waits to be pushed: {why}", commit.short()),
+        ),
+        Published::Proposed { branch, why } => (
+            HoldKind::Review,
             format!(
-                "the rollback commit {} waits to be pushed: {why}",
+                "the {what} {} is on branch `{branch}`, as {why}; it stands until somebody merges it",
                 commit.short()
             ),
         ),
@@ -231,14 +372,29 @@ pub(crate) async fn settle(
             continue;
         };
         let app = app_of(&name);
+        if hold.kind == HoldKind::Review {
+            let (from, compile) = (origin.clone(), compile.clone());
+            let (ours, now, app) = (commit.clone(), tip.clone(), app.clone());
+            let merged =
+                blocking(move || is_merged(&from, &compile, &ours, &now, app.as_ref())).await;
+            if merged {
+                tracing::info!(commit = tip.short(), "a commit that was proposed is merged");
+                rename(shared, &commit, &tip).await;
+                moved = true;
+                if let Err(error) = forget(shared, origin, &name).await {
+                    tracing::warn!(error = chain(&error), "cannot forget a merged commit");
+                }
+            }
+            continue;
+        }
         let published = {
             let (origin, compile) = (origin.clone(), compile.clone());
-            let (commit, tip, app) = (commit.clone(), tip.clone(), app.clone());
+            let (commit, tip, name) = (commit.clone(), tip.clone(), name.clone());
             let signing = Signing::of(shared);
             blocking(move || {
                 let signed = origin.repository().is_signed(&commit);
                 let published = signing.lend(signed, |signer| {
-                    publish(&origin, &compile, &commit, Some(&tip), app.as_ref(), signer)
+                    publish(&origin, &compile, &commit, Some(&tip), &name, signer)
                 });
                 Ok::<_, Error>(published??)
             })
@@ -246,16 +402,16 @@ pub(crate) async fn settle(
         };
         let kept = match published {
             Ok(Published::OnBranch(id)) => {
-                tracing::info!(commit = id.short(), "a rollback was pushed");
+                tracing::info!(commit = id.short(), "a commit that waited was pushed");
                 rename(shared, &commit, &id).await;
                 tip = id;
                 moved = true;
-                forget(shared, origin, app.as_ref())
+                forget(shared, origin, &name)
                     .await
                     .map(drop)
                     .map_err(Error::from)
             }
-            Ok(other) => keep(shared, origin, app.as_ref(), &commit, &other)
+            Ok(other) => keep(shared, origin, (&name, app.as_ref()), &commit, &other)
                 .await
                 .map_err(Error::from),
             Err(error) => Err(error),
@@ -280,7 +436,7 @@ pub(super) async fn rename(shared: &Shared, from: &CommitId, to: &CommitId) {
             app,
             commit: one.commit,
             objects: one.objects,
-            to: one.to,
+            to: if one.to == from { to.clone() } else { one.to },
             restores: one.restores,
             rollback: Some(to.clone()),
             reasons: one.reasons,
@@ -308,7 +464,8 @@ mod tests {
             env: "dev".to_owned(),
             name: "web".to_owned(),
         };
-        assert_eq!(app_of(&reference(Some(&app))), Some(app));
+        assert_eq!(app_of(&reference(Some(&app))), Some(app.clone()));
+        assert_eq!(app_of(&adoption(&app)), Some(app));
         assert_eq!(app_of(&reference(None)), None);
     }
 }

@@ -1,6 +1,9 @@
 //! A live edit becomes a commit.
 
-use ordain_reconciler_engine::control::{Request, Response};
+use ordain_reconciler_engine::{
+    HoldKind,
+    control::{Request, Response},
+};
 use ordain_reconciler_source::trailer;
 
 use crate::world::{GRACE, World, config};
@@ -78,6 +81,70 @@ pub(crate) async fn a_live_edit_becomes_a_commit_and_stays() {
             let web = status.apps.iter().find(|app| app.name == "web");
             web.is_some_and(|web| web.commit == world.tip() && web.health == "healthy")
         })
+        .await;
+    assert_eq!(world.value("a").as_deref(), Some("edited"));
+    world.stop().await;
+}
+
+pub(crate) async fn without_the_remote_an_adoption_stands_and_waits() {
+    let world = World::foreign().await;
+    world.app("web", &[config("a", "1")]);
+    world.app("db", &[config("db", "1")]);
+    world.push("first").await;
+    world.until_value("a", "1").await;
+    world
+        .until(|world| {
+            world
+                .history("web")
+                .last()
+                .is_some_and(|row| row.was_healthy)
+        })
+        .await;
+    let suspend = Request::Suspend {
+        app: Some("web".to_owned()),
+        env: None,
+        reason: String::new(),
+        until_ms: None,
+        author: GRACE.to_owned(),
+    };
+    world.ask(suspend).await.expect("done");
+    world.api.edit("v1/configmaps/shop/a", |object| {
+        object["data"]["value"] = "edited".into();
+    });
+    world.away(true);
+    let (_, lines) = world.ask(adopt("configmap/a", false)).await.expect("done");
+    assert!(lines.contains("the last one seen"), "{lines}");
+    assert!(lines.contains("is not on the branch yet"), "{lines}");
+    let waits = world.held(HoldKind::Pending).expect("it waits");
+    assert!(
+        waits.message.contains("the commit that adopts a live edit"),
+        "{waits:?}"
+    );
+    let again = world.ask(adopt("configmap/a", false)).await;
+    let again = again.expect_err("one waits already");
+    assert!(again.contains("waits to be pushed"), "{again}");
+    let resume = Request::Resume {
+        app: Some("web".to_owned()),
+        env: None,
+        author: GRACE.to_owned(),
+    };
+    let (_, lines) = world.ask(resume).await.expect("done");
+    assert!(lines.contains("waits to be pushed"), "{lines}");
+    world
+        .until(|world| {
+            let status = world.status();
+            let web = status.apps.iter().find(|app| app.name == "web");
+            web.is_some_and(|web| waits.commit.as_ref() == Some(&web.commit))
+        })
+        .await;
+    assert_eq!(world.value("a").as_deref(), Some("edited"));
+    world.away(false);
+    world
+        .until(|world| world.held(HoldKind::Pending).is_none())
+        .await;
+    assert_eq!(Some(world.tip()), waits.commit);
+    world
+        .until(|world| world.held(HoldKind::Quarantined).is_none())
         .await;
     assert_eq!(world.value("a").as_deref(), Some("edited"));
     world.stop().await;

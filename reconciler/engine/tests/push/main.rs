@@ -10,6 +10,7 @@ mod fleet;
 mod holds;
 mod merge;
 mod offline;
+mod protected;
 mod resilience;
 mod rollbacks;
 mod trust;
@@ -69,12 +70,15 @@ fn main() -> ExitCode {
         offline::a_rollback_without_the_remote_is_pushed_when_it_returns,
         offline::a_rollback_goes_on_top_of_what_came_in_between,
         offline::a_conflict_is_held_and_named_and_a_fix_goes_through,
+        protected::a_protected_branch_gets_a_request_to_merge,
+        protected::without_a_host_the_branch_to_merge_is_named,
         holds::a_commit_that_is_late_is_rolled_back_and_held,
         holds::without_a_healthy_deploy_nothing_is_rolled_back,
         holds::a_suspended_app_is_left_alone_until_it_is_resumed,
         holds::a_suspension_of_all_apps_ends_by_itself,
         holds::a_closed_window_lets_commits_wait_and_rollbacks_through,
         adoptions::a_live_edit_becomes_a_commit_and_stays,
+        adoptions::without_the_remote_an_adoption_stands_and_waits,
         holds::an_approval_may_name_the_app,
         holds::a_sync_waits_for_the_newest_commit,
         resilience::drift_is_put_right,

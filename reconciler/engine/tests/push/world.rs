@@ -10,7 +10,7 @@ use std::{
 
 use ordain_reconciler_engine::{
     App, AppRules, CompileError, Compiled, CompiledObject, Compiler, Config, FieldEdit, HistoryRow,
-    Hold, HoldKind, OnFailure, Rules, Running, SecretFiles, Source, Status, Wanted,
+    Hold, HoldKind, OnFailure, Rewritten, Rules, Running, SecretFiles, Source, Status, Wanted,
     control::{self, Request, Response},
     start,
 };
@@ -75,11 +75,7 @@ impl Compiler for JsonCompiler {
         })
     }
 
-    fn rewrite(
-        &self,
-        files: &Arc<TreeFiles>,
-        edits: &[FieldEdit],
-    ) -> Result<BTreeMap<String, String>, String> {
+    fn rewrite(&self, files: &Arc<TreeFiles>, edits: &[FieldEdit]) -> Result<Rewritten, String> {
         let mut texts = BTreeMap::new();
         for edit in edits {
             let path = format!("apps/{}.json", edit.app);
@@ -90,12 +86,22 @@ impl Compiler for JsonCompiler {
                 .iter_mut()
                 .filter(|object| object["metadata"]["name"] == edit.name.as_str());
             let object = wanted.next().ok_or("no such object")?;
-            let pointer = format!("/{}", edit.path.replace('.', "/"));
-            *object.pointer_mut(&pointer).ok_or("no such field")? = edit.to.clone();
+            let (parent, field) = edit.path.rsplit_once('.').ok_or("no such field")?;
+            let pointer = format!("/{}", parent.replace('.', "/"));
+            let map = object.pointer_mut(&pointer).and_then(Value::as_object_mut);
+            let map = map.ok_or("no such field")?;
+            match &edit.to {
+                Some(to) => drop(map.insert(field.to_owned(), to.clone())),
+                None => drop(map.shift_remove(field)),
+            }
             let text = serde_json::to_string_pretty(&objects).expect("plain JSON");
             texts.insert(path, text);
         }
-        Ok(texts)
+        let notes = Vec::new();
+        Ok(Rewritten {
+            files: texts,
+            notes,
+        })
     }
 
     fn inputs(&self, _: &Arc<TreeFiles>, _: &Wanted, app: &AppRef) -> Option<BTreeSet<String>> {
@@ -121,6 +127,9 @@ fn rules(bytes: &[u8]) -> Rules {
         ..Rules::default()
     }
 }
+
+/// Where a repository seems to be that is reached by the installed git.
+const SERVER: &str = "http://git.invalid/team/shop.git";
 
 /// What `git push` came to.
 pub(crate) struct Push {
@@ -166,6 +175,59 @@ impl World {
         world
     }
 
+    /// Follows a repository whose server runs hooks, and takes no push to `main` while it is [protected](Self::protect).
+    pub(crate) async fn behind_hooks(set: impl FnOnce(&Path, &mut Config)) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let origin = dir.path().join("origin.git");
+        let mirror = dir.path().join("data/git/mirror.git");
+        for bare in [&origin, &mirror] {
+            std::fs::create_dir_all(bare).expect("a folder");
+            git(
+                bare,
+                &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+            );
+        }
+        let hook = origin.join("hooks/pre-receive");
+        let script = "#!/bin/sh\nwhile read old new ref; do\n  \
+            [ \"$ref\" = refs/heads/main ] && [ -e protected ] && echo 'main is protected' >&2 && exit 1\ndone\nexit 0\n";
+        std::fs::write(&hook, script).expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&hook, mode).expect("it may run");
+        }
+        // The installed git goes to the folder, where it runs hooks; the library would not.
+        let path = format!("url.{}.insteadOf", origin.display());
+        git(&mirror, &["config", &path, SERVER]);
+        let world = Self::run(dir, Fake::new(), true, set).await;
+        world.git(&["init", "--quiet", "--initial-branch=main", "."]);
+        let origin = origin.display().to_string();
+        world.git(&["remote", "add", "ordain", &origin]);
+        world
+    }
+
+    /// Lets the server refuse pushes to `main`, or take them again.
+    pub(crate) fn protect(&self, on: bool) {
+        let mark = self.dir.path().join("origin.git/protected");
+        match on {
+            true => std::fs::write(mark, "").expect("written"),
+            false => std::fs::remove_file(mark).expect("removed"),
+        }
+    }
+
+    /// Runs git in the repository that is followed.
+    pub(crate) fn git_at_origin(&self, args: &[&str]) -> Push {
+        git(&self.dir.path().join("origin.git"), args)
+    }
+
+    fn bare(&self) -> PathBuf {
+        match self.is_foreign {
+            true => self.dir.path().join("origin.git"),
+            false => self.engine.repository().into(),
+        }
+    }
+
     /// Makes the foreign repository unreachable, or reachable again.
     pub(crate) fn away(&self, away: bool) {
         let (here, there) = (
@@ -195,7 +257,11 @@ impl World {
         let source = match is_foreign {
             false => source,
             true => {
-                let origin = dir.path().join("origin.git").display().to_string();
+                let origin = dir.path().join("origin.git");
+                let origin = match origin.join("hooks/pre-receive").exists() {
+                    true => SERVER.to_owned(),
+                    false => origin.display().to_string(),
+                };
                 Source::Foreign(Remote::branch(&origin, "main"))
             }
         };
@@ -318,7 +384,7 @@ impl World {
     }
 
     fn repository(&self) -> Repository {
-        Repository::open(self.engine.repository().as_ref()).expect("it exists")
+        Repository::open(&self.bare()).expect("it exists")
     }
 
     /// The deployed branch's commit.
