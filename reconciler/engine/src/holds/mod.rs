@@ -329,7 +329,9 @@ impl Holds {
     /// True when the offered commit has the objects of the one in quarantine, and was not written on top of
     /// the rollback: then somebody wants them again.
     async fn is_held(&self, quarantine: &Quarantined, offered: &Arc<Target>) -> bool {
-        if quarantine.objects != offered.digest() {
+        // What was resumed from the journal is the same commit in other words: as it was sent.
+        let is_itself = offered.commit.id == quarantine.commit;
+        if !is_itself && quarantine.objects != offered.digest() {
             return false;
         }
         let (Some(rollback), Some((origin, _))) = (&quarantine.rollback, self.source.get()) else {
