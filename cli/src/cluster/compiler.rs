@@ -6,12 +6,8 @@ use crate::report;
 use ordain_lang_project::{App as LangApp, BuildOptions, Files, FilesError, MANIFEST, Session};
 use ordain_lang_secrets::{OpenError, RevealError, Revealer, references, scrub};
 use ordain_reconciler_engine::{
-<<<<<<< HEAD
     App, CompileError, Compiled, CompiledObject, Compiler, Deployed, FieldEdit, Revealed,
-=======
-    App, CompileError, Compiled, CompiledObject, Compiler, FieldEdit, Revealed, Rewritten,
->>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
-    SecretFiles, Wanted,
+    Rewritten, SecretFiles, Wanted,
 };
 use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_source::{Error, Repository, TreeFiles};

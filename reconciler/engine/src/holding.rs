@@ -5,13 +5,8 @@ use std::time::Duration;
 use ordain_reconciler_journal::{AppRef, Event, State};
 
 use crate::{
-<<<<<<< HEAD
-    Error, Sync,
-    control::{Reply, Response, asked_by},
-=======
     Error, HoldKind, Sync,
-    control::{Reply, Response},
->>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
+    control::{Reply, Response, asked_by},
     requests::Requests,
     rollback::publish,
     shared::now_ms,

@@ -72,11 +72,8 @@ pub use election::Election;
 pub use engine::{Running, start};
 pub use error::Error;
 pub use holds::{Hold, HoldKind};
-<<<<<<< HEAD
-pub use past::{Deployed, Lookup, is_kind, look_back};
-=======
 pub use hosts::{Host, HostKind};
->>>>>>> e8065e1 (adopt: lists, maps, what was removed, and without the remote)
+pub use past::{Deployed, Lookup, is_kind, look_back};
 pub use policy::{Policy, PolicyError};
 pub use preview::{Applied, Ask, Owned, Preview, applied_in, owned, preview};
 pub use preview_rules::{OwnRules, Standing};

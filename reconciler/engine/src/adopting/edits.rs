@@ -8,7 +8,7 @@ use ordain_reconciler_plan::{
 use serde_json::Value;
 
 use crate::{
-    App, CompiledObject, Error, FieldEdit,
+    App, CompiledObject, Error, FieldEdit, Standing,
     cluster::{Cluster, Resource},
     prepared::{Route, prepare_all},
     preview::{Ask, previews},
@@ -59,7 +59,10 @@ impl Requests {
         let none = BTreeSet::new();
         let cluster = &self.shared.cluster;
         let of = |app: &App| Some(self.sites.of(&app.reference(), app.cluster.as_deref()));
-        let plans = previews(cluster, of, self.compile.compiler(), vec![ask], &none).await?;
+        // Every field that differs is asked about, also one that is left to others.
+        let standing = Standing::default();
+        let compiler = self.compile.compiler();
+        let plans = previews(cluster, of, compiler, vec![ask], &none, &standing).await?;
         let preview = plans.into_iter().next();
         let preview = preview.ok_or_else(|| Error::Refused {
             message: "the cluster gave no answer".to_owned(),
@@ -74,14 +77,9 @@ impl Requests {
         let refused = |refusal: ordain_reconciler_plan::Refusal| Error::Refused {
             message: refusal.message,
         };
-        let mut prepared = prepare_all(
-            &cluster,
-            std::slice::from_ref(object),
-            &app.namespace,
-            &owner,
-        )
-        .await
-        .map_err(refused)?;
+        let mut prepared = prepare_all(&cluster, vec![object.clone()], &app.namespace, &owner)
+            .await
+            .map_err(refused)?;
         let mut found = Differences {
             changes,
             live: None,

@@ -107,6 +107,7 @@ impl Requests {
             blocking(move || publish(&origin, &compile, &ours, None, &name, None)).await?;
         match published {
             Published::OnBranch(commit) => {
+                self.shared.askers.asked(commit.as_str(), reply.asker());
                 let commit = commit.to_string();
                 let told = commit.clone();
                 reply.send(Response::Commit { commit: told }).await;
