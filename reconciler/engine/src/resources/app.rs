@@ -2,6 +2,7 @@
 //! Pure; it knows no API server and no clock.
 
 use jiff::Timestamp;
+use ordain_reconciler_journal::Digest;
 use serde_json::{Value, json};
 
 use crate::{AppStatus, Sync};
@@ -297,9 +298,17 @@ pub(crate) fn read(status: &Value) -> Option<Known> {
 
 /// The name of an app's object.
 ///
-/// Names of apps and environments are DNS labels as the language has them, and a label has no dot.
+/// A name of the language may have an underscore, which no name of an object has: such a one is told apart by its digest.
 pub(crate) fn name(env: &str, app: &str) -> String {
-    format!("{env}.{app}")
+    let plain = format!("{env}.{app}");
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    if plain.chars().all(fits) {
+        return plain;
+    }
+    let lower = plain.to_ascii_lowercase();
+    let fitting = lower.replace(|c: char| !fits(c), "-");
+    let digest = Digest::of(plain.as_bytes()).short();
+    format!("{fitting}-{digest}")
 }
 
 /// States in the words of `ordain status`.
