@@ -36,10 +36,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 fn app(i: usize, wish: Wish) -> String {
     let one = |pieces: &[&str], at: u8| pieces[usize::from(at) % pieces.len()].to_owned();
     let namespace = one(&["n0", "n1", "n2"], wish.namespace);
-    let map = one(
-        &[&format!("map{i}"), "map0", "map1", "outside"],
-        wish.map,
-    );
+    let map = one(&[&format!("map{i}"), "map0", "map1", "outside"], wish.map);
     let label = one(&[&format!("a{i}"), "a0", "nobody"], wish.selects);
     let exempts = one(
         &[
@@ -65,7 +62,8 @@ fn app(i: usize, wish: Wish) -> String {
         wish.more,
     );
     let mut text = format!("app a{i} {{\n{exempts}  objects = [\n");
-    let meta = |name: &str| format!("metadata = {{ name = \"{name}\", namespace = \"{namespace}\" }}");
+    let meta =
+        |name: &str| format!("metadata = {{ name = \"{name}\", namespace = \"{namespace}\" }}");
     let _ = writeln!(text, "    k8s.ConfigMap {{ {} }}", meta(&format!("map{i}")));
     let _ = writeln!(
         text,

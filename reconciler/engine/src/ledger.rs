@@ -175,7 +175,6 @@ impl Ledger {
                 facts: (cluster.into_iter())
                     .map(|uid| (CLUSTER_FACT.to_owned(), uid))
                     .collect(),
-                ..Intent::default()
             };
             Ok(batch.append(now, Event::Intent(Box::new(intent))))
         });

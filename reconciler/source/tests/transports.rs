@@ -4,15 +4,7 @@
 mod http;
 mod support;
 
-use std::{
-    fs,
-    io::Read as _,
-    net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
 use base64::Engine as _;
 use http::Server;

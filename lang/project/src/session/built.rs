@@ -187,7 +187,8 @@ impl Built {
             let mut whole = Whole::new(wanted.iter().copied());
             let is_quiet = !whole.has_shared()
                 && wanted.iter().all(|env| self.quiet.contains(key(*env)))
-                && (wanted.iter().zip(&rounds)).all(|(env, round)| self.stays_quiet(project, *env, round));
+                && (wanted.iter().zip(&rounds))
+                    .all(|(env, round)| self.stays_quiet(project, *env, round));
             let mut judged = match is_quiet {
                 true => Vec::new(),
                 false => self.judge(project, &wanted, &rounds),

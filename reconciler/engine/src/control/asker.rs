@@ -75,8 +75,7 @@ mod tests {
 
     #[test]
     fn users_are_known_by_number() {
-        let passwd =
-            "root:x:0:0:root:/:/bin/sh\n# a comment\nada:x:1000:1000::/:/bin/sh\n";
+        let passwd = "root:x:0:0:root:/:/bin/sh\n# a comment\nada:x:1000:1000::/:/bin/sh\n";
         assert_eq!(name_of(passwd, 1000).as_deref(), Some("ada"));
         assert_eq!(name_of(passwd, 0).as_deref(), Some("root"));
         assert_eq!(name_of(passwd, 7), None);

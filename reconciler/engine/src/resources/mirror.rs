@@ -100,7 +100,7 @@ enum Shown {
     Written {
         uid: Box<str>,
         generation: i64,
-        known: Known,
+        known: Box<Known>,
         digest: Digest,
         news: Vec<News>,
     },
@@ -342,7 +342,7 @@ impl Mirror {
                     let entry = self.objects.entry(app).or_default();
                     entry.uid = uid;
                     entry.generation = generation;
-                    entry.known = Some(known);
+                    entry.known = Some(*known);
                     entry.digest = Some(digest);
                     for news in news {
                         self.events.tell(&about, &news, Timestamp::now()).await;
@@ -473,7 +473,7 @@ impl Job {
         Ok(Shown::Written {
             uid: uid.unwrap_or_default(),
             generation,
-            known,
+            known: Box::new(known),
             digest,
             news,
         })

@@ -16,6 +16,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) doors: Arc<Mutex<Doors>>,
     /// The certificate that its clients must trust.
+    #[allow(dead_code, reason = "a suite may have no clients over TLS")]
     pub(crate) certificate: Option<String>,
 }
 
