@@ -1,11 +1,14 @@
 //! One app's side of the journal: which deploy is under way or stands, and what was recorded of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ordain_reconciler_journal::{
-    AppRef, CLUSTER_FACT, Counts, Event, Intent, ObjectSet, ObjectWrite, Outcome, State,
+    AppRef, CLUSTER_FACT, Counts, Event, Intent, Journal, ObjectSet, ObjectWrite, Outcome, Query,
+    State,
 };
-use ordain_reconciler_plan::{Inventory, Plan, Verb, canonical};
+use ordain_reconciler_plan::{
+    Candidate, Desired, Inventory, Plan, Verb, canonical, plan_hash,
+};
 
 use crate::{
     Error,
@@ -106,6 +109,7 @@ impl Ledger {
             last.set == set
                 && union == *inventory
                 && (last.commit == commit.id || plan.is_noop())
+                && (plan.held.is_empty() || last.plan == plan.hash)
                 && same_cluster
         });
         if let Some(last) = same {
@@ -133,6 +137,44 @@ impl Ledger {
         let (union, hash) = (Some(union), plan.hash.clone());
         self.begin(commit, objects, union, hash, counts, cluster)
             .await
+    }
+
+    /// The hash of the plan that is being carried out, when this one is what is left of it: the same objects are declared,
+    /// and everything that is to go was to go then. A plan of which half is done keeps its approval.
+    pub(crate) async fn carried(
+        &self,
+        target: &Target,
+        desired: &[Desired],
+        candidates: &[Candidate],
+    ) -> Result<Option<String>, Error> {
+        let last = self.shared.scribe.known().last(&self.app);
+        let Some(last) = last.filter(|last| !last.plan.is_empty()) else {
+            return Ok(None);
+        };
+        let query = Query {
+            app: Some(self.app.name.clone()),
+            env: Some(self.app.env.clone()),
+            before_seq: Some(last.id + 1),
+            limit: Some(1),
+            ..Query::default()
+        };
+        let listed = move |journal: &Journal| match journal.records(&query)?.pop().map(|one| one.event) {
+            Some(Event::Intent(intent)) => journal.get(&intent.inventory).map(Some),
+            _ => Ok(None),
+        };
+        let Some(listed) = self.shared.journal(listed).await? else {
+            return Ok(None);
+        };
+        let listed =
+            Inventory::from_bytes(&listed).map_err(|source| Error::Inventory { source })?;
+        let declared: BTreeSet<_> = desired.iter().map(|desired| &desired.key).collect();
+        let gone: BTreeSet<_> = (listed.iter().map(|(key, _)| key))
+            .filter(|key| !declared.contains(key))
+            .collect();
+        let is_left = candidates.iter().all(|one| gone.contains(&one.key));
+        // The hash proves that the objects are the same as well.
+        let was = || plan_hash(&target.owner(), desired, gone.iter().copied()) == last.plan;
+        Ok((is_left && was()).then_some(last.plan))
     }
 
     async fn begin(

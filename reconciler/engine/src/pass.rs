@@ -77,6 +77,13 @@ impl Worker {
         let keys = declared.chain(candidates.iter().map(|candidate| &candidate.key));
         looked.rules.claims = Some(shared.claims(&shared.name, &target.owner(), keys));
         let mut plan = self.plan(target, &prepared, &looked, &candidates);
+        if !plan.held.is_empty() {
+            let carried = self.ledger.carried(target, &prepared.desired, &candidates);
+            if let Some(hash) = carried.await? {
+                looked.rules.hash = Some(hash);
+                plan = self.plan(target, &prepared, &looked, &candidates);
+            }
+        }
         self.announce(target, &plan).await?;
         let nothing = !plan.actions.is_empty()
             && plan
