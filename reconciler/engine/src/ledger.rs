@@ -6,9 +6,7 @@ use ordain_reconciler_journal::{
     AppRef, CLUSTER_FACT, Counts, Event, Intent, Journal, ObjectSet, ObjectWrite, Outcome, Query,
     State,
 };
-use ordain_reconciler_plan::{
-    Candidate, Desired, Inventory, Plan, Verb, canonical, plan_hash,
-};
+use ordain_reconciler_plan::{Candidate, Desired, Inventory, Plan, Verb, canonical, plan_hash};
 
 use crate::{
     Error,
@@ -158,10 +156,11 @@ impl Ledger {
             limit: Some(1),
             ..Query::default()
         };
-        let listed = move |journal: &Journal| match journal.records(&query)?.pop().map(|one| one.event) {
-            Some(Event::Intent(intent)) => journal.get(&intent.inventory).map(Some),
-            _ => Ok(None),
-        };
+        let listed =
+            move |journal: &Journal| match journal.records(&query)?.pop().map(|one| one.event) {
+                Some(Event::Intent(intent)) => journal.get(&intent.inventory).map(Some),
+                _ => Ok(None),
+            };
         let Some(listed) = self.shared.journal(listed).await? else {
             return Ok(None);
         };

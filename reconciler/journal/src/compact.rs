@@ -13,6 +13,7 @@ use crate::{
     deploy::Index,
     key,
     log::FOLDER,
+    parts::steadily,
     reading::{replay, state_at},
     set, steps,
 };
@@ -47,14 +48,11 @@ impl Journal {
         };
         if let Some(segment) = cut.filter(|segment| segment.last > done.through) {
             let (through, head) = (segment.last, segment.head);
-            let index = replay(
-                self.folder(),
-                &key::public(self.folder())?,
-                i64::MAX,
-                through,
-            )?;
+            let key = key::public(self.folder())?;
+            let index = steadily(|| replay(self.folder(), &key, i64::MAX, through))?;
             {
-                let writer = self.writer()?;
+                let mut writer = self.writer()?;
+                let writer = &mut *writer;
                 writer.log.keep_state(&writer.key, &segment, &index)?;
             }
             steps::at("compact-state");

@@ -89,6 +89,8 @@ pub(crate) struct Log {
     segment_bytes: u64,
     /// Length of the last state: a segment is longer, so that states never take more room than records.
     state_bytes: u64,
+    /// The state that a compaction is about to make the beginning: it stays.
+    pinned: u64,
 }
 
 /// Reads the newest state file that fits, or an empty state, and says up to where it reaches.
@@ -250,6 +252,7 @@ impl Log {
             bytes: scanned.bytes as u64,
             segment_bytes: segment_bytes.unwrap_or(SEGMENT_BYTES),
             state_bytes: 0,
+            pinned: 0,
             folder,
         };
         Ok((log, index, warnings))
@@ -378,7 +381,8 @@ impl Log {
         for through in &states[..kept_from] {
             // Counted by segments, so that the same ones stay each time.
             let number = sealed.partition_point(|first| first <= through);
-            if number % STATE_EVERY != 0 && *through != compacted {
+            let begins = [compacted, self.pinned].contains(through);
+            if number % STATE_EVERY != 0 && !begins {
                 let path = state_path(&self.folder, *through);
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
@@ -399,13 +403,14 @@ impl Log {
         Ok(found)
     }
 
-    /// Keeps what the log said at the end of a segment, unless that is kept already.
+    /// Keeps what the log said at the end of a segment, unless that is kept already. Sealing does not thin it out any more.
     pub(crate) fn keep_state(
-        &self,
+        &mut self,
         key: &Key,
         segment: &Header,
         index: &Index,
     ) -> Result<(), Error> {
+        self.pinned = segment.last;
         let path = state_path(&self.folder, segment.last);
         if path.exists() {
             return Ok(());

@@ -61,6 +61,10 @@ const TICK: Duration = Duration::from_secs(2);
 /// When an app is tried again whose object could not be written.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// Says by its value which repository and branch an `App` is from. Where two reconcilers show their apps in one namespace,
+/// neither takes the other's for leftovers.
+const SOURCE_LABEL: &str = "ordain.dev/source";
+
 /// How long the object of an app is kept that is not known (yet) after a start.
 const UNKNOWN_KEPT: Duration = Duration::from_secs(60);
 
@@ -87,6 +91,8 @@ pub(super) struct Mirror {
     handler: Arc<dyn Handler>,
     apps: Api<DynamicObject>,
     events: Events,
+    /// Whose objects are ours: see [`SOURCE_LABEL`].
+    own: String,
     /// Boxed: a map keeps room for many more than it has.
     objects: HashMap<AppRef, Box<Entry>>,
     /// Since when apps wait to be shown, and when they are tried again.
@@ -116,7 +122,9 @@ impl Mirror {
         apps: Api<DynamicObject>,
         events: Events,
     ) -> Self {
+        let own = source.digest();
         Self {
+            own,
             shared,
             source,
             handler,
@@ -191,6 +199,12 @@ impl Mirror {
     /// Takes note of an object, and of what it asks for.
     async fn seen(&mut self, object: &DynamicObject) -> Option<AppRef> {
         let app = reference(object)?;
+        let labels = object.metadata.labels.as_ref();
+        let owner = labels.and_then(|labels| labels.get(SOURCE_LABEL));
+        if owner.is_some_and(|owner| *owner != self.own) {
+            // The app of another reconciler in the same cluster.
+            return None;
+        }
         let known = self.shared.statuses().contains_key(&app);
         let entry = self.objects.entry(app.clone()).or_default();
         let generation = object.metadata.generation.unwrap_or(0);
@@ -311,6 +325,7 @@ impl Mirror {
                 let job = Job {
                     api,
                     name,
+                    own: self.own.clone(),
                     look,
                     uid: entry.map(|entry| entry.uid.clone()),
                     generation: entry.map_or(1, |entry| entry.generation),
@@ -420,6 +435,7 @@ fn look(shared: &Shared, app: &AppRef, mut status: AppStatus, entry: Option<&Ent
 struct Job {
     api: Api<DynamicObject>,
     name: String,
+    own: String,
     look: Look,
     uid: Option<Box<str>>,
     generation: i64,
@@ -445,6 +461,7 @@ impl Job {
                 "apiVersion": kinds::VERSION, "kind": kinds::APP.kind,
                 "metadata": {"name": self.name, "labels": {
                     MANAGED_BY_LABEL: "ordain", "ordain.dev/app": app.name, "ordain.dev/env": app.env,
+                    SOURCE_LABEL: self.own,
                 }},
                 "spec": {"app": app.name, "env": app.env, "cluster": self.look.cluster},
             });

@@ -10,6 +10,7 @@ use kube::{
     Api,
     api::{DynamicObject, Patch},
 };
+use ordain_reconciler_journal::Digest;
 use ordain_reconciler_plan::MANAGED_BY_LABEL;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -42,6 +43,13 @@ impl ShownSource {
             shown: None,
             ready: None,
         }
+    }
+
+    /// Stands for the repository and branch where their names are too long.
+    pub(super) fn digest(&self) -> String {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = format!("{}\n{}", source.repository, source.branch);
+        Digest::of(text.as_bytes()).short().to_string()
     }
 
     /// Shows the source, when there is something new.

@@ -2,6 +2,7 @@
 
 use kube::api::Patch;
 use kube::api::PatchParams;
+use ordain_reconciler_engine::control::Request;
 use serde_json::{Value, json};
 
 use crate::world::{World, annotated, config, failure};
@@ -67,6 +68,48 @@ async fn what_cannot_be_deleted_stays_in_the_inventory_and_is_tried_again() {
     world
         .until_app("web", |app| crate::world::sync(app) == "synced")
         .await;
+    world.stop().await;
+}
+
+/// What is left of an approved plan needs no second approval, also after a start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_holds_until_the_plan_is_carried_out() {
+    let world = World::start().await;
+    let names: Vec<String> = (0..12).map(|i| format!("old-{i}")).collect();
+    let mut objects: Vec<Value> = names.iter().map(|name| config(name, "1")).collect();
+    objects.push(config("a", "1"));
+    world.deploy("web", &objects).await;
+    // Half of them cannot be deleted.
+    let stuck: Vec<String> = names[..6].to_vec();
+    world.tap.trouble(move |seen| {
+        let is_stuck = stuck.iter().any(|name| seen.path.ends_with(name));
+        (seen.method == http::Method::DELETE && is_stuck)
+            .then(|| failure(500, "the webhook is away"))
+    });
+    world.app("web", &[config("a", "1")]);
+    let commit = world.commit_unheard();
+    world
+        .until_app("web", |app| {
+            app.commit == commit && crate::world::sync(app) == "blocked"
+        })
+        .await;
+    let plan = world.history("web").last().expect("a deploy").plan.clone();
+    let author = "Ada".to_owned();
+    world.call(&Request::Approve { plan, author });
+    world
+        .until("half of them are gone", async |world| {
+            world.data("old-11").await.is_none() && world.data("old-6").await.is_none()
+        })
+        .await;
+    let world = world.restart(|_| {}).await;
+    assert!(world.data("old-0").await.is_some());
+    world.tap.calm();
+    world
+        .until_app("web", |app| {
+            app.commit == commit && crate::world::sync(app) == "synced"
+        })
+        .await;
+    assert!(world.data("old-0").await.is_none());
     world.stop().await;
 }
 
