@@ -221,11 +221,10 @@ impl Reader {
                 Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
             }
             Self::There(target) => {
-                let key = one(target, JournalAsk::Key, |answer| match answer {
+                one(target, JournalAsk::Key, |answer| match answer {
                     JournalAnswer::Key { ed25519 } => Some(ed25519),
                     _ => None,
-                });
-                key
+                })
             }
         }
     }

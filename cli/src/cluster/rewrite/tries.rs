@@ -170,7 +170,7 @@ fn members(around: &[Node<'_>], text: &Text<'_>, app: &str) -> Vec<String> {
     let inner = fields().next().map(path);
     let is_app = |node: &&Node<'_>| node.kind() == NodeKind::App && name_of(**node, text) == app;
     let in_app = around.iter().any(|node| is_app(&node));
-    let outer = fields().last().map(path);
+    let outer = fields().next_back().map(path);
     let mut names = Vec::new();
     // A line of another environment names it as this one will: `shop.web.replicas`.
     let of_app = inner
