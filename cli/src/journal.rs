@@ -220,12 +220,10 @@ impl Reader {
                 let key = journal.public_key().map_err(|error| report(error, None))?;
                 Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
             }
-            Self::There(target) => {
-                one(target, JournalAsk::Key, |answer| match answer {
-                    JournalAnswer::Key { ed25519 } => Some(ed25519),
-                    _ => None,
-                })
-            }
+            Self::There(target) => one(target, JournalAsk::Key, |answer| match answer {
+                JournalAnswer::Key { ed25519 } => Some(ed25519),
+                _ => None,
+            }),
         }
     }
 }
