@@ -2,7 +2,6 @@
 //! nothing left to put right afterwards.
 
 use crate::cluster::{Driver, Up, Work, text};
-use serde_json::Value;
 
 const PROJECT: &str = r#"/// Others use it too.
 fn workload(name: String, replicas: Int) -> k8s.Deployment = k8s.Deployment {
@@ -52,14 +51,6 @@ const PATCH: &str = r#"[
   {"op": "add", "path": "/metadata/labels/team", "value": "shop"},
   {"op": "add", "path": "/spec/minReadySeconds", "value": 5}
 ]"#;
-
-fn json(up: &Up, args: &[&str]) -> Value {
-    let mut all = args.to_vec();
-    all.extend(["--format", "json"]);
-    let output = up.ordain(&all);
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", text(&output), up.log()))
-}
 
 #[test]
 fn a_live_edit_becomes_a_change_of_the_sources() {
@@ -113,7 +104,7 @@ fn a_live_edit_becomes_a_change_of_the_sources() {
     assert!(done.status.success(), "{}", text(&done));
     let tip = work.git(&["rev-parse", "HEAD"]).trim().to_owned();
     up.eventually("the commit is what stands", || {
-        let status = json(&up, &["status"]);
+        let status = up.json(&["status"]);
         let app = &status["apps"][0];
         (app["commit"] == *tip && app["sync"] == "synced").then_some(())
     });

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// How long a debug build on a slow machine may take to be ready, or to stop.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -152,6 +154,15 @@ impl Up {
             Some(namespace) => namespace.command(program),
             None => Command::new(program),
         }
+    }
+
+    /// What a command says as JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["--format", "json"]);
+        let output = self.ordain(&all);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", text(&output), self.log()))
     }
 
     /// Runs `ordain` with the cluster's data directory at the end.

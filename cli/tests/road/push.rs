@@ -1,7 +1,6 @@
 //! A push deploys, a wrong push is refused with its mistakes, a bad one leaves the old pods, a rollback is a commit.
 
 use crate::cluster::{Driver, Up, Work, is_root, text};
-use serde_json::Value;
 
 /// A project whose pods need no image but what every machine has, for the process driver.
 const PROJECT: &str = r#"
@@ -18,14 +17,6 @@ app hello {
 
 env dev { cluster = "local", namespace = "hello" }
 "#;
-
-fn json(up: &Up, args: &[&str]) -> Value {
-    let mut all = args.to_vec();
-    all.extend(["--format", "json"]);
-    let output = up.ordain(&all);
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", text(&output), up.log()))
-}
 
 #[test]
 fn a_push_goes_all_the_way_and_back() {
@@ -49,7 +40,7 @@ fn a_push_goes_all_the_way_and_back() {
         up.log()
     );
 
-    let status = json(&up, &["status"]);
+    let status = up.json(&["status"]);
     assert_eq!(status["apps"][0]["name"], "hello", "{status}");
     assert_eq!(status["apps"][0]["health"], "healthy", "{status}");
     assert_eq!(status["apps"][0]["commit"], *first, "{status}");
@@ -66,7 +57,7 @@ fn a_push_goes_all_the_way_and_back() {
         said.contains("nmae") && said.contains("hello.ord") && said.contains("name"),
         "{said}"
     );
-    assert_eq!(json(&up, &["status"])["apps"][0]["commit"], *first);
+    assert_eq!(up.json(&["status"])["apps"][0]["commit"], *first);
     work.git(&["reset", "--hard", "--quiet", &first]);
 
     // A change, and back again by a commit.
@@ -91,7 +82,7 @@ fn a_push_goes_all_the_way_and_back() {
         "Ada <ada@example.com>",
     ]);
     assert!(output.status.success(), "{}{}", text(&output), up.log());
-    let status = json(&up, &["status"]);
+    let status = up.json(&["status"]);
     assert_ne!(
         status["apps"][0]["commit"], *second,
         "the rollback is a commit of its own: {status}"
@@ -107,7 +98,7 @@ fn a_push_goes_all_the_way_and_back() {
     ] {
         assert!(log.contains(part), "no `{part}` in: {log}");
     }
-    let history = json(&up, &["history", "hello"]);
+    let history = up.json(&["history", "hello"]);
     let deploys = history["deploys"].as_array().expect("a list").len();
     assert_eq!(deploys, 3, "{history}");
     up.stop();
@@ -128,12 +119,12 @@ fn what_was_pushed_survives_a_kill() {
     let (dir, namespace) = up.kill();
     let up = Up::start_in(dir, Driver::Process, &[], namespace);
     let status = up.eventually("the app is healthy again", || {
-        let status = json(&up, &["status"]);
+        let status = up.json(&["status"]);
         (status["apps"][0]["health"] == "healthy").then_some(status)
     });
     assert_eq!(status["apps"][0]["commit"], *commit, "{status}");
     assert_eq!(
-        json(&up, &["history", "hello"])["deploys"]
+        up.json(&["history", "hello"])["deploys"]
             .as_array()
             .map(Vec::len),
         Some(1),

@@ -144,9 +144,11 @@ impl Ledger {
         target: &Target,
         desired: &[Desired],
         candidates: &[Candidate],
+        hash: &str,
     ) -> Result<Option<String>, Error> {
         let last = self.shared.scribe.known().last(&self.app);
-        let Some(last) = last.filter(|last| !last.plan.is_empty()) else {
+        // A plan that is carried out from its beginning needs no other hash, and no look into the journal.
+        let Some(last) = last.filter(|last| !last.plan.is_empty() && last.plan != hash) else {
             return Ok(None);
         };
         let query = Query {

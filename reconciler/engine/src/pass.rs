@@ -78,7 +78,8 @@ impl Worker {
         looked.rules.claims = Some(shared.claims(&shared.name, &target.owner(), keys));
         let mut plan = self.plan(target, &prepared, &looked, &candidates);
         if !plan.held.is_empty() {
-            let carried = self.ledger.carried(target, &prepared.desired, &candidates);
+            let (desired, hash) = (&prepared.desired, &plan.hash);
+            let carried = self.ledger.carried(target, desired, &candidates, hash);
             if let Some(hash) = carried.await? {
                 looked.rules.hash = Some(hash);
                 plan = self.plan(target, &prepared, &looked, &candidates);

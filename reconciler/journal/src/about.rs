@@ -12,8 +12,8 @@ use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppRef, Digest, Error, Query, Record,
-    files::{Header, numbered, read_header, read_sealed, write_sealed},
+    AppRef, Error, Query, Record,
+    files::{Header, numbered, read_header, read_sealed, write_beside},
     key::Key,
     log::{read_segment, sealed_path},
 };
@@ -91,16 +91,7 @@ impl About {
     /// Writes it beside its segment.
     pub(crate) fn write(&self, folder: &Path, segment: &Header, key: &Key) -> Result<(), Error> {
         let path = path(folder, segment.first);
-        let text = serde_json::to_vec(self).expect("plain JSON");
-        let payload = zstd::encode_all(&text[..], LEVEL).map_err(Error::io("compress", &path))?;
-        let header = Header {
-            kind: "about".to_owned(),
-            raw: text.len() as u64,
-            bytes: payload.len() as u64,
-            payload: Digest::of(&payload),
-            ..segment.clone()
-        };
-        write_sealed(&path, &header, &payload, key)
+        write_beside(&path, "about", self, LEVEL, (segment, key))
     }
 }
 

@@ -60,6 +60,26 @@ pub(crate) fn write_sealed(
     write_durably(path, &bytes).map_err(Error::io("write", path))
 }
 
+/// Writes what is known of a segment beside it: compressed JSON, with a header of its own kind.
+pub(crate) fn write_beside(
+    path: &Path,
+    kind: &str,
+    value: &impl Serialize,
+    level: i32,
+    (segment, key): (&Header, &Key),
+) -> Result<(), Error> {
+    let text = serde_json::to_vec(value).expect("plain JSON");
+    let payload = zstd::encode_all(&text[..], level).map_err(Error::io("compress", path))?;
+    let header = Header {
+        kind: kind.to_owned(),
+        raw: text.len() as u64,
+        bytes: payload.len() as u64,
+        payload: Digest::of(&payload),
+        ..segment.clone()
+    };
+    write_sealed(path, &header, &payload, key)
+}
+
 /// Reads the header alone; the signature is checked when a key is given. Returns where the payload begins too.
 pub(crate) fn read_header(path: &Path, key: Option<&VerifyingKey>) -> Result<(Header, u64), Error> {
     let changed = |what: &str| Error::Changed {

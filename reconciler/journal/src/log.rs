@@ -12,7 +12,7 @@ use crate::{
     Digest, Error, Event, Record, Warning,
     about::{self, About},
     deploy::Index,
-    files::{Header, numbered, read_header, read_sealed, sync_folder, write_sealed},
+    files::{Header, numbered, read_header, read_sealed, sync_folder, write_beside, write_sealed},
     key::Key,
     line::{self, genesis, is_torn, link, render, scan},
     steps,
@@ -415,16 +415,7 @@ impl Log {
         if path.exists() {
             return Ok(());
         }
-        let state = serde_json::to_vec(index).expect("plain JSON");
-        let payload = zstd::encode_all(&state[..], LEVEL).map_err(Error::io("compress", &path))?;
-        let header = Header {
-            kind: "state".to_owned(),
-            raw: state.len() as u64,
-            bytes: payload.len() as u64,
-            payload: Digest::of(&payload),
-            ..segment.clone()
-        };
-        write_sealed(&path, &header, &payload, key)
+        write_beside(&path, "state", index, LEVEL, (segment, key))
     }
 
     /// Deletes sealed segments up to a record, the oldest first, and the states before it.

@@ -235,14 +235,16 @@ fn at_line(project: &Project, line: &Line<'_>, field: &Field<'_>) -> Vec<Try> {
             }
         }
     }
-    texts
-        .into_iter()
-        .map(|text| Try {
-            path: path.to_owned(),
-            text,
-            place: Where::Line,
-        })
-        .collect()
+    on_lines(path, texts)
+}
+
+fn on_lines(path: &str, texts: Vec<String>) -> Vec<Try> {
+    let one = |text| Try {
+        path: path.to_owned(),
+        text,
+        place: Where::Line,
+    };
+    texts.into_iter().map(one).collect()
 }
 
 /// How a plain value may stand in the sources, and what stands there instead then.
@@ -319,14 +321,7 @@ fn beside(
             }
         }
     }
-    texts
-        .into_iter()
-        .map(|text| Try {
-            path: path.to_owned(),
-            text,
-            place: Where::Line,
-        })
-        .collect()
+    on_lines(path, texts)
 }
 
 /// What an amendment says, below the object: `spec.replicas = 3`, `delete data["x"]`.

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ordain_reconciler_journal::{AppRef, Event};
 use ordain_reconciler_source::{CommitId, Edit};
 use serde_json::Value;
+use similar::TextDiff;
 
 use crate::{
     App, CompiledObject, Error, FieldEdit,
@@ -80,7 +81,7 @@ impl Requests {
         }
         if adoption.dry_run {
             for (path, (old, new)) in &files {
-                reply.line(&changed_lines(path, old, new)).await;
+                reply.line(changed_lines(path, old, new).trim_end()).await;
             }
             return Ok(None);
         }
@@ -102,9 +103,10 @@ impl Requests {
         let commit = blocking(move || origin.repository().write_edit(&edit, None)).await?;
         let after = self.proven(&commit, &found, &edits).await?;
         let (origin, compile) = (self.origin.clone(), self.compile.clone());
-        let (ours, name) = (commit.clone(), publish::adoption(&app));
+        let name = publish::adoption(&app);
+        let (ours, to) = (commit.clone(), name.clone());
         let published =
-            blocking(move || publish(&origin, &compile, &ours, None, &name, None)).await?;
+            blocking(move || publish(&origin, &compile, &ours, None, &to, None)).await?;
         match published {
             Published::OnBranch(commit) => {
                 self.shared.askers.asked(commit.as_str(), reply.asker());
@@ -120,9 +122,12 @@ impl Requests {
                 Err(Error::NotPublished { why })
             }
             waits => {
-                self.stand(&app, &found.app, after, &tip, &commit, adoption)
-                    .await?;
-                let name = publish::adoption(&app);
+                publish::remember(&self.origin, &name, &commit).await?;
+                let stands = self.stand(&app, &found.app, after, &tip, &commit, adoption);
+                if let Err(error) = stands.await {
+                    publish::forget(&self.shared, &self.origin, &name).await?;
+                    return Err(error);
+                }
                 publish::keep(
                     &self.shared,
                     &self.origin,
@@ -354,36 +359,8 @@ fn message(found: &Found, adoption: &Adoption) -> String {
     )
 }
 
-/// The lines in which two texts differ, as a diff shows them.
+/// The lines in which two texts differ.
 fn changed_lines(path: &str, old: &str, new: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = old.len().min(new.len()) - same;
-    let (a, b) = (old.iter().rev(), new.iter().rev());
-    let tail = a.zip(b).take(rest).take_while(|(a, b)| a == b).count();
-    let mut text = format!("--- {path}\n+++ {path}\n@@ line {} @@", same + 1);
-    for line in &old[same..old.len() - tail] {
-        text.push_str(&format!("\n-{line}"));
-    }
-    for line in &new[same..new.len() - tail] {
-        text.push_str(&format!("\n+{line}"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::changed_lines;
-
-    #[test]
-    fn a_change_is_shown_with_its_lines() {
-        assert_eq!(
-            changed_lines("a.ord", "one\ntwo\nthree\n", "one\n2\nthree\n"),
-            "--- a.ord\n+++ a.ord\n@@ line 2 @@\n-two\n+2"
-        );
-        assert_eq!(
-            changed_lines("a.ord", "one\n", "one\ntwo\n"),
-            "--- a.ord\n+++ a.ord\n@@ line 2 @@\n+two"
-        );
-    }
+    let diff = TextDiff::from_lines(old, new);
+    diff.unified_diff().header(path, path).to_string()
 }

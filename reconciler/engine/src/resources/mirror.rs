@@ -61,6 +61,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// When an app is tried again whose object could not be written.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// When one is tried again whose object the server refused: a policy or a missing right, which passes when people act.
+const REFUSED_AGAIN: Duration = Duration::from_secs(300);
+
 /// Says by its value which repository and branch an `App` is from. Where two reconcilers show their apps in one namespace,
 /// neither takes the other's for leftovers.
 const SOURCE_LABEL: &str = "ordain.dev/source";
@@ -199,10 +202,7 @@ impl Mirror {
     /// Takes note of an object, and of what it asks for.
     async fn seen(&mut self, object: &DynamicObject) -> Option<AppRef> {
         let app = reference(object)?;
-        let labels = object.metadata.labels.as_ref();
-        let owner = labels.and_then(|labels| labels.get(SOURCE_LABEL));
-        if owner.is_some_and(|owner| *owner != self.own) {
-            // The app of another reconciler in the same cluster.
+        if !is_own(object, &self.own) {
             return None;
         }
         let known = self.shared.statuses().contains_key(&app);
@@ -366,8 +366,12 @@ impl Mirror {
                 Shown::Gone => drop(self.objects.remove(&app)),
                 Shown::Failed(error) => {
                     tracing::debug!(%app, %error, "its object cannot be written");
-                    let next = Instant::now() + crate::wire::jittered(AGAIN);
-                    self.wait(app, next);
+                    let pause = if is_lasting(&error) {
+                        REFUSED_AGAIN
+                    } else {
+                        AGAIN
+                    };
+                    self.wait(app, Instant::now() + crate::wire::jittered(pause));
                 }
             }
         }
@@ -508,6 +512,13 @@ fn reference(object: &DynamicObject) -> Option<AppRef> {
     (name == Some(app::name(&app.env, &app.name).as_str())).then_some(app)
 }
 
+/// False for the app of another reconciler in the same cluster. One that says nothing was written before there was the label.
+fn is_own(object: &DynamicObject, own: &str) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    let source = labels.and_then(|labels| labels.get(SOURCE_LABEL));
+    source.is_none_or(|source| source == own)
+}
+
 /// As whom the reconciler's own objects are applied.
 pub(super) fn apply() -> PatchParams {
     PatchParams::apply("ordain").force()
@@ -517,10 +528,65 @@ fn is_missing(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// True when the same request would be refused again a moment later.
+fn is_lasting(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    (400..500).contains(&status.code) && !matches!(status.code, 404 | 408 | 409 | 429)
+}
+
 /// Waits for a moment, or for ever when there is none.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, labels: &Value) -> DynamicObject {
+        let object = json!({
+            "apiVersion": kinds::VERSION, "kind": kinds::APP.kind,
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"app": "web_shop", "env": "prod"},
+        });
+        serde_json::from_value(object).expect("an object")
+    }
+
+    #[test]
+    fn apps_of_another_reconciler_are_not_ours() {
+        let labels = |source: &str| json!({ SOURCE_LABEL: source });
+        assert!(is_own(&object("a", &labels("here")), "here"));
+        assert!(!is_own(&object("a", &labels("elsewhere")), "here"));
+        assert!(is_own(&object("a", &json!({})), "here"));
+    }
+
+    #[test]
+    fn an_object_is_known_by_its_own_name_only() {
+        let name = app::name("prod", "web_shop");
+        assert_ne!(name, app::name("prod", "web-shop"));
+        assert!(!name.contains('_'), "{name}");
+        let found = reference(&object(&name, &json!({}))).expect("an app");
+        assert_eq!((&*found.env, &*found.name), ("prod", "web_shop"));
+        assert_eq!(reference(&object("prod.web-shop", &json!({}))), None);
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again_soon() {
+        let error = |code: u16| {
+            let mut status = kube::core::Status::failure("no", "Reason");
+            status.code = code;
+            kube::Error::Api(status.boxed())
+        };
+        for code in [400, 403, 422] {
+            assert!(is_lasting(&error(code)), "{code}");
+        }
+        for code in [404, 408, 409, 429, 500, 503] {
+            assert!(!is_lasting(&error(code)), "{code}");
+        }
     }
 }

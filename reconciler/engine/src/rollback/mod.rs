@@ -198,9 +198,15 @@ impl Requests {
         self.shared.askers.asked(commit.as_str(), reply.asker());
         let names: BTreeSet<AppRef> = apps.iter().map(|app| app.reference()).collect();
         let is_foreign = matches!(self.origin, Origin::Foreign(_));
+        let name = publish::reference(app);
         if is_foreign {
             // Nobody waits for a remote: the objects stand first.
-            self.quarantine(&apps, &now, Some(&commit), undo).await?;
+            publish::remember(&self.origin, &name, &commit).await?;
+            let held = self.quarantine(&apps, &now, Some(&commit), undo).await;
+            if let Err(error) = held {
+                publish::forget(&self.shared, &self.origin, &name).await?;
+                return Err(error);
+            }
             let rollout = self.shared.progress.of(commit.as_str());
             rollout.expect(names.iter().cloned());
             for app in &apps {
@@ -214,14 +220,19 @@ impl Requests {
         }
         let published = {
             let (origin, compile) = (self.origin.clone(), self.compile.clone());
-            let (commit, name) = (commit.clone(), publish::reference(app));
+            let (commit, name) = (commit.clone(), name.clone());
             blocking(move || {
                 let published = signing.lend(sign, |signer| {
                     publish(&origin, &compile, &commit, None, &name, signer)
                 });
                 Ok::<_, Error>(published??)
             })
-            .await?
+            .await
+        };
+        let published = match published {
+            // The objects stand already, so the commit has to get there.
+            Err(error) if is_foreign => Published::Waits(error.chain()),
+            other => other?,
         };
         match published {
             Published::OnBranch(id) => {
@@ -231,7 +242,6 @@ impl Requests {
                 } else {
                     self.quarantine(&apps, &now, Some(&id), undo).await?;
                 }
-                let name = publish::reference(app);
                 publish::forget(&self.shared, &self.origin, &name).await?;
                 Ok(id.to_string())
             }
@@ -239,7 +249,6 @@ impl Requests {
                 Err(Error::NotPublished { why })
             }
             other => {
-                let name = publish::reference(app);
                 publish::keep(&self.shared, &self.origin, (&name, app), &commit, &other).await?;
                 publish::tell(&self.shared, &name, &commit, &other, reply).await;
                 Ok(commit.to_string())

@@ -7,7 +7,7 @@ use ordain_reconciler_journal::{AppRef, Event};
 use ordain_reconciler_source::{CommitId, Signer};
 
 use crate::{
-    Error, Hold, HoldKind,
+    App, Error, Hold, HoldKind,
     control::Reply,
     engine::blocking,
     error::chain,
@@ -179,10 +179,26 @@ fn is_same(
     let Ok(before) = compile.commit(repository, before) else {
         return true;
     };
-    match (find(&before.apps, app), find(&after.apps, app)) {
-        (Some(before), Some(after)) => same_objects(before, after),
-        (before, after) => before.is_none() && after.is_none(),
+    has_same(&before.apps, &after.apps, app)
+}
+
+/// True when an app has the same objects among these apps as among those, or is in neither.
+fn has_same(these: &[Arc<App>], those: &[Arc<App>], app: &AppRef) -> bool {
+    match (find(these, app), find(those, app)) {
+        (Some(one), Some(other)) => same_objects(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
+}
+
+/// Makes durable that a commit is to be on the branch, before anything of it is: who is killed from then on finds it at the
+/// next start. Nothing pushes it meanwhile, that is for [`keep`] to begin.
+pub(crate) async fn remember(
+    origin: &Origin,
+    name: &str,
+    commit: &CommitId,
+) -> Result<(), ordain_reconciler_source::Error> {
+    let (origin, commit, name) = (origin.clone(), commit.clone(), name.to_owned());
+    blocking(move || origin.repository().set_reference(&name, &commit)).await
 }
 
 /// Keeps a commit until it can be pushed, and says why in the status.
@@ -199,8 +215,7 @@ pub(crate) async fn keep(
         hold.message.push_str(&asked);
     }
     shared.holds.hold(name, hold);
-    let (origin, commit, name) = (origin.clone(), commit.clone(), name.to_owned());
-    blocking(move || origin.repository().set_reference(&name, &commit)).await
+    remember(origin, name, commit).await
 }
 
 /// Says what became of a commit that is not on the branch, after it was kept.
@@ -275,10 +290,7 @@ fn is_merged(
     ) else {
         return false;
     };
-    let is_same = |app: &AppRef| match (find(&ours.apps, app), find(&theirs.apps, app)) {
-        (Some(ours), Some(theirs)) => same_objects(ours, theirs),
-        (ours, theirs) => ours.is_none() && theirs.is_none(),
-    };
+    let is_same = |app: &AppRef| has_same(&ours.apps, &theirs.apps, app);
     match app {
         Some(app) => is_same(app),
         None => (ours.apps.iter().chain(&theirs.apps)).all(|app| is_same(&app.reference())),
@@ -292,11 +304,17 @@ pub(crate) async fn forget(
     name: &str,
 ) -> Result<bool, ordain_reconciler_source::Error> {
     let was_there = shared.holds.unhold(name);
-    if was_there {
-        let (origin, name) = (origin.clone(), name.to_owned());
-        blocking(move || origin.repository().remove_reference(&name)).await?;
-    }
+    let (origin, name) = (origin.clone(), name.to_owned());
+    blocking(move || origin.repository().remove_reference(&name)).await?;
     Ok(was_there)
+}
+
+/// True while it is this commit that waits under a name: a newer one takes its place.
+async fn is_current(origin: &Origin, name: &str, commit: &CommitId) -> bool {
+    let (origin, name) = (origin.clone(), name.to_owned());
+    let found = blocking(move || origin.repository().references(&name)).await;
+    // Nobody knows better: what was held is what counts.
+    found.map_or(true, |found| found.iter().any(|(_, one)| one == commit))
 }
 
 /// Reads what waited when the process ended.
@@ -400,17 +418,22 @@ pub(crate) async fn settle(
             })
             .await
         };
+        let is_current = is_current(origin, &name, &commit).await;
         let kept = match published {
             Ok(Published::OnBranch(id)) => {
                 tracing::info!(commit = id.short(), "a commit that waited was pushed");
                 rename(shared, &commit, &id).await;
                 tip = id;
                 moved = true;
+                if !is_current {
+                    continue;
+                }
                 forget(shared, origin, &name)
                     .await
                     .map(drop)
                     .map_err(Error::from)
             }
+            Ok(_) if !is_current => Ok(()),
             Ok(other) => keep(shared, origin, (&name, app.as_ref()), &commit, &other)
                 .await
                 .map_err(Error::from),

@@ -38,7 +38,7 @@ const SILENCE: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The namespace that nobody declares.
-const SHOP: &str = "v1/namespaces//shop";
+pub(crate) const SHOP: &str = "v1/namespaces//shop";
 
 /// The apps of every history.
 const APPS: [&str; 2] = ["left", "right"];
@@ -56,7 +56,7 @@ pub(crate) struct History {
 }
 
 /// Killed processes need no disk that survives a power cut, and a folder in memory is fast.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let memory = PathBuf::from("/dev/shm");
     let made = match memory.is_dir() {
         true => tempfile::tempdir_in(memory),
@@ -350,7 +350,7 @@ async fn approve(data_dir: &std::path::Path, app: &str) {
     asked.await.expect("no panic");
 }
 
-fn rollback(app: &str, to: &str) -> Request {
+pub(crate) fn rollback(app: &str, to: &str) -> Request {
     Request::Rollback {
         app: app.to_owned(),
         env: None,

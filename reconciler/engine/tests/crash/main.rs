@@ -18,6 +18,7 @@ mod fake;
 mod history;
 #[path = "../push/merge.rs"]
 mod merge;
+mod offline;
 mod random;
 mod repository;
 mod server;
@@ -35,6 +36,9 @@ const SEED: u64 = 4;
 
 /// Points in one history: about twenty commits and rollbacks.
 const POINTS_PER_HISTORY: u64 = 25;
+
+/// Points for each rollback without the remote.
+const POINTS_PER_ROLLBACK: u64 = 25;
 
 /// Histories at the same time.
 const AT_ONCE: u64 = 2;
@@ -60,6 +64,14 @@ fn main() -> ExitCode {
     takeover::run();
     eprintln!(
         "the other one took over from a killed leader and from a stopped one; {:.1} s",
+        begun.elapsed().as_secs_f32()
+    );
+    let begun = Instant::now();
+    let rollbacks = points.div_ceil(POINTS_PER_ROLLBACK);
+    let there = offline::run(&mut Random::new(seed), rollbacks);
+    eprintln!(
+        "{rollbacks} rollbacks without the remote, each killed while it was made and while it was published; {there} came to \
+         the branch; {:.1} s",
         begun.elapsed().as_secs_f32()
     );
     let begun = Instant::now();

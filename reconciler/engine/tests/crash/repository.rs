@@ -38,6 +38,25 @@ impl Repo {
         }
     }
 
+    /// A bare repository that no engine hosts.
+    pub(crate) fn at(path: &Path, data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            path: path.to_owned(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Frees what a killed child left locked. The process that serves a remote is not killed with its clients.
+    pub(crate) fn unlock(&self) {
+        for lock in ["refs/heads/main.lock", "packed-refs.lock", "HEAD.lock"] {
+            let _ = std::fs::remove_file(self.path.join(lock));
+        }
+    }
+
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }

@@ -19,6 +19,21 @@ fn adopt(object: &str, dry_run: bool) -> Request {
     }
 }
 
+/// Somebody edits `a` of the app `web`, which is suspended so that the edit stays for now.
+async fn suspended_and_edited(world: &World) {
+    let suspend = Request::Suspend {
+        app: Some("web".to_owned()),
+        env: None,
+        reason: String::new(),
+        until_ms: None,
+        author: GRACE.to_owned(),
+    };
+    world.ask(suspend).await.expect("done");
+    world.api.edit("v1/configmaps/shop/a", |object| {
+        object["data"]["value"] = "edited".into();
+    });
+}
+
 pub(crate) async fn a_live_edit_becomes_a_commit_and_stays() {
     let world = World::start().await;
     world.app("web", &[config("a", "1")]);
@@ -37,17 +52,7 @@ pub(crate) async fn a_live_edit_becomes_a_commit_and_stays() {
         "no app declares `configmap/nobody`"
     );
 
-    let suspend = Request::Suspend {
-        app: Some("web".to_owned()),
-        env: None,
-        reason: String::new(),
-        until_ms: None,
-        author: GRACE.to_owned(),
-    };
-    world.ask(suspend).await.expect("done");
-    world.api.edit("v1/configmaps/shop/a", |object| {
-        object["data"]["value"] = "edited".into();
-    });
+    suspended_and_edited(&world).await;
     let (_, lines) = world.ask(adopt("configmap/a", true)).await.expect("done");
     assert!(lines.contains(r#"data.value: "1" -> "edited""#), "{lines}");
     assert!(lines.contains("+++ apps/web.json"), "{lines}");
@@ -100,17 +105,7 @@ pub(crate) async fn without_the_remote_an_adoption_stands_and_waits() {
                 .is_some_and(|row| row.was_healthy)
         })
         .await;
-    let suspend = Request::Suspend {
-        app: Some("web".to_owned()),
-        env: None,
-        reason: String::new(),
-        until_ms: None,
-        author: GRACE.to_owned(),
-    };
-    world.ask(suspend).await.expect("done");
-    world.api.edit("v1/configmaps/shop/a", |object| {
-        object["data"]["value"] = "edited".into();
-    });
+    suspended_and_edited(&world).await;
     world.away(true);
     let (_, lines) = world.ask(adopt("configmap/a", false)).await.expect("done");
     assert!(lines.contains("the last one seen"), "{lines}");
