@@ -33,6 +33,7 @@ mod machine;
 pub mod num;
 mod provenance;
 mod session;
+mod settle;
 mod suites;
 mod value;
 

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 use ordain_lang_types::Program;
-use ordain_lang_types::program::{AppId, Env, EnvId, LetId, Setting};
+use ordain_lang_types::program::{AppId, Env, EnvId, Setting};
 use serde_json::Value as Json;
 
 use crate::emit::{JsonSink, Sink};
-use crate::identity::{duplicates, identity, is_namespaced};
+use crate::identity::duplicates;
 use crate::limits;
 use crate::machine::Machine;
-use crate::machine::pour::{Nowhere, Pour, Secrets};
+use crate::machine::pour::{Pour, Secrets};
 use crate::provenance::{How, Layer, Source};
-use crate::value::{Res, Value};
+use crate::settle::{Unit, named, objects};
+use crate::value::Value;
 
 /// How to evaluate.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,8 @@ pub struct App<'m, 'p> {
     values: Vec<Value>,
     /// How many mistakes the machine knew before.
     before: usize,
+    /// How many needed exemptions it knew.
+    exempted_before: usize,
     machine: &'m mut Machine<'p>,
 }
 
@@ -113,6 +116,11 @@ impl App<'_, '_> {
     /// The mistakes in it.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.machine.diagnostics[self.before..]
+    }
+
+    /// Where the exemptions are written that something in it needed.
+    pub fn exempted(&self) -> &[Span] {
+        &self.machine.exempted[self.exempted_before..]
     }
 
     /// Writes an object; a secret is the reference that stands for it.
@@ -186,14 +194,6 @@ pub struct Evaluated<R> {
     pub is_whole: bool,
     /// The exemptions that a policy met.
     pub exempted: Vec<Span>,
-}
-
-/// What is evaluated by itself.
-#[derive(Clone, Copy)]
-enum Unit {
-    App(AppId),
-    /// The exports of a file without an app, by module.
-    Exports(usize),
 }
 
 /// An app, or the exports of a file without one, evaluated by itself.
@@ -396,22 +396,8 @@ fn run<'p, R>(
     let program = machine.program;
     machine.next_app();
     let before = machine.diagnostics.len();
-    let (name, span) = match what {
-        Unit::App(id) => {
-            let app = &program.apps[id.index()];
-            (app.name.as_str(), app.span)
-        }
-        Unit::Exports(at) => {
-            let module = &program.modules[at];
-            let name = module.path.rsplit('.').next().unwrap_or(&module.path);
-            let first = module.exports.first();
-            let nowhere = Span::new(module.file, 0, 0);
-            (
-                name,
-                first.map_or(nowhere, |id| program.lets[id.index()].span),
-            )
-        }
-    };
+    let exempted_before = machine.exempted.len();
+    let (name, span) = named(program, what);
     let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
     let (values, objects) = objects(machine, what, namespace);
     if !program.policies.is_empty() {
@@ -427,11 +413,14 @@ fn run<'p, R>(
         objects,
         values,
         before,
+        exempted_before,
         machine,
     };
     let result = each(&mut app);
     let objects = std::mem::take(&mut app.objects);
     let diagnostics = app.machine.diagnostics.split_off(before);
+    // The caller's function saw them; what is left are those of policies.
+    app.machine.exempted.truncate(exempted_before);
     Piece {
         file: span.file,
         app: matches!(what, Unit::App(_)).then(|| Name::new(name)),
@@ -452,6 +441,7 @@ pub(crate) fn look_at_app<'p>(
     let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
     let cluster = setting(program, machine.env, |env| env.cluster.as_ref());
     let before = machine.diagnostics.len();
+    let exempted_before = machine.exempted.len();
     let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
     let span = program.apps[app].span;
     for (object, value) in objects.iter().zip(&values) {
@@ -465,6 +455,7 @@ pub(crate) fn look_at_app<'p>(
         objects,
         values,
         before,
+        exempted_before,
         machine,
     });
 }
@@ -474,116 +465,4 @@ pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Object,
     let namespace = setting(machine.program, machine.env, |env| env.namespace.as_ref());
     let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
     objects.into_iter().zip(values).collect()
-}
-
-/// Evaluates everything of an app; gives no objects when there is any mistake.
-fn objects(
-    machine: &mut Machine<'_>,
-    what: Unit,
-    namespace: Option<&str>,
-) -> (Vec<Value>, Vec<Object>) {
-    let before = machine.diagnostics.len();
-    let mut values = Vec::new();
-    let mut objects = Vec::new();
-    let found = match what {
-        Unit::App(id) => of_app(machine, id),
-        Unit::Exports(at) => of_exports(machine, &machine.program.modules[at].exports),
-    };
-    for (at, value) in found.unwrap_or_default() {
-        if let Ok(object) = settle(machine, values.len(), at, value, namespace) {
-            values.push(value);
-            objects.push(object);
-        }
-    }
-    if let Unit::App(id) = what {
-        // Fields that no object reads have rules as well.
-        let span = machine.program.apps[id.index()].span;
-        if let Ok(rec) = machine.app(id, span) {
-            let _ = machine.check_record(rec);
-            for cell in machine.heap.cells(rec).to_vec() {
-                if let Ok(Value::Rec(inner)) = machine.field(rec, cell.pos, span) {
-                    machine.see(inner);
-                }
-            }
-        }
-    }
-    while let Some(rec) = machine.next_unchecked() {
-        let _ = machine.check_record(rec);
-    }
-    if machine.diagnostics[before..]
-        .iter()
-        .any(Diagnostic::is_error)
-    {
-        return (Vec::new(), Vec::new());
-    }
-    (values, objects)
-}
-
-fn of_app(machine: &mut Machine<'_>, id: AppId) -> Res<Vec<(Span, Value)>> {
-    let app = &machine.program.apps[id.index()];
-    let rec = machine.app(id, app.span)?;
-    let Some(pos) = app.objects else {
-        return Ok(Vec::new());
-    };
-    let value = machine.field(rec, pos, app.span)?;
-    Ok(elements(machine, value, app.span))
-}
-
-fn of_exports(machine: &mut Machine<'_>, exports: &[LetId]) -> Res<Vec<(Span, Value)>> {
-    let mut found = Vec::new();
-    for id in exports {
-        let span = machine.program.lets[id.index()].span;
-        let value = machine.constant(*id, span)?;
-        found.extend(elements(machine, value, span));
-    }
-    Ok(found)
-}
-
-/// The objects of a list, with their places; a single object is a list of one.
-fn elements(machine: &Machine<'_>, value: Value, span: Span) -> Vec<(Span, Value)> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::List(list) => {
-            let items = machine.heap.list(list).iter();
-            items
-                .flat_map(|item| {
-                    let at = item.at as usize;
-                    let span = if at == 0 {
-                        span
-                    } else {
-                        machine.heap.provs[at].span
-                    };
-                    elements(machine, item.value, span)
-                })
-                .collect()
-        }
-        value => vec![(span, value)],
-    }
-}
-
-/// Evaluates an object to its leaves and reads who it is.
-fn settle(
-    machine: &mut Machine<'_>,
-    index: usize,
-    at: Span,
-    value: Value,
-    namespace: Option<&str>,
-) -> Res<Object> {
-    let mut object = identity(machine, index, at, value)?;
-    if object.namespace.is_none() && is_namespaced(machine, value, &object) {
-        object.namespace = namespace.map(str::to_owned);
-    }
-    machine.object = Some(object.title());
-    machine.judging = true;
-    let settled = machine.pour(value, &mut Nowhere, Pour::default());
-    machine.judging = false;
-    // Rules look at whole objects, also at those with mistakes: what could not be evaluated is not known to them.
-    let judged = machine.judge();
-    let settled = settled.and(judged);
-    let settled = match settled {
-        Ok(()) => machine.judge_custom(value, &object),
-        broken => broken,
-    };
-    machine.object = None;
-    settled.map(|()| object)
 }

@@ -11,8 +11,9 @@ use ordain_schemas::KubeVersion;
 use serde_json::Value;
 
 use crate::check::{Environment, find, of_versions, sort};
+use crate::in_force::InForce;
 use crate::load::Project;
-use crate::whole::{self, InForce, Whole};
+use crate::whole::{self, Whole};
 
 /// The environment's name in a project that declares none.
 pub(crate) const DEFAULT_ENV: &str = "default";

@@ -11,6 +11,7 @@ mod crds;
 mod deps;
 mod examples;
 mod files;
+mod in_force;
 mod json_schema;
 mod load;
 mod manifest;

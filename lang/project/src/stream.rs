@@ -11,8 +11,9 @@ use ordain_lang_syntax::{Diagnostic, Name};
 
 use crate::build::{BuildOptions, Format, add, build_text, prepare};
 use crate::check::{Environment, sort};
+use crate::in_force::InForce;
 use crate::load::Project;
-use crate::whole::{self, InForce, Whole};
+use crate::whole::{self, Whole};
 
 /// How much text is gathered before it is written, in bytes.
 const CHUNK: usize = 64 << 10;

@@ -2,17 +2,17 @@
 //! rules when all are there, and remembers which exemptions anything needed.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
 use ordain_lang_rules as rules;
 use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 use ordain_lang_types::Program;
-use ordain_lang_types::program::{Exempt, ExemptIn, ExemptRule, Exemption};
 use ordain_schemas::KubeVersion;
 
 use crate::check::Environment;
+use crate::in_force::InForce;
 
 /// What the rules know of an app in an environment. Small, and alive after the app's values are gone.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct UnitFacts {
     objects: Vec<rules::Facts>,
     /// The exemptions that are in force for it.
     exemptions: Vec<Arc<rules::Exemption>>,
+    /// Those among them that its own evaluation needed, by position.
+    met: Vec<usize>,
     /// Those of policies among all: where they are written, and for what.
     of_policies: Vec<(Span, rules::Scope)>,
 }
@@ -35,8 +37,15 @@ impl UnitFacts {
             && (self.objects.iter().zip(&other.objects)).all(|(one, two)| one.is_like(two))
             && (self.exemptions.iter().zip(&other.exemptions))
                 .all(|(one, two)| one.what == two.what && scope(one) == scope(two))
+            && self.met == other.met
             && self.of_policies.is_empty()
             && other.of_policies.is_empty()
+    }
+
+    /// Where the exemptions are written that its own evaluation needed.
+    fn met(&self) -> impl Iterator<Item = Span> {
+        let met = self.met.iter();
+        met.filter_map(|at| Some(self.exemptions.get(*at)?.span))
     }
 
     /// What the rules know of each object.
@@ -112,60 +121,6 @@ impl rules::Tree for Look<'_, '_, '_> {
     }
 }
 
-/// The exemptions of a program that are in force in an environment.
-#[derive(Default)]
-pub(crate) struct InForce {
-    // By scope, as thousands of apps may have some each.
-    of_all: Vec<One>,
-    by_file: HashMap<FileId, Vec<One>>,
-    by_app: HashMap<Span, Vec<One>>,
-}
-
-struct One {
-    span: Span,
-    scope: rules::Scope,
-    /// None for those from policies, which the evaluator knows.
-    rule: Option<Arc<rules::Exemption>>,
-}
-
-impl InForce {
-    /// Finds them.
-    pub(crate) fn of(program: &Program, env: Option<&Environment>) -> InForce {
-        let env = env.and_then(|env| program.env(&env.name));
-        let chain = env.map_or(&[][..], |env| &program.envs[env.index()].chain);
-        let mut in_force = InForce::default();
-        for exemption in &program.exemptions {
-            let scope = match exemption.place {
-                ExemptIn::Env(env) if !chain.contains(&env) => continue,
-                ExemptIn::Env(_) => rules::Scope::All,
-                ExemptIn::App(app) => rules::Scope::App(program.apps[app.index()].span),
-                ExemptIn::Module(module) => {
-                    rules::Scope::File(program.modules[module.index()].file)
-                }
-            };
-            let one = One {
-                span: exemption.span,
-                scope,
-                rule: as_rule(exemption, scope).map(Arc::new),
-            };
-            match scope {
-                rules::Scope::All => &mut in_force.of_all,
-                rules::Scope::File(file) => in_force.by_file.entry(file).or_default(),
-                rules::Scope::App(app) => in_force.by_app.entry(app).or_default(),
-            }
-            .push(one);
-        }
-        in_force
-    }
-
-    /// Those that are for an app.
-    fn of_app(&self, app: Span) -> impl Iterator<Item = &One> {
-        let of_file = self.by_file.get(&app.file).into_iter().flatten();
-        let of_app = self.by_app.get(&app).into_iter().flatten();
-        self.of_all.iter().chain(of_file).chain(of_app)
-    }
-}
-
 /// Gathers the facts of an app's objects.
 pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
     let home = app.namespace.unwrap_or(crate::build::DEFAULT_NAMESPACE);
@@ -188,9 +143,15 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
     let objects = objects.collect();
     let mut exemptions = Vec::new();
     let mut of_policies = Vec::new();
+    let mut met = Vec::new();
     for one in in_force.of_app(app.span) {
         match &one.rule {
-            Some(rule) => exemptions.push(Arc::clone(rule)),
+            Some(rule) => {
+                if app.exempted().contains(&one.span) {
+                    met.push(exemptions.len());
+                }
+                exemptions.push(Arc::clone(rule));
+            }
             None => of_policies.push((one.span, one.scope)),
         }
     }
@@ -198,6 +159,7 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
         app: app.span,
         objects,
         exemptions,
+        met,
         of_policies,
     }
 }
@@ -433,7 +395,9 @@ impl Judged {
         let mut objects: Vec<rules::Unit<'_>> = Vec::new();
         // Those of the environment are every unit's.
         let mut last: &[Arc<rules::Exemption>] = &[];
+        let mut met: HashSet<Span> = HashSet::new();
         for (unit, has_wanted) in units {
+            met.extend(unit.met());
             objects.push(rules::Unit {
                 app: unit.app,
                 objects: &unit.objects,
@@ -469,7 +433,14 @@ impl Judged {
         Judged {
             diagnostics: checked.diagnostics,
             considered,
-            exemptions: exemptions.into_iter().zip(checked.used).collect(),
+            exemptions: exemptions
+                .into_iter()
+                .zip(checked.used)
+                .map(|(one, used)| {
+                    let used = used || met.contains(&one.span);
+                    (one, used)
+                })
+                .collect(),
             is_plain,
         }
     }
@@ -495,38 +466,6 @@ impl Judged {
     pub(crate) fn is_quiet(&self) -> bool {
         self.breaks_nothing() && self.unused().next().is_none()
     }
-}
-
-/// An exemption as the rules take it; none for those from policies.
-fn as_rule(exemption: &Exemption, scope: rules::Scope) -> Option<rules::Exemption> {
-    let what = match &exemption.what {
-        Exempt::External(object, namespace) => rules::Exempt::External {
-            group: object.group.to_string(),
-            kind: object.kind.to_string(),
-            name: object.name.to_string(),
-            namespace: namespace.as_deref().map(str::to_owned),
-        },
-        Exempt::Allow {
-            rule: ExemptRule::Code(code),
-            object,
-            ..
-        } => rules::Exempt::Allow {
-            code: code.to_string(),
-            object: object.as_ref().map(|object| {
-                let (group, kind) = (object.group.to_string(), object.kind.to_string());
-                (group, kind, object.name.to_string())
-            }),
-        },
-        Exempt::Allow {
-            rule: ExemptRule::Policy(_),
-            ..
-        } => return None,
-    };
-    Some(rules::Exemption {
-        what,
-        scope,
-        span: exemption.span,
-    })
 }
 
 /// The rules over the objects that a `must fail` block makes.

@@ -176,6 +176,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) graph: Graph,
     /// The Kubernetes objects around what is being checked, outermost first.
     pub(crate) objects: Vec<String>,
+    /// What need not keep which rule. Known before any value is checked.
+    pub(crate) exemptions: Vec<crate::program::Exemption>,
     /// The environment that is being checked.
     pub(crate) env: Option<String>,
     /// Types in use which were reported missing, so that each is told once per place.
@@ -225,6 +227,7 @@ impl<'a> Checker<'a> {
             pending: Vec::new(),
             graph: Graph::default(),
             objects: Vec::new(),
+            exemptions: Vec::new(),
             env: None,
             reported: HashSet::new(),
             depth: 0,

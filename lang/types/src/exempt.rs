@@ -15,14 +15,23 @@ use crate::resolve::{TypeScope, with_near};
 use crate::suggest::nearest;
 use crate::ty::{Ty, TyKind};
 
-/// Whether a code is that of a rule over the whole set, which an exemption may name.
+/// The code of the rule that a selector selects its own pods. A label that a webhook adds is none that anyone could know
+/// here, so the rule has exemptions although it is one of a single object.
+pub const OWN_PODS: &str = "E0703";
+
+/// Whether a code is that of a rule which an exemption may name: one over the whole set, or that of selectors and their
+/// own pods.
 fn may_be_allowed(code: &str) -> bool {
-    matches!(code.get(..3), Some("E06" | "W06")) && code != "E0690"
+    match code {
+        "E0690" => false,
+        OWN_PODS => true,
+        _ => matches!(code.get(..3), Some("E06" | "W06")),
+    }
 }
 
 impl<'a> Checker<'a> {
     /// Looks at all exemptions of files, apps and environments.
-    pub(crate) fn check_exemptions(&mut self) -> Vec<Exemption> {
+    pub(crate) fn check_exemptions(&mut self) {
         let mut written: Vec<(usize, &'a Written, ExemptIn)> = Vec::new();
         let of_members = |members: &'a [ordain_lang_syntax::ast::Member]| {
             members.iter().filter_map(|member| match &member.kind {
@@ -56,7 +65,32 @@ impl<'a> Checker<'a> {
                 });
             }
         }
-        made
+        self.exemptions = made;
+    }
+
+    /// Whether an exemption of a rule may be for the object around what is being checked. Which app and which environment
+    /// it is built for only evaluation knows, which then judges it.
+    pub(crate) fn may_be_exempt(&self, code: &str) -> bool {
+        let around = self
+            .objects
+            .last()
+            .map(|title| match title.split_once(' ') {
+                Some((kind, name)) => (kind, Some(name)),
+                None => (&**title, None),
+            });
+        self.exemptions.iter().any(|one| match &one.what {
+            Exempt::Allow {
+                rule: ExemptRule::Code(own),
+                object,
+                ..
+            } if *own == *code => match (object, around) {
+                (None, _) | (_, None) => true,
+                (Some(object), Some((kind, name))) => {
+                    *object.kind == *kind && name.is_none_or(|name| object.is_called(name))
+                }
+            },
+            _ => false,
+        })
     }
 
     fn exemption(&mut self, module: usize, written: &'a ExemptionKind) -> Option<Exempt> {
@@ -138,7 +172,9 @@ impl<'a> Checker<'a> {
                 let diagnostic = match crate::pages::codes().any(|known| known == text) {
                     true => Diagnostic::error("E0690", format!("{text} has no exemptions"))
                         .label(span, "this code")
-                        .note("only rules over the whole set of objects have: E06… and W06…"),
+                        .note(
+                            "only rules over the whole set of objects have: E06…, W06… and E0703",
+                        ),
                     false => Diagnostic::error("E0690", format!("there is no rule {text}"))
                         .label(span, "not found"),
                 };

@@ -92,11 +92,12 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     checker.collect(&input.modules);
     checker.chain_envs();
     checker.declare_apps();
+    checker.check_exemptions();
     checker.check_types();
     checker.check_items();
     let envs = checker.check_envs();
     let (tests, policies) = checker.check_suites();
-    let exemptions = checker.check_exemptions();
+    let exemptions = std::mem::take(&mut checker.exemptions);
     checker.check_pending();
     checker.check_cycles();
     checker.unused_imports();

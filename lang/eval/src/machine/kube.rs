@@ -6,9 +6,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use ordain_lang_syntax::{Diagnostic, Span};
-use ordain_lang_types::kube::{Count, Part, Rules, Slot, View};
+use ordain_lang_types::kube::{Count, OWN_PODS, Part, Rules, Slot, View};
+use ordain_lang_types::program::ExemptRule;
 
 use super::Machine;
+use crate::session::Object;
 use crate::value::{RecId, Reported, Res, Value};
 
 /// A value, and where it was set.
@@ -24,8 +26,8 @@ pub(super) struct Node {
 struct Values<'m, 'p>(&'m Machine<'p>, RefCell<Vec<(Span, u32)>>);
 
 impl Machine<'_> {
-    /// Judges the records that the last object was made of.
-    pub(crate) fn judge(&mut self) -> Res<()> {
+    /// Judges the records that the last object was made of. `app` is where the name of its app stands.
+    pub(crate) fn judge(&mut self, object: &Object, app: Span) -> Res<()> {
         let judged = std::mem::take(&mut self.judged);
         let mut result = Ok(());
         for &(rec, rules) in &judged {
@@ -41,6 +43,10 @@ impl Machine<'_> {
             }
             let places = values.1.into_inner();
             for diagnostic in found {
+                let is_it = |rule: &ExemptRule| matches!(rule, ExemptRule::Code(code) if *code == diagnostic.code);
+                if diagnostic.code == OWN_PODS && self.is_exempt(is_it, Some((object, app))) {
+                    continue;
+                }
                 let diagnostic = self.with_origins(diagnostic, &places);
                 self.report(diagnostic);
                 result = Err(Reported);

@@ -143,6 +143,19 @@ impl<'p> Machine<'p> {
 
     /// Whether an exemption allows an object to break a policy; takes note of those that do.
     fn is_allowed(&mut self, policy: &str, known: Option<&(Object, Span)>) -> bool {
+        let is_it =
+            |rule: &ExemptRule| matches!(rule, ExemptRule::Policy(name) if **name == *policy);
+        let known = known.map(|(object, app)| (object, *app));
+        self.is_exempt(is_it, known)
+    }
+
+    /// Whether an exemption of a rule is for an object of the app whose name stands at a place; takes note of those that
+    /// are. What belongs to no object is exempt from what nothing need keep.
+    pub(crate) fn is_exempt(
+        &mut self,
+        is_rule: impl Fn(&ExemptRule) -> bool,
+        known: Option<(&Object, Span)>,
+    ) -> bool {
         let program = self.program;
         let chain = self
             .env
@@ -150,7 +163,7 @@ impl<'p> Machine<'p> {
         let before = self.exempted.len();
         for exemption in &program.exemptions {
             let Exempt::Allow {
-                rule: ExemptRule::Policy(name),
+                rule,
                 object: wanted,
                 ..
             } = &exemption.what
@@ -159,7 +172,7 @@ impl<'p> Machine<'p> {
             };
             let is_here = match (exemption.place, known) {
                 (ExemptIn::Env(env), _) => chain.contains(&env),
-                (ExemptIn::App(app), Some((_, own))) => program.apps[app.index()].span == *own,
+                (ExemptIn::App(app), Some((_, own))) => program.apps[app.index()].span == own,
                 (ExemptIn::Module(module), Some((_, own))) => {
                     program.modules[module.index()].file == own.file
                 }
@@ -174,7 +187,7 @@ impl<'p> Machine<'p> {
                 }
                 (Some(_), None) => false,
             };
-            if **name == *policy && is_here && is_it {
+            if is_here && is_it && is_rule(rule) {
                 self.exempted.push(exemption.span);
             }
         }

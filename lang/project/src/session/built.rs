@@ -14,9 +14,10 @@ use super::statics::{Programs, Statics};
 use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
 use crate::check::{Environment, of_versions, sort};
+use crate::in_force::InForce;
 use crate::load::Project;
 use crate::nearby::Near;
-use crate::whole::{self, InForce, Judged, UnitFacts, Whole};
+use crate::whole::{self, Judged, UnitFacts, Whole};
 
 /// With fewer apps, starting threads for the rules costs more than it saves.
 const MANY_UNITS: usize = 100;

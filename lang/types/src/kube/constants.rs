@@ -7,6 +7,7 @@ use ordain_lang_syntax::Span;
 use super::{Count, Part, Rules, Slot, View};
 use crate::checker::{Checker, State};
 use crate::constant::Constant;
+use crate::exempt::OWN_PODS;
 use crate::hir::{ExprId, ExprKind, Init, Item, MapItem, RecordItem};
 use crate::ty::RecordId;
 
@@ -17,7 +18,9 @@ impl Checker<'_> {
             return;
         };
         for diagnostic in rules.judge(&Literals(self), literal) {
-            self.report(diagnostic);
+            if diagnostic.code != OWN_PODS || !self.may_be_exempt(OWN_PODS) {
+                self.report(diagnostic);
+            }
         }
     }
 }

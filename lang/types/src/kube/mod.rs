@@ -20,6 +20,7 @@ pub(crate) mod unions;
 mod view;
 mod workloads;
 
+pub use crate::exempt::OWN_PODS;
 pub use names::time_zone;
 pub use view::{Count, Part, Slot, View};
 
