@@ -245,7 +245,7 @@ pub fn evaluate<'p, R: Send>(
     options: Options,
     each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
 ) -> Evaluated<R> {
-    let (pieces, more) = evaluate_pieces(program, options, |_, _| true, each);
+    let (pieces, more) = evaluate_pieces(program, options, |_, _| true, each, |_| Vec::new());
     let env = options.env.map(|env| program.envs[env.index()].name);
     let found = pieces.iter().map(|piece| &*piece.diagnostics);
     let mut diagnostics = gather(found, more.diagnostics);
@@ -291,12 +291,14 @@ pub fn gather<'o>(
 }
 
 /// Evaluates the wanted apps and exports (by their file and the app's name) as [`evaluate`] does, in the order of the
-/// program.
+/// program. What has one identity is the caller's business: `left_out` names the objects that policies are not to see, by
+/// the positions of their piece and their own.
 pub fn evaluate_pieces<'p, R: Send>(
     program: &'p Program,
     options: Options,
     wanted: impl Fn(FileId, Option<Name>) -> bool,
     each: impl Fn(&mut App<'_, 'p>) -> R + Sync,
+    left_out: impl Fn(&[Piece<R>]) -> Vec<(usize, usize)> + Sync,
 ) -> (Vec<Piece<R>>, More) {
     let mut units = units(program);
     units.retain(|unit| match *unit {
@@ -318,6 +320,14 @@ pub fn evaluate_pieces<'p, R: Send>(
             done.lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .push(one);
+        }
+        if !program.policies.is_empty() {
+            // This thread is the only one.
+            let pieces = done
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let counts = pieces.iter().map(|piece| piece.objects.len());
+            machine.forget(&left_out(&pieces), counts);
         }
         for policy in &program.policies {
             machine.policy(policy);
@@ -435,7 +445,7 @@ fn run<'p, R>(
 pub(crate) fn look_at_app<'p>(
     machine: &mut Machine<'p>,
     app: usize,
-    look: impl FnOnce(&App<'_, 'p>),
+    look: impl FnOnce(&mut App<'_, 'p>),
 ) {
     let program = machine.program;
     let namespace = setting(program, machine.env, |env| env.namespace.as_ref());
@@ -447,7 +457,7 @@ pub(crate) fn look_at_app<'p>(
     for (object, value) in objects.iter().zip(&values) {
         machine.know_object(object, span, *value);
     }
-    look(&App {
+    look(&mut App {
         name: program.apps[app].name.as_str(),
         span,
         namespace,
@@ -458,11 +468,4 @@ pub(crate) fn look_at_app<'p>(
         exempted_before,
         machine,
     });
-}
-
-/// The objects of an app with their values, for tests.
-pub(crate) fn app_objects(machine: &mut Machine<'_>, app: usize) -> Vec<(Object, Value)> {
-    let namespace = setting(machine.program, machine.env, |env| env.namespace.as_ref());
-    let (values, objects) = objects(machine, Unit::App(AppId::new(app)), namespace);
-    objects.into_iter().zip(values).collect()
 }

@@ -7,7 +7,7 @@ use ordain_lang_types::program::{Test, TestStep};
 use crate::identity::duplicates;
 use crate::limits;
 use crate::machine::Machine;
-use crate::session::{App, app_objects, look_at_app, no_thread};
+use crate::session::{App, look_at_app, no_thread};
 
 /// The value of a part of an assertion that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,19 @@ impl Tested {
 /// Rules over all objects of an environment, which a `must fail` block may expect to be broken. They are
 /// the caller's: evaluation knows none.
 pub trait Rules: Send {
-    /// Looks at an app; called once for each before [`broken`](Rules::broken).
-    fn look(&mut self, app: &App<'_, '_>);
+    /// Looks at an app; called once for each before the others.
+    fn look(&mut self, app: &mut App<'_, '_>);
+
+    /// Whether several may declare an object, so that a test is to see it once.
+    fn has_shared(&self) -> bool {
+        false
+    }
+
+    /// Names the objects that are not to be seen, by the positions of their app and their own: others are the same, or
+    /// should be.
+    fn left_out(&mut self) -> Vec<(usize, usize)> {
+        Vec::new()
+    }
 
     /// Says what is broken, and forgets the apps.
     fn broken(&mut self) -> Vec<Diagnostic>;
@@ -78,7 +89,7 @@ pub trait Rules: Send {
 
 /// No rules at all.
 impl Rules for () {
-    fn look(&mut self, _: &App<'_, '_>) {}
+    fn look(&mut self, _: &mut App<'_, '_>) {}
 
     fn broken(&mut self) -> Vec<Diagnostic> {
         Vec::new()
@@ -115,11 +126,20 @@ pub fn run_test(program: &Program, at: usize, rules: &mut dyn Rules) -> Tested {
 
 fn one(program: &Program, test: &Test, rules: &mut dyn Rules) -> Tested {
     let mut machine = Machine::new(program, test.env);
+    let has_shared = rules.has_shared();
+    let mut counts = Vec::with_capacity(program.apps.len());
     for app in 0..program.apps.len() {
-        let span = program.apps[app].span;
-        for (object, value) in app_objects(&mut machine, app) {
-            machine.know_object(&object, span, value);
-        }
+        look_at_app(&mut machine, app, |app| {
+            counts.push(app.objects.len());
+            if has_shared {
+                rules.look(app);
+            }
+        });
+    }
+    if has_shared {
+        machine.forget(&rules.left_out(), counts.into_iter());
+        // A build says it.
+        rules.broken();
     }
     let mut snapshots = Vec::new();
     machine.test(test, &mut snapshots);
@@ -159,10 +179,13 @@ fn must_fail(
     let mut machine = Machine::new(program, test.env);
     let _ = machine.change_apps(ops, test.slots);
     let mut objects = Vec::new();
+    let mut counts = Vec::with_capacity(program.apps.len());
     for app in 0..program.apps.len() {
-        look_at_app(&mut machine, app, |app| {
-            rules.look(app);
-            objects.extend(app.objects.iter().cloned());
+        look_at_app(&mut machine, app, |looked| {
+            rules.look(looked);
+            counts.push(looked.objects.len());
+            let own = looked.objects.iter().cloned().enumerate();
+            objects.extend(own.map(|(at, object)| ((app, at), object)));
         });
     }
     for expr in exprs {
@@ -171,10 +194,14 @@ fn must_fail(
         });
     }
     // Rules over all objects come when there are all of them, as in a build.
+    let left_out = rules.left_out();
     let broken = rules.broken();
     if !machine.diagnostics.iter().any(Diagnostic::is_error) {
         let env = test.env.map(|env| program.envs[env.index()].name);
-        duplicates(objects.iter(), env, &mut machine.diagnostics);
+        objects.retain(|(place, _)| !left_out.contains(place));
+        let objects = objects.iter().map(|(_, object)| object);
+        duplicates(objects, env, &mut machine.diagnostics);
+        machine.forget(&left_out, counts.into_iter());
         for policy in &program.policies {
             machine.policy(policy);
         }

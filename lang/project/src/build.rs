@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::check::{Environment, find, of_versions, sort};
 use crate::in_force::InForce;
 use crate::load::Project;
-use crate::whole::{self, Whole};
+use crate::shared::{Outcome, SharedNames, Sharing};
+use crate::whole::{self, UnitFacts, Whole};
 
 /// The environment's name in a project that declares none.
 pub(crate) const DEFAULT_ENV: &str = "default";
@@ -60,6 +61,16 @@ pub struct App {
     pub cluster: Option<String>,
     /// Its objects, in the order of the source.
     pub objects: Vec<Object>,
+}
+
+impl Outcome for App {
+    fn leave_out(&mut self, objects: &[usize]) {
+        let mut at = 0..;
+        self.objects.retain(|_| {
+            let at = at.next().unwrap_or_default();
+            objects.binary_search(&at).is_err()
+        });
+    }
 }
 
 /// An object and where it comes from.
@@ -175,6 +186,38 @@ pub struct AppText {
     pub objects: usize,
     /// The objects: YAML documents with `---` between them, or a JSON list.
     pub text: String,
+    format: Format,
+    /// Where the text of each object ends.
+    ends: Vec<usize>,
+}
+
+impl Outcome for AppText {
+    fn leave_out(&mut self, objects: &[usize]) {
+        let (open, between, close) = match self.format {
+            Format::Yaml => ("", "---\n", ""),
+            Format::Json => ("[", ",", "]\n"),
+        };
+        let mut text = String::from(open);
+        let (mut start, mut ends) = (open.len(), Vec::new());
+        for (at, end) in self.ends.iter().enumerate() {
+            let own = &self.text[start..*end];
+            start = *end;
+            if objects.binary_search(&at).is_err() {
+                if !ends.is_empty() {
+                    text.push_str(between);
+                }
+                text.push_str(own.strip_prefix(between).unwrap_or(own));
+                ends.push(text.len());
+            }
+        }
+        if self.format == Format::Json && !ends.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(close);
+        self.text = text;
+        self.objects = ends.len();
+        self.ends = ends;
+    }
 }
 
 /// Builds as [`build`] does, and writes the objects straight from the evaluated values: a fraction
@@ -191,12 +234,14 @@ pub(crate) fn as_text(
     format: Format,
 ) -> AppText {
     let objects = std::mem::take(&mut app.objects);
+    let mut ends = Vec::with_capacity(objects.len());
     let text = match format {
         Format::Yaml => {
             let mut text = eval::YamlText::new();
             for object in &objects {
                 text.document();
                 app.write(object, &mut text);
+                ends.push(text.pending());
             }
             text.finish()
         }
@@ -205,6 +250,7 @@ pub(crate) fn as_text(
             eval::Sink::list(&mut text, objects.is_empty());
             for object in &objects {
                 app.write(object, &mut text);
+                ends.push(text.pending());
             }
             eval::Sink::end(&mut text);
             text.finish() + "\n"
@@ -217,6 +263,8 @@ pub(crate) fn as_text(
         env: env.map_or(DEFAULT_ENV, |env| &env.name).to_owned(),
         objects: count,
         text,
+        format,
+        ends,
     }
 }
 
@@ -243,7 +291,7 @@ pub fn json<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {
 }
 
 /// Checks, evaluates every wanted environment, and makes of each app what `each` returns.
-pub(crate) fn run<R: Send>(
+pub(crate) fn run<R: Send + Outcome>(
     project: &Project,
     options: &BuildOptions,
     each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
@@ -252,7 +300,7 @@ pub(crate) fn run<R: Send>(
 }
 
 /// As [`run`], but for the rules over the whole set: to look at values that may break them.
-pub(crate) fn run_loosely<R: Send>(
+pub(crate) fn run_loosely<R: Send + Outcome>(
     project: &Project,
     options: &BuildOptions,
     each: impl Fn(Option<&Environment>, &mut eval::App<'_, '_>, &Sources, &Program) -> R + Sync,
@@ -260,7 +308,7 @@ pub(crate) fn run_loosely<R: Send>(
     run_with(project, options, false, each)
 }
 
-fn run_with<R: Send>(
+fn run_with<R: Send + Outcome>(
     project: &Project,
     options: &BuildOptions,
     has_rules: bool,
@@ -271,6 +319,7 @@ fn run_with<R: Send>(
     let (mut diagnostics, wanted) = (prepared.diagnostics, prepared.wanted);
     let mut apps = Vec::new();
     let mut whole = Whole::new(wanted.iter().copied());
+    let shared = SharedNames::of(project);
     if !diagnostics.iter().any(Diagnostic::is_error) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for env in wanted {
@@ -280,17 +329,41 @@ fn run_with<R: Send>(
             };
             let id = env.and_then(|env| program.env(&env.name));
             let options = eval::Options { env: id, threads };
-            let in_force = InForce::of(program, env);
-            let built = eval::evaluate(program, options, |app| {
+            let in_force = InForce::of(program, env, &shared);
+            let name = env.map(|env| &*env.name);
+            let built = |app: &mut eval::App<'_, '_>| {
                 let facts = whole::facts(app, &in_force);
                 (each(env, app, &project.sources, program), facts)
+            };
+            let sharing_of = |pieces: &[eval::Piece<(R, UnitFacts)>]| {
+                let units = pieces.iter().map(|piece| &piece.result.1);
+                Sharing::of(name, units.enumerate())
+            };
+            let left_out = |pieces: &[eval::Piece<(R, UnitFacts)>]| sharing_of(pieces).aside();
+            let (pieces, more) =
+                eval::evaluate_pieces(program, options, |_, _| true, built, left_out);
+            let sharing = sharing_of(&pieces);
+            let is_whole = (more.diagnostics.is_empty() || !pieces.is_empty())
+                && pieces.iter().all(eval::Piece::is_sound);
+            let found = pieces.iter().map(|piece| &*piece.diagnostics);
+            add(&mut diagnostics, eval::gather(found, more.diagnostics));
+            let objects = pieces.iter().enumerate().flat_map(|(unit, piece)| {
+                let objects = piece.objects.iter().enumerate();
+                objects.map(move |(at, object)| (unit, at, object))
             });
-            let (built_apps, facts): (Vec<R>, Vec<_>) = built.apps.into_iter().unzip();
-            apps.extend(built_apps);
-            add(&mut diagnostics, built.diagnostics);
+            add(&mut diagnostics, sharing.duplicates(objects, name));
+            let mut facts = Vec::with_capacity(pieces.len());
+            for (unit, piece) in pieces.into_iter().enumerate() {
+                let (mut outcome, own) = piece.result;
+                if !sharing.left_out(unit).is_empty() {
+                    outcome.leave_out(sharing.left_out(unit));
+                }
+                apps.push(outcome);
+                facts.push(own);
+            }
             // Half a set breaks rules that the whole one keeps.
-            if has_rules && built.is_whole {
-                let found = whole.check(version, env, facts.iter(), &built.exempted);
+            if has_rules && is_whole {
+                let found = whole.check(version, env, facts.iter(), &sharing, &more.exempted);
                 add(&mut diagnostics, found);
                 if let Some(env) = env {
                     add(&mut diagnostics, whole.clashes(env, facts.iter()));

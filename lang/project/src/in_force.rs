@@ -12,10 +12,13 @@ use ordain_lang_types::Program;
 use ordain_lang_types::program::{Exempt, ExemptIn, ExemptRule, Exemption};
 
 use crate::check::Environment;
+use crate::shared::SharedNames;
 
 /// The exemptions of a program that are in force in an environment.
 #[derive(Default)]
 pub(crate) struct InForce {
+    /// Names of objects that others may declare as well.
+    pub(crate) shared: SharedNames,
     // By scope, as thousands of apps may have some each.
     of_all: Vec<One>,
     by_file: HashMap<FileId, Vec<One>>,
@@ -31,11 +34,18 @@ pub(crate) struct One {
 }
 
 impl InForce {
-    /// Finds them.
-    pub(crate) fn of(program: &Program, env: Option<&Environment>) -> InForce {
+    /// Finds them. The names are those of the whole project, of which the program may be a part.
+    pub(crate) fn of(
+        program: &Program,
+        env: Option<&Environment>,
+        shared: &SharedNames,
+    ) -> InForce {
         let env = env.and_then(|env| program.env(&env.name));
         let chain = env.map_or(&[][..], |env| &program.envs[env.index()].chain);
-        let mut in_force = InForce::default();
+        let mut in_force = InForce {
+            shared: shared.clone(),
+            ..InForce::default()
+        };
         for exemption in &program.exemptions {
             let scope = match exemption.place {
                 ExemptIn::Env(env) if !chain.contains(&env) => continue,

@@ -21,6 +21,7 @@ mod origin;
 mod rollout;
 mod scratch;
 mod session;
+mod shared;
 mod stream;
 mod suites;
 mod template;

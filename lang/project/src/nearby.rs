@@ -11,6 +11,7 @@ use ordain_lang_syntax::Span;
 use ordain_schemas::KubeVersion;
 
 use crate::check::Environment;
+use crate::shared::Sharing;
 use crate::whole::{Judged, UnitFacts};
 
 /// One environment, after some units changed.
@@ -19,6 +20,8 @@ pub(crate) struct Near<'a> {
     pub(crate) env: Option<&'a Environment>,
     /// All units, as they are.
     pub(crate) now: &'a [&'a UnitFacts],
+    /// What becomes of objects that several of them declare.
+    pub(crate) sharing: &'a Sharing,
     /// Those that changed, as they were: their positions among all, in order.
     pub(crate) before: &'a [(usize, UnitFacts)],
 }
@@ -32,9 +35,13 @@ impl Near<'_> {
         if !changed().all(|(new, old)| new.is_like_in_cluster(old)) {
             return false;
         }
+        // Which copy of an object stays, and whether the others equal it, is a question to all that declare it.
+        if !changed().all(|(new, old)| new.has_like_copies(old)) {
+            return false;
+        }
         let both = changed().flat_map(|(new, old)| [new, old]);
         let touched: HashSet<&str> = both.flat_map(UnitFacts::namespaces).collect();
-        let now = self.judge(&touched, |at| self.now[at]);
+        let now = self.judge(&touched, self.sharing, |at| self.now[at]);
         if !now.breaks_nothing() {
             return false;
         }
@@ -42,10 +49,13 @@ impl Near<'_> {
             return true;
         }
         // What is for all may be needed in other namespaces; then it was not needed in these before either.
-        let old = self.judge(&touched, |at| {
+        let before = |at: usize| {
             let found = self.before.binary_search_by_key(&at, |(own, _)| *own);
             found.map_or(self.now[at], |found| &self.before[found].1)
-        });
+        };
+        let env = self.env.map(|env| &*env.name);
+        let units = (0..self.now.len()).map(|at| (at, before(at)));
+        let old = self.judge(&touched, &Sharing::of(env, units), before);
         let needed: HashSet<Span> = old.used().collect();
         let mut unused = now.unused();
         unused.all(|one| one.scope == rules::Scope::All && !needed.contains(&one.span))
@@ -55,17 +65,19 @@ impl Near<'_> {
     fn judge<'u>(
         &'u self,
         touched: &HashSet<&str>,
+        sharing: &Sharing,
         unit: impl Fn(usize) -> &'u UnitFacts,
     ) -> Judged {
         let is_touched =
             |facts: &rules::Facts| facts.namespaces().any(|name| touched.contains(name));
         let wanted = |unit: &&UnitFacts| unit.objects().iter().any(is_touched);
-        let all = || (0..self.now.len()).map(&unit);
+        let all = || (0..self.now.len()).map(|at| (at, unit(at)));
         let within: HashSet<&str> = all()
+            .map(|(_, unit)| unit)
             .filter(wanted)
             .flat_map(UnitFacts::namespaces)
             .collect();
-        let is_seen = |unit: &&UnitFacts| {
+        let is_seen = |(_, unit): &(usize, &UnitFacts)| {
             let mut objects = unit.objects().iter();
             objects.any(|facts| {
                 facts.is_of_cluster() || facts.namespaces().any(|name| within.contains(name))
@@ -74,7 +86,10 @@ impl Near<'_> {
         Judged::near(
             self.kubernetes,
             self.env,
-            all().filter(is_seen).map(|unit| (unit, wanted(&unit))),
+            all()
+                .filter(is_seen)
+                .map(|(at, unit)| (at, unit, wanted(&unit))),
+            sharing,
             is_touched,
         )
     }

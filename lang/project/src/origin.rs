@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::build::{BuildOptions, DEFAULT_ENV, run_loosely};
 use crate::check::find;
 use crate::load::Project;
+use crate::shared::Outcome;
 
 pub use ordain_lang_eval::How;
 
@@ -22,6 +23,9 @@ pub struct Explained {
     pub object: String,
     /// `file:line` of the element of the app's `objects` which the object is.
     pub made: String,
+    /// Other places that declare the object as well and give way, as `b at b.ord:3`, with the app's name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// The value, as messages show it; `null` for what was deleted.
     pub value: String,
     /// What set or changed it, the winner first.
@@ -93,24 +97,53 @@ pub fn explain(
         cluster: None,
     };
     let found = looked(project, &options, |app, look| {
-        let wanted = app
-            .objects
-            .iter()
-            .find(|one| {
-                one.kind.eq_ignore_ascii_case(kind) && (name.is_empty() || one.name == name)
-            })
-            .cloned()?;
-        let (value, chain) = app.explain(&wanted, &steps)?;
-        Some(Explained {
-            app: app.name.to_owned(),
-            env: look.env.to_owned(),
-            object: wanted.title(),
-            made: look.sources.place(wanted.at),
-            value,
-            origins: look.origins(&chain),
-        })
+        let at = app.objects.iter().position(|one| {
+            one.kind.eq_ignore_ascii_case(kind) && (name.is_empty() || one.name == name)
+        });
+        let explained = at.and_then(|at| {
+            let wanted = app.objects[at].clone();
+            let (value, chain) = app.explain(&wanted, &steps)?;
+            let explained = Explained {
+                app: app.name.to_owned(),
+                env: look.env.to_owned(),
+                object: wanted.title(),
+                made: look.sources.place(wanted.at),
+                copies: Vec::new(),
+                value,
+                origins: look.origins(&chain),
+            };
+            Some((at, explained))
+        });
+        One {
+            explained,
+            gives_way: false,
+        }
     })?;
-    Ok(found.into_iter().flatten().collect())
+    let (copies, mut found): (Vec<One>, Vec<One>) =
+        found.into_iter().partition(|one| one.gives_way);
+    for (_, copy) in copies.into_iter().filter_map(|one| one.explained) {
+        let of_same = |one: &Explained| (&one.env, &one.object) == (&copy.env, &copy.object);
+        let mut all = found.iter_mut().filter_map(|one| one.explained.as_mut());
+        if let Some((_, stays)) = all.find(|(_, one)| of_same(one)) {
+            stays.copies.push(format!("{} at {}", copy.app, copy.made));
+        }
+    }
+    let explained = found.into_iter().filter_map(|one| one.explained);
+    Ok(explained.map(|(_, explained)| explained).collect())
+}
+
+/// What is told of an app's object, with its position.
+struct One {
+    explained: Option<(usize, Explained)>,
+    /// Whether the app leaves it to another one.
+    gives_way: bool,
+}
+
+impl Outcome for One {
+    fn leave_out(&mut self, objects: &[usize]) {
+        let at = self.explained.as_ref().map(|(at, _)| at);
+        self.gives_way = at.is_some_and(|at| objects.binary_search(at).is_ok());
+    }
 }
 
 /// A field of an object, to look up the line that decides it.
@@ -147,9 +180,10 @@ pub fn deciding_lines(
                     && one.name == field.name
                     && (field.namespace.is_none() || one.namespace == field.namespace)
             };
-            let Some(object) = app.objects.iter().find(is_it).cloned() else {
+            let Some(place) = app.objects.iter().position(|one| is_it(&one)) else {
                 continue;
             };
+            let object = app.objects[place].clone();
             if look.env != field.env {
                 continue;
             }
@@ -159,15 +193,25 @@ pub fn deciding_lines(
                 let (_, chain) = app.explain(&object, &steps[..end])?;
                 deciding(&look.origins(&chain)).cloned()
             });
-            found.extend(line.map(|line| (at, line)));
+            found.extend(line.map(|line| (at, place, line)));
         }
-        found
+        Lines(found)
     })?;
     let mut lines: Vec<Option<Origin>> = vec![None; fields.len()];
-    for (at, line) in found.into_iter().flatten() {
+    for (at, _, line) in found.into_iter().flat_map(|found| found.0) {
         lines[at] = Some(line);
     }
     Ok(lines)
+}
+
+/// The lines that decide fields, each with the positions of the field and of its object.
+struct Lines(Vec<(usize, usize, Origin)>);
+
+impl Outcome for Lines {
+    fn leave_out(&mut self, objects: &[usize]) {
+        self.0
+            .retain(|(_, object, _)| objects.binary_search(object).is_err());
+    }
 }
 
 /// What is known while looking at an app.
@@ -197,7 +241,7 @@ impl Look<'_> {
 }
 
 /// Evaluates the wanted apps and looks at each.
-fn looked<R: Send>(
+fn looked<R: Send + Outcome>(
     project: &Project,
     options: &BuildOptions,
     look: impl Fn(&mut eval::App<'_, '_>, &Look<'_>) -> R + Sync,

@@ -6,13 +6,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use ordain_lang_eval as eval;
+use ordain_lang_syntax::Diagnostic;
 use ordain_lang_syntax::ast::ItemKind;
-use ordain_lang_syntax::{Diagnostic, Name};
 
 use crate::build::{BuildOptions, Format, add, build_text, prepare};
 use crate::check::{Environment, sort};
 use crate::in_force::InForce;
 use crate::load::Project;
+use crate::shared::{SharedNames, Sharing};
 use crate::whole::{self, Whole};
 
 /// How much text is gathered before it is written, in bytes.
@@ -109,7 +110,7 @@ fn in_one_piece<O: Out>(
         return Some(out.found(&found).map(|()| false));
     }
     let is_all = options.env.is_none() && options.cluster.is_none();
-    let in_force = InForce::of(program, env);
+    let in_force = InForce::of(program, env, &SharedNames::of(project));
     let evaluation = eval::Options {
         env: env.and_then(|env| program.env(&env.name)),
         threads: 1,
@@ -121,27 +122,34 @@ fn in_one_piece<O: Out>(
         let own = eval::gather([app.diagnostics()].into_iter(), Vec::new());
         let is_whole = !own.iter().any(Diagnostic::is_error);
         add(found, own);
-        let mut twice = Vec::new();
-        let name = env.map(|env| Name::new(&env.name));
-        eval::duplicates(app.objects.iter(), name, &mut twice);
-        add(found, twice);
+        let facts = whole::facts(app, &in_force);
+        let name = env.map(|env| &*env.name);
+        let sharing = Sharing::of(name, [(0, &facts)].into_iter());
+        let objects = app.objects.iter().enumerate();
+        let objects = objects.map(|(at, object)| (0, at, object));
+        add(found, sharing.duplicates(objects, name));
         if is_whole {
-            let facts = whole::facts(app, &in_force);
             let mut whole = Whole::new([env].into_iter());
-            let broken = whole.check(version, env, [&facts].into_iter(), &[]);
+            let broken = whole.check(version, env, [&facts].into_iter(), &sharing, &[]);
             add(found, broken);
             if is_all && !found.iter().any(Diagnostic::is_error) {
                 add(found, whole.needless());
             }
         }
         sort(found);
+        let mut at = 0..;
+        app.objects.retain(|_| {
+            let at = at.next().unwrap_or_default();
+            sharing.left_out(0).binary_search(&at).is_err()
+        });
         *done = Some(match out.found(found) {
             Ok(()) if found.iter().any(Diagnostic::is_error) => Ok(false),
             Ok(()) => write(app, format, *out).map(|()| true),
             Err(error) => Err(error),
         });
     };
-    let (_, more) = eval::evaluate_pieces(program, evaluation, |_, _| true, each);
+    // There are no policies.
+    let (_, more) = eval::evaluate_pieces(program, evaluation, |_, _| true, each, |_| Vec::new());
     let (mut found, out, done) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     if done.is_none() {
         // The system gave no thread to evaluate on.

@@ -13,6 +13,7 @@ use ordain_schemas::KubeVersion;
 
 use crate::check::Environment;
 use crate::in_force::InForce;
+use crate::shared::{Copy, SAME_IDENTITY, SharedNames, Sharing};
 
 /// What the rules know of an app in an environment. Small, and alive after the app's values are gone.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct UnitFacts {
     exemptions: Vec<Arc<rules::Exemption>>,
     /// Those among them that its own evaluation needed, by position.
     met: Vec<usize>,
+    /// What its objects say that others may declare as well.
+    copies: Vec<Copy>,
     /// Those of policies among all: where they are written, and for what.
     of_policies: Vec<(Span, rules::Scope)>,
 }
@@ -38,8 +41,33 @@ impl UnitFacts {
             && (self.exemptions.iter().zip(&other.exemptions))
                 .all(|(one, two)| one.what == two.what && scope(one) == scope(two))
             && self.met == other.met
+            && self.has_like_copies(other)
             && self.of_policies.is_empty()
             && other.of_policies.is_empty()
+    }
+
+    /// What its objects say that others may declare as well.
+    pub(crate) fn copies(&self) -> &[Copy] {
+        &self.copies
+    }
+
+    /// Where the exemptions from a rule are written that are for one of its objects.
+    pub(crate) fn allowing(&self, code: &str, facts: &rules::Facts) -> Vec<Span> {
+        let fitting = self.exemptions.iter().filter(|one| one.allows(code, facts));
+        fitting.map(|one| one.span).collect()
+    }
+
+    /// Whether another one declares the same objects that others may declare as well, and gives way with the same ones.
+    pub(crate) fn has_like_copies(&self, other: &UnitFacts) -> bool {
+        let which = |unit: &UnitFacts, copy: &Copy| {
+            let facts = unit.objects.get(copy.at)?;
+            let gives_way = unit.allowing(SAME_IDENTITY, facts).len();
+            Some((facts.identity.clone(), gives_way))
+        };
+        let is_like =
+            |(one, two): (&Copy, &Copy)| one.is_like(two) && which(self, one) == which(other, two);
+        self.copies.len() == other.copies.len()
+            && self.copies.iter().zip(&other.copies).all(is_like)
     }
 
     /// Where the exemptions are written that its own evaluation needed.
@@ -79,11 +107,12 @@ impl UnitFacts {
             || self.exemptions.iter().any(|one| is_it(one.span))
             || self.of_policies.iter().any(|(span, _)| is_it(*span))
             || objects.any(|facts| facts.points_to(file, behind))
+            || (self.copies.iter()).any(|copy| copy.points_to(file, behind))
     }
 }
 
 /// An evaluated app, as the rules look at it.
-struct Look<'a, 'm, 'p>(&'a eval::App<'m, 'p>);
+pub(crate) struct Look<'a, 'm, 'p>(pub(crate) &'a eval::App<'m, 'p>);
 
 impl rules::Tree for Look<'_, '_, '_> {
     type Node = eval::Node;
@@ -122,23 +151,19 @@ impl rules::Tree for Look<'_, '_, '_> {
 }
 
 /// Gathers the facts of an app's objects.
-pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
+pub(crate) fn facts(app: &mut eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
+    let copies = Copy::of_app(app, &in_force.shared);
     let home = app.namespace.unwrap_or(crate::build::DEFAULT_NAMESPACE);
     let look = Look(app);
-    let objects = app.objects.iter().enumerate().filter_map(|(at, object)| {
+    let objects = app.objects.iter().enumerate().map(|(at, object)| {
         let identity = rules::Identity {
             api_version: Name::new(&object.api_version),
             kind: Name::new(&object.kind),
             namespace: object.namespace.as_deref().map(Box::from),
             name: object.name.as_str().into(),
         };
-        Some(rules::gather(
-            &look,
-            app.root(at)?,
-            identity,
-            object.at,
-            home,
-        ))
+        let root = app.root(at).expect("every object of an app has its value");
+        rules::gather(&look, root, identity, object.at, home)
     });
     let objects = objects.collect();
     let mut exemptions = Vec::new();
@@ -160,6 +185,7 @@ pub(crate) fn facts(app: &eval::App<'_, '_>, in_force: &InForce) -> UnitFacts {
         objects,
         exemptions,
         met,
+        copies,
         of_policies,
     }
 }
@@ -212,10 +238,11 @@ impl Whole {
         &mut self,
         kubernetes: KubeVersion,
         env: Option<&Environment>,
-        units: impl Iterator<Item = &'u UnitFacts> + Clone,
+        units: impl Iterator<Item = &'u UnitFacts>,
+        sharing: &Sharing,
         exempted: &[Span],
     ) -> Vec<Diagnostic> {
-        self.take(Judged::of(kubernetes, env, units), exempted)
+        self.take(Judged::of(kubernetes, env, units, sharing), exempted)
     }
 
     /// Takes note of what the rules said of an environment.
@@ -377,16 +404,20 @@ impl Judged {
         kubernetes: KubeVersion,
         env: Option<&Environment>,
         units: impl Iterator<Item = &'u UnitFacts>,
+        sharing: &Sharing,
     ) -> Judged {
-        Judged::near(kubernetes, env, units.map(|unit| (unit, true)), |_| true)
+        let units = units.enumerate();
+        let units = units.map(|(at, unit)| (at, unit, true));
+        Judged::near(kubernetes, env, units, sharing, |_| true)
     }
 
-    /// Applies the rules to those objects that are wanted. Each unit comes with whether it has any: the exemptions of the
-    /// others are not considered.
+    /// Applies the rules to those objects that are wanted. Each unit comes with its position among all and whether it has
+    /// any: the exemptions of the others are not considered.
     pub(crate) fn near<'u>(
         kubernetes: KubeVersion,
         env: Option<&Environment>,
-        units: impl Iterator<Item = (&'u UnitFacts, bool)>,
+        units: impl Iterator<Item = (usize, &'u UnitFacts, bool)>,
+        sharing: &Sharing,
         is_wanted: impl Fn(&rules::Facts) -> bool,
     ) -> Judged {
         let mut exemptions: Vec<Arc<rules::Exemption>> = Vec::new();
@@ -395,12 +426,13 @@ impl Judged {
         let mut objects: Vec<rules::Unit<'_>> = Vec::new();
         // Those of the environment are every unit's.
         let mut last: &[Arc<rules::Exemption>] = &[];
-        let mut met: HashSet<Span> = HashSet::new();
-        for (unit, has_wanted) in units {
+        let mut met: HashSet<Span> = sharing.used.clone();
+        for (at, unit, has_wanted) in units {
             met.extend(unit.met());
             objects.push(rules::Unit {
                 app: unit.app,
                 objects: &unit.objects,
+                left_out: sharing.left_out(at),
             });
             if !has_wanted {
                 continue;
@@ -473,28 +505,53 @@ pub(crate) struct OneTest<'e> {
     env: Option<&'e Environment>,
     kubernetes: KubeVersion,
     in_force: InForce,
+    has_shared: bool,
     units: Vec<UnitFacts>,
 }
 
 impl<'e> OneTest<'e> {
     /// For a test in an environment.
-    pub(crate) fn new(program: &Program, env: Option<&'e Environment>) -> OneTest<'e> {
+    pub(crate) fn new(
+        program: &Program,
+        env: Option<&'e Environment>,
+        shared: &SharedNames,
+    ) -> OneTest<'e> {
         OneTest {
             env,
             kubernetes: program.kubernetes.parse().unwrap_or_default(),
-            in_force: InForce::of(program, env),
+            has_shared: !shared.is_empty(),
+            in_force: InForce::of(program, env, shared),
             units: Vec::new(),
         }
     }
 }
 
+impl OneTest<'_> {
+    fn sharing(&self) -> Sharing {
+        let env = self.env.map(|env| &*env.name);
+        Sharing::of(env, self.units.iter().enumerate())
+    }
+}
+
 impl eval::Rules for OneTest<'_> {
-    fn look(&mut self, app: &eval::App<'_, '_>) {
+    fn look(&mut self, app: &mut eval::App<'_, '_>) {
         self.units.push(facts(app, &self.in_force));
     }
 
+    fn has_shared(&self) -> bool {
+        self.has_shared
+    }
+
+    fn left_out(&mut self) -> Vec<(usize, usize)> {
+        self.sharing().aside()
+    }
+
     fn broken(&mut self) -> Vec<Diagnostic> {
+        let sharing = self.sharing();
         let units = std::mem::take(&mut self.units);
-        Whole::default().check(self.kubernetes, self.env, units.iter(), &[])
+        let mut whole = Whole::default();
+        let mut found = whole.check(self.kubernetes, self.env, units.iter(), &sharing, &[]);
+        found.extend(sharing.diagnostics);
+        found
     }
 }

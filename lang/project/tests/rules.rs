@@ -9,7 +9,7 @@ use ordain_lang_syntax::Diagnostic;
 
 /// Codes whose pages are run here.
 fn is_ours(code: &str) -> bool {
-    matches!(code.get(..3), Some("E06" | "W06")) || code == "W0521"
+    matches!(code.get(..3), Some("E06" | "W06")) || matches!(code, "E0511" | "E0703" | "W0521")
 }
 
 /// The texts of the diagnostics of a single file, or of a project when it says `// file: PATH`.

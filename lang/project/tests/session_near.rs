@@ -2,8 +2,9 @@
 //! near an edit, is what a build from scratch says.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use ordain_lang_project::{BuildOptions, Format, Memory, Project, Session, build_text};
+use ordain_lang_project::{AppText, BuildOptions, Format, Memory, Project, Session, build_text};
 use proptest::prelude::*;
 
 const APPS: usize = 6;
@@ -16,18 +17,23 @@ struct Wish {
     selects: u8,
     exempts: u8,
     more: u8,
+    shares: u8,
+    shared: u8,
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
     // Mostly what is right, so that the set is often without findings and an edit is told from what is near it.
     let choice = |kinds: u8| prop_oneof![6 => Just(0), 1 => 0..kinds];
-    (0..3_u8, choice(4), choice(3), choice(5), choice(6)).prop_map(
-        |(namespace, map, selects, exempts, more)| Wish {
+    let pod = (choice(4), choice(3));
+    (0..3_u8, pod, choice(7), choice(6), choice(4), choice(3)).prop_map(
+        |(namespace, (map, selects), exempts, more, shares, shared)| Wish {
             namespace,
             map,
             selects,
             exempts,
             more,
+            shares,
+            shared,
         },
     )
 }
@@ -45,8 +51,28 @@ fn app(i: usize, wish: Wish) -> String {
             "  external k8s.ConfigMap \"outside\"\n",
             &format!("  allow E0601 for k8s.Service \"s{i}\", \"a test\"\n"),
             "  allow E0602, \"a test\"\n",
+            "  allow E0511 for k8s.PriorityClass \"high\", \"a test\"\n",
+            "  allow E0703 for k8s.Deployment \"d*\", \"a test\"\n",
         ],
         wish.exempts,
+    );
+    // Most apps declare the same namespace, and give way.
+    let shares = one(
+        &[
+            "  allow E0511 for k8s.Namespace \"shared\", \"a test\"\n",
+            "",
+            "  allow E0511 for k8s.ConfigMap \"map*\", \"a test\"\n  allow E0511 for k8s.Namespace \"shared\", \"a test\"\n",
+            "  allow E0511, \"a test\"\n",
+        ],
+        wish.shares,
+    );
+    let shared = one(
+        &[
+            "    k8s.Namespace { metadata.name = \"shared\" }\n",
+            "",
+            "    k8s.Namespace { metadata = { name = \"shared\", labels = { team = \"web\" } } }\n",
+        ],
+        wish.shared,
     );
     let more = one(
         &[
@@ -61,7 +87,7 @@ fn app(i: usize, wish: Wish) -> String {
         ],
         wish.more,
     );
-    let mut text = format!("app a{i} {{\n{exempts}  objects = [\n");
+    let mut text = format!("app a{i} {{\n{exempts}{shares}  objects = [\n{shared}");
     let meta =
         |name: &str| format!("metadata = {{ name = \"{name}\", namespace = \"{namespace}\" }}");
     let _ = writeln!(text, "    k8s.ConfigMap {{ {} }}", meta(&format!("map{i}")));
@@ -91,7 +117,7 @@ proptest! {
         edits in prop::collection::vec((0..APPS, wish()), 1..14),
         has_exemption in any::<bool>(),
     ) {
-        let plain = Wish { namespace: 0, map: 0, selects: 0, exempts: 0, more: 0 };
+        let plain = Wish { namespace: 0, map: 0, selects: 0, exempts: 0, more: 0, shares: 0, shared: 0 };
         let mut files = Memory::new();
         files.insert("ordain.toml", "name = \"demo\"\n");
         let exempts = match has_exemption {
@@ -105,7 +131,8 @@ proptest! {
         }
         let all = BuildOptions::default();
         let mut session = Session::new(files.clone());
-        session.build_text(&all, Format::Yaml);
+        let mut last = session.build_text(&all, Format::Yaml).apps;
+        let mut changed: Vec<usize> = Vec::new();
         for (i, wish) in edits {
             let text = app(i, wish);
             session.set_text(&path(i), Some(text.clone()));
@@ -113,6 +140,20 @@ proptest! {
             let fresh = build_text(&Project::load(&files), &all, Format::Yaml);
             let kept = session.build_text(&all, Format::Yaml);
             prop_assert_eq!(&*kept.diagnostics, &*fresh.diagnostics);
+            prop_assert!(kept.apps.iter().map(|app| &**app).eq(fresh.apps.iter()));
+            let differs = |(at, app): &(usize, &Arc<AppText>)| {
+                last.get(*at).is_none_or(|last| last != *app)
+            };
+            let differing = kept.apps.iter().enumerate().filter(differs);
+            if kept.is_ok() {
+                // What is not said to change did not, since there were objects last.
+                let mut differing = differing.map(|(at, _)| at);
+                prop_assert!(differing.all(|at| changed.contains(&at) || kept.changed.contains(&at)));
+                last.clone_from(&kept.apps);
+                changed.clear();
+            } else {
+                changed.extend(0..APPS);
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// Edits one after the other: a file, what is replaced, by what.
-const EDITS: [(&str, &str, &str); 12] = [
+const EDITS: [(&str, &str, &str); 20] = [
     ("a.ord", "\"settings\"", "\"setings\""),
     (
         "a.ord",
@@ -52,6 +52,35 @@ const EDITS: [(&str, &str, &str); 12] = [
         "lib.ord",
         "secretRef.name = map",
         "secretRef = { name = map, optional = true }",
+    ),
+    (
+        "b.ord",
+        "  objects = [\n",
+        "  objects = [\n    k8s.ConfigMap { metadata.name = \"both\", data = { one = \"1\" } }\n",
+    ),
+    (
+        "a.ord",
+        "objects = [",
+        "objects = [k8s.ConfigMap { metadata.name = \"both\", data = { one = \"1\" } }, ",
+    ),
+    (
+        "a.ord",
+        "app a {",
+        "app a {\n  allow E0511 for k8s.ConfigMap \"both\", \"a test\"",
+    ),
+    ("b.ord", "one = \"1\"", "one = \"2\""),
+    ("a.ord", "one = \"1\"", "one = \"2\""),
+    (
+        "lib.ord",
+        "fn pod(",
+        "fn web() -> k8s.Deployment = k8s.Deployment { metadata.name = \"web\", spec = { selector.matchLabels = { app = \"x\" }, \
+         template = { metadata.labels = { app = \"y\" }, spec.containers = [{ name = \"c\", image = \"web:1\" }] } } }\nfn pod(",
+    ),
+    ("a.ord", "objects = [", "objects = [lib.web(), "),
+    (
+        "envs.ord",
+        "allow E0601",
+        "allow E0703 for k8s.Deployment \"web\", \"a test\", allow E0601",
     ),
     (
         "b.ord",
@@ -84,6 +113,7 @@ fn a_session_keeps_the_rules_as_a_build_does() {
         let fresh = build_text(&Project::load(&files), &all, Format::Yaml);
         let kept = session.build_text(&all, Format::Yaml);
         assert_eq!(&*kept.diagnostics, &*fresh.diagnostics, "after {edit:?}");
+        assert!(kept.apps.iter().map(|app| &**app).eq(fresh.apps.iter()));
         broken += usize::from(!fresh.is_ok());
     }
     assert!(

@@ -19,7 +19,7 @@ mod selector;
 mod tree;
 
 pub use check::{Checked, Set, Unit, check, check_some};
-pub use exempt::{Exempt, Exemption, Scope};
+pub use exempt::{Exempt, Exemption, Scope, fits};
 pub use facts::{Facts, Identity, Place};
 pub use gather::gather;
 pub use tree::Tree;

@@ -19,12 +19,12 @@ use crate::ty::{Ty, TyKind};
 /// here, so the rule has exemptions although it is one of a single object.
 pub const OWN_PODS: &str = "E0703";
 
-/// Whether a code is that of a rule which an exemption may name: one over the whole set, or that of selectors and their
-/// own pods.
+/// Whether a code is that of a rule which an exemption may name: one over the whole set, that no two objects share an
+/// identity among them, or that of selectors and their own pods.
 fn may_be_allowed(code: &str) -> bool {
     match code {
         "E0690" => false,
-        OWN_PODS => true,
+        "E0511" | OWN_PODS => true,
         _ => matches!(code.get(..3), Some("E06" | "W06")),
     }
 }
@@ -173,7 +173,7 @@ impl<'a> Checker<'a> {
                     true => Diagnostic::error("E0690", format!("{text} has no exemptions"))
                         .label(span, "this code")
                         .note(
-                            "only rules over the whole set of objects have: E06…, W06… and E0703",
+                            "only rules over the whole set of objects have: E06…, W06…, E0511 and E0703",
                         ),
                     false => Diagnostic::error("E0690", format!("there is no rule {text}"))
                         .label(span, "not found"),

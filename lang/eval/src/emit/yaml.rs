@@ -60,6 +60,12 @@ impl YamlText {
         self.out
     }
 
+    /// How many bytes the text has that was not taken.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
     /// The text written so far, leaving the writer empty for the next documents.
     pub fn take(&mut self) -> String {
         std::mem::take(&mut self.out)

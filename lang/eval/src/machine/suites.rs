@@ -22,6 +22,26 @@ impl<'p> Machine<'p> {
         self.objects = None;
     }
 
+    /// Forgets objects that policies and tests are not to see. Each is the position of its app, whose objects became known
+    /// in one go, and its own among them; `counts` is how many each app has.
+    pub(crate) fn forget(
+        &mut self,
+        objects: &[(usize, usize)],
+        counts: impl Iterator<Item = usize>,
+    ) {
+        if objects.is_empty() {
+            return;
+        }
+        let all = counts.enumerate();
+        let places = all.flat_map(|(app, count)| (0..count).map(move |at| (app, at)));
+        let stays: Vec<bool> = places.map(|place| !objects.contains(&place)).collect();
+        let mut at = stays.iter();
+        self.known.retain(|_| at.next() != Some(&false));
+        let mut at = stays.iter();
+        self.known_as.retain(|_| at.next() != Some(&false));
+        self.objects = None;
+    }
+
     /// The list of the known objects.
     pub(super) fn known_objects(&mut self) -> Value {
         match self.objects {

@@ -17,6 +17,7 @@ use crate::check::{Environment, of_versions, sort};
 use crate::in_force::InForce;
 use crate::load::Project;
 use crate::nearby::Near;
+use crate::shared::{Outcome, SharedNames, Sharing};
 use crate::whole::{self, Judged, UnitFacts, Whole};
 
 /// With fewer apps, starting threads for the rules costs more than it saves.
@@ -38,12 +39,14 @@ pub(super) struct Built {
     /// Environments whose objects broke no rule over the set and needed every exemption. Changes that are nothing to the
     /// rules leave it so.
     quiet: BTreeSet<String>,
+    /// The names of objects that others may declare as well: what is known of units was read with these.
+    shared: SharedNames,
     /// How many apps were evaluated so far.
     pub(super) evaluated: usize,
 }
 
 /// A form that apps are wanted in.
-pub(super) trait Form: PartialEq + Send + Sized {
+pub(super) trait Form: Clone + Outcome + PartialEq + Send + Sized {
     /// What chooses among forms of one type.
     type Choice: Copy + Sync;
 
@@ -173,6 +176,12 @@ impl Built {
             .collect();
         add(&mut diagnostics, of_versions(found, &environments));
         let (mut apps, mut changed) = (Vec::new(), Vec::new());
+        let shared = SharedNames::of(project);
+        if shared != self.shared {
+            self.shared = shared;
+            self.outdate(0..self.units.all.len());
+            self.take_settings();
+        }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             let mut rounds = Vec::new();
             for env in &wanted {
@@ -186,25 +195,32 @@ impl Built {
                 rounds.push(batch.run::<T>(choice));
             }
             let mut whole = Whole::new(wanted.iter().copied());
+            let rounds: Vec<(Round, Sharing)> = (wanted.iter().zip(rounds))
+                .map(|(env, round)| {
+                    let sharing = self.sharing(*env, &round.strays);
+                    (round, sharing)
+                })
+                .collect();
             let is_quiet = !whole.has_shared()
                 && wanted.iter().all(|env| self.quiet.contains(key(*env)))
                 && (wanted.iter().zip(&rounds))
-                    .all(|(env, round)| self.stays_quiet(project, *env, round));
+                    .all(|(env, (round, sharing))| self.stays_quiet(project, *env, round, sharing));
             let mut judged = match is_quiet {
                 true => Vec::new(),
                 false => self.judge(project, &wanted, &rounds),
             }
             .into_iter();
-            for (env, round) in wanted.iter().zip(rounds) {
+            for (env, (round, sharing)) in wanted.iter().zip(rounds) {
                 let name = key(*env);
                 let count = self.units.all.len();
-                let current = T::store(self, choice).of(name);
+                let store = T::store(self, choice);
                 for unit in 0..count {
-                    if let Some(app) = current(unit) {
-                        if round.fresh.contains(&unit) {
+                    let left_out = sharing.left_out(unit);
+                    if let Some((app, is_other)) = store.without(name, unit, left_out) {
+                        if is_other || round.fresh.contains(&unit) {
                             changed.push(apps.len());
                         }
-                        apps.push(Arc::clone(app));
+                        apps.push(app);
                     }
                 }
                 add(&mut diagnostics, round.found);
@@ -244,12 +260,12 @@ impl Built {
         &self,
         project: &Project,
         wanted: &[Option<&Environment>],
-        rounds: &[Round],
+        rounds: &[(Round, Sharing)],
     ) -> Vec<SetFound> {
-        let one = |(env, round): (&Option<&Environment>, &Round)| {
+        let one = |(env, (round, sharing)): (&Option<&Environment>, &(Round, Sharing))| {
             let env = *env;
             let version = env.map_or(project.manifest.kubernetes, |env| env.kubernetes);
-            self.judge_one(env, version, &round.objects)
+            self.judge_one(env, version, &round.strays, sharing)
         };
         let sets = wanted.iter().zip(rounds);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -272,7 +288,13 @@ impl Built {
     }
 
     /// Whether an environment whose objects broke no rule is still like that, as far as a look at what changed can tell.
-    fn stays_quiet(&self, project: &Project, env: Option<&Environment>, round: &Round) -> bool {
+    fn stays_quiet(
+        &self,
+        project: &Project,
+        env: Option<&Environment>,
+        round: &Round,
+        sharing: &Sharing,
+    ) -> bool {
         let Some(unlike) = &round.unlike else {
             return false;
         };
@@ -286,6 +308,7 @@ impl Built {
             kubernetes: env.map_or(project.manifest.kubernetes, |env| env.kubernetes),
             env,
             now: &facts,
+            sharing,
             before: unlike,
         };
         near.stays_quiet() && self.are_single(env, unlike.iter().map(|(unit, _)| *unit))
@@ -298,7 +321,18 @@ impl Built {
         units: impl Iterator<Item = usize> + Clone,
     ) -> bool {
         let known = self.known.of(key(env));
-        let objects = |unit: usize| known(unit).into_iter().flat_map(|known| &known.objects);
+        // What others may declare as well is another question.
+        let is_copy = |known: &Known, at: usize| {
+            let copies = known.facts.as_ref().map_or(&[][..], UnitFacts::copies);
+            copies.iter().any(|copy| copy.at == at)
+        };
+        let objects = |unit: usize| {
+            known(unit).into_iter().flat_map(move |known| {
+                let objects = known.objects.iter().enumerate();
+                let single = objects.filter(move |(at, _)| !is_copy(known, *at));
+                single.map(|(_, object)| object)
+            })
+        };
         let mut identities = HashSet::new();
         let names: HashSet<&str> = units.clone().flat_map(objects).map(|o| &*o.name).collect();
         let named = (0..self.units.all.len()).flat_map(objects);
@@ -312,23 +346,42 @@ impl Built {
         &self,
         env: Option<&Environment>,
         version: KubeVersion,
-        strays: &BTreeMap<usize, Vec<eval::Object>>,
+        strays: &Strays,
+        sharing: &Sharing,
     ) -> SetFound {
         let known = self.known.of(key(env));
         let count = self.units.all.len();
-        let objects = (0..count).flat_map(|unit| match (strays.get(&unit), known(unit)) {
-            (Some(objects), _) => &**objects,
-            (None, Some(known)) => &*known.objects,
-            (None, None) => &[],
+        let objects = (0..count).flat_map(|unit| {
+            let objects = match (strays.get(&unit), known(unit)) {
+                (Some((objects, _)), _) => &**objects,
+                (None, Some(known)) => &*known.objects,
+                (None, None) => &[],
+            };
+            let objects = objects.iter().enumerate();
+            objects.map(move |(at, object)| (unit, at, object))
         });
-        let mut duplicates = Vec::new();
-        let env_name = env.map(|env| ordain_lang_syntax::Name::new(&env.name));
-        eval::duplicates(objects, env_name, &mut duplicates);
+        let duplicates = sharing.duplicates(objects, env.map(|env| &*env.name));
         let judged = self.facts(env).map(|facts| {
             let facts = facts.iter().copied();
-            Judged::of(version, env, facts)
+            Judged::of(version, env, facts, sharing)
         });
         SetFound { duplicates, judged }
+    }
+
+    /// What becomes of objects that several units declare.
+    fn sharing(&self, env: Option<&Environment>, strays: &Strays) -> Sharing {
+        if self.shared.is_empty() {
+            return Sharing::default();
+        }
+        let known = self.known.of(key(env));
+        let units = (0..self.units.all.len()).filter_map(|unit| {
+            let facts = match strays.get(&unit) {
+                Some((_, facts)) => facts,
+                None => known(unit)?.facts.as_ref()?,
+            };
+            Some((unit, facts))
+        });
+        Sharing::of(env.map(|env| &*env.name), units)
     }
 
     /// The facts of all units in an environment; none where one is missing.
@@ -383,6 +436,9 @@ struct Batch<'b> {
     version: KubeVersion,
 }
 
+/// Objects of what is not kept, and their facts, by unit.
+type Strays = BTreeMap<usize, (Vec<eval::Object>, UnitFacts)>;
+
 /// What came out of a batch.
 struct Round {
     /// The units that have another output than before.
@@ -390,8 +446,8 @@ struct Round {
     /// What was found in the apps and by policies.
     found: Vec<Diagnostic>,
     exempted: Vec<Span>,
-    /// The objects of what is not kept, by unit.
-    objects: BTreeMap<usize, Vec<eval::Object>>,
+    /// What is not kept.
+    strays: Strays,
     /// The units that are not as before to the rules over the set, and what they were. None when that is not known.
     unlike: Option<Vec<(usize, UnitFacts)>>,
 }
@@ -462,17 +518,17 @@ impl Batch<'_> {
             found: eval::gather(found, more.diagnostics),
             unlike: more.exempted.is_empty().then(Vec::new),
             exempted: more.exempted,
-            objects: BTreeMap::new(),
+            strays: Strays::new(),
         };
         // Apps share constants: where one failed, others may have failed silently. Nothing of it is kept.
         let is_kept = pieces.values().all(eval::Piece::is_sound);
         round.unlike.take_if(|_| !is_kept);
         for (unit, piece) in pieces {
+            let (result, facts) = piece.result;
             if !is_kept {
-                round.objects.insert(unit, piece.objects);
+                round.strays.insert(unit, (piece.objects, facts));
                 continue;
             }
-            let (result, facts) = piece.result;
             let last = self.built.known.last(name, unit);
             let last = last.and_then(|last| last.facts.as_ref());
             match (&mut round.unlike, last) {
@@ -514,10 +570,16 @@ impl Batch<'_> {
             unit.is_some_and(|unit| units.contains(&unit))
         };
         let sources = &self.project.sources;
-        let in_force = InForce::of(program, self.env);
-        eval::evaluate_pieces(program, options, wanted, |app| {
+        let in_force = InForce::of(program, self.env, &self.built.shared);
+        let make = |app: &mut eval::App<'_, '_>| {
             let facts = whole::facts(app, &in_force);
             (T::make(self.env, app, sources, choice), facts)
+        };
+        eval::evaluate_pieces(program, options, wanted, make, |pieces| {
+            let units = pieces
+                .iter()
+                .map(|piece: &eval::Piece<(T, UnitFacts)>| &piece.result.1);
+            Sharing::of(self.env.map(|env| &*env.name), units.enumerate()).aside()
         })
     }
 }

@@ -7,6 +7,7 @@ use ordain_lang_eval as eval;
 use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 
 use crate::load::Project;
+use crate::shared::Outcome;
 use crate::whole::UnitFacts;
 
 /// An app, or the exports of a file without one.
@@ -93,6 +94,8 @@ pub(super) struct Store<T> {
 struct Slot<T> {
     value: Arc<T>,
     is_current: bool,
+    /// The value without these objects, which others of the set have.
+    less: Option<(Vec<usize>, Arc<T>)>,
 }
 
 impl<T> Default for Store<T> {
@@ -150,7 +153,39 @@ impl<T> Store<T> {
         slots[unit] = Some(Slot {
             value: Arc::new(value),
             is_current: true,
+            less: None,
         });
+    }
+
+    /// The value of a unit that holds, without objects that others of the set have. Comes with whether it is left without
+    /// others than before; what does not change is the same allocation.
+    pub(super) fn without(
+        &mut self,
+        env: &str,
+        unit: usize,
+        left_out: &[usize],
+    ) -> Option<(Arc<T>, bool)>
+    where
+        T: Clone + Outcome,
+    {
+        let slot = self.envs.get_mut(env)?.get_mut(unit)?.as_mut()?;
+        if !slot.is_current {
+            return None;
+        }
+        if left_out.is_empty() {
+            let was_less = slot.less.take().is_some();
+            return Some((Arc::clone(&slot.value), was_less));
+        }
+        if let Some((own, less)) = &slot.less
+            && own == left_out
+        {
+            return Some((Arc::clone(less), false));
+        }
+        let mut less = T::clone(&slot.value);
+        less.leave_out(left_out);
+        let less = Arc::new(less);
+        slot.less = Some((left_out.to_vec(), Arc::clone(&less)));
+        Some((less, true))
     }
 
     /// Nothing of a unit holds any more.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::check::{Environment, check};
 use crate::files::Files;
 use crate::load::Project;
+use crate::shared::SharedNames;
 use crate::whole::OneTest;
 
 pub use snapshot::{SNAPSHOTS, Snapshot, SnapshotState};
@@ -197,6 +198,7 @@ fn evaluated(
     versions.push(own);
     versions.sort_unstable();
     versions.dedup();
+    let shared = SharedNames::of(project);
     let mut tested = Vec::new();
     for version in versions {
         let (program, _) = project.checked(version);
@@ -214,7 +216,7 @@ fn evaluated(
             let env = env_of(test).map(|env| env.name.clone());
             let found = match is_wanted(test.span, &test.name) {
                 true => {
-                    let mut rules = OneTest::new(&program, env_of(test));
+                    let mut rules = OneTest::new(&program, env_of(test), &shared);
                     eval::run_test(&program, at, &mut rules)
                 }
                 false => eval::Tested::left_out(test),

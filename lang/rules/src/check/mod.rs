@@ -25,6 +25,8 @@ pub struct Unit<'a> {
     pub app: Span,
     /// The facts of its objects.
     pub objects: &'a [Facts],
+    /// The positions of those that are left out of the set, in order: others of the set are the same.
+    pub left_out: &'a [usize],
 }
 
 /// All objects of an environment.
@@ -70,7 +72,10 @@ pub fn check_some(set: &Set<'_>, is_wanted: impl Fn(&Facts) -> bool) -> Checked 
         .iter()
         .flat_map(|unit| {
             let app = unit.app;
-            unit.objects.iter().map(move |facts| Member { app, facts })
+            let objects = unit.objects.iter().enumerate();
+            objects
+                .filter(|(at, _)| unit.left_out.binary_search(at).is_err())
+                .map(move |(_, facts)| Member { app, facts })
         })
         .collect();
     let mut rules = Rules {
