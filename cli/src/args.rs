@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Demo(commands::demo::DemoArgs),
     Up(commands::up::UpArgs),
     Run(commands::run::RunArgs),
+    Dashboard(commands::dashboard::DashboardArgs),
     Status(commands::status::StatusArgs),
     History(commands::history::HistoryArgs),
     Why(commands::why::WhyArgs),
@@ -173,6 +174,32 @@ impl TargetArg {
             namespace: self.system_namespace.clone(),
         }
     }
+}
+
+/// What makes a command speak to the same reconciler.
+pub(crate) fn arguments(target: &control::Target) -> Vec<String> {
+    let path = |path: &std::path::Path| path.display().to_string();
+    let mut words = Vec::new();
+    let mut say = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    match target {
+        control::Target::DataDir(dir) => say("--data-dir", path(dir)),
+        control::Target::Cluster {
+            kubeconfig,
+            context,
+            namespace,
+        } => {
+            if let Some(kubeconfig) = kubeconfig {
+                say("--kubeconfig", path(kubeconfig));
+            }
+            if let Some(context) = context {
+                say("--context", context.clone());
+            }
+            if namespace != control::NAMESPACE {
+                say("--system-namespace", namespace.clone());
+            }
+        }
+    }
+    words
 }
 
 /// Which sources a command reads.

@@ -21,9 +21,34 @@ fn help(args: &[&str]) -> String {
 fn help_reads_well() {
     insta::assert_snapshot!("ordain", help(&["--help"]));
     for command in [
-        "new", "check", "build", "test", "diff", "up", "run", "demo", "status", "history",
-        "rollback", "explain", "fmt", "repl", "doc", "import", "export", "secret", "vendor",
-        "plan", "snapshot", "why",
+        "new",
+        "check",
+        "build",
+        "test",
+        "diff",
+        "up",
+        "run",
+        "demo",
+        "status",
+        "history",
+        "rollback",
+        "explain",
+        "fmt",
+        "repl",
+        "doc",
+        "import",
+        "export",
+        "secret",
+        "vendor",
+        "plan",
+        "snapshot",
+        "why",
+        "dashboard",
+        "sync",
+        "adopt",
+        "approve",
+        "suspend",
+        "resume",
     ] {
         insta::assert_snapshot!(format!("ordain-{command}"), help(&[command, "--help"]));
     }

@@ -43,6 +43,9 @@ pub(crate) struct Endpoints {
     pub(crate) kubeconfig: PathBuf,
     /// The git remote to push to.
     pub(crate) git: String,
+    /// The dashboard, with the key to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dashboard: Option<String>,
 }
 
 /// A data directory that this process owns until the value is dropped.

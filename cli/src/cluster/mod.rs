@@ -18,7 +18,7 @@ pub(crate) use compiler::{ProjectCompiler, Tree};
 pub(crate) use data_dir::{DataDir, Endpoints, default_data_dir};
 pub(crate) use parts::{Cluster, engine_error};
 
-use crate::commands::up::RuntimeArg;
+use crate::commands::up::{DashboardAt, RuntimeArg};
 use crate::source::Sources;
 use std::any::Any;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     /// Where the API server listens.
     pub(crate) listen: SocketAddr,
+    /// Where the dashboard listens.
+    pub(crate) dashboard: DashboardAt,
     /// How containers are run.
     pub(crate) runtime: RuntimeArg,
     /// Which repository is deployed.
@@ -47,6 +49,7 @@ impl Options {
         Self {
             data_dir,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            dashboard: DashboardAt::Off,
             runtime: RuntimeArg::Auto,
             sources: Sources::default(),
             env: None,

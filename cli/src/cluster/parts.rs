@@ -2,7 +2,8 @@
 
 use super::data_dir::DataDir;
 use super::ranges::Ranges;
-use super::{Endpoints, Options, ProjectCompiler, RuntimeArg};
+use super::{DashboardAt, Endpoints, Options, ProjectCompiler, RuntimeArg};
+use crate::commands::dashboard;
 use crate::keys::{Keys, keys_report};
 use miette::{Context, IntoDiagnostic, Result};
 use ordain_orchestrator_apiserver as apiserver;
@@ -125,10 +126,18 @@ impl Cluster {
         let engine = engine::start(config, shutdown.clone())
             .await
             .map_err(engine_error)?;
+        let dashboard = match options.dashboard {
+            DashboardAt::Off => None,
+            DashboardAt::Address(listen) => {
+                let target = dir.path().to_owned().into();
+                Some(dashboard::start(listen, target, &shutdown).await?.url)
+            }
+        };
         let endpoints = Endpoints {
             server: server.url().to_owned(),
             kubeconfig,
             git: engine.repository().to_owned(),
+            dashboard,
         };
         Ok(Self {
             client: client("system:admin", &masters),

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod blame;
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod dashboard;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doc;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<Outcome> {
         Command::Up(own) => up::run(own, format),
         Command::Run(own) => run::run(own, format),
         Command::Demo(own) => demo::run(own),
+        Command::Dashboard(own) => dashboard::run(own, format),
         Command::Status(own) => status::run(own, format),
         Command::History(own) => history::run(own, format),
         Command::Why(own) => why::run(own, format),

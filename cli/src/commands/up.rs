@@ -22,6 +22,10 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:6443")]
     listen: SocketAddr,
 
+    /// Address of the dashboard, or `off`; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = dashboard)]
+    dashboard: DashboardAt,
+
     /// How containers are run
     #[arg(long, value_enum, default_value_t = RuntimeArg::Auto)]
     runtime: RuntimeArg,
@@ -51,6 +55,23 @@ pub(crate) enum RuntimeArg {
     Process,
 }
 
+/// Where the dashboard listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DashboardAt {
+    /// Nowhere.
+    Off,
+    /// At this address.
+    Address(SocketAddr),
+}
+
+fn dashboard(text: &str) -> Result<DashboardAt, String> {
+    match text {
+        "off" => Ok(DashboardAt::Off),
+        address => (address.parse().map(DashboardAt::Address))
+            .map_err(|_| "write it as ADDR:PORT, such as 127.0.0.1:8080, or `off`".to_owned()),
+    }
+}
+
 fn registry(text: &str) -> Result<(String, String), String> {
     let (name, address) = text.split_once('=').ok_or("write it as NAME=HOST:PORT")?;
     if name.is_empty() || !address.contains(':') {
@@ -63,6 +84,7 @@ pub(crate) fn run(args: &UpArgs, format: Format) -> miette::Result<Outcome> {
     let started = Instant::now();
     let mut options = Options::new(args.data_dir.path());
     options.listen = args.listen;
+    options.dashboard = args.dashboard;
     options.runtime = args.runtime;
     options.sources = args.source.look()?;
     options.env.clone_from(&args.env);
@@ -94,13 +116,15 @@ fn text(cluster: &Cluster, seconds: f64) -> String {
     } else {
         format!("\n  watching  {git}")
     };
+    let dashboard = (endpoints.dashboard.as_ref())
+        .map_or_else(String::new, |url| format!("\n  browser   {url}"));
     format!(
         "ready after {seconds:.2} s, containers by `{runtime}`; Ctrl-C stops everything
 
   server    {server}
   kubectl   kubectl --kubeconfig {kubeconfig} get pods -A
   git       {git}{push}
-  status    ordain status --data-dir {data_dir}
+  status    ordain status --data-dir {data_dir}{dashboard}
 ",
         runtime = cluster.runtime(),
         server = endpoints.server,

@@ -74,6 +74,8 @@ pub(crate) struct Up {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) git: String,
+    /// The dashboard's address, with the key.
+    pub(crate) dashboard: String,
     namespace: Option<Namespace>,
 }
 
@@ -138,6 +140,7 @@ impl Up {
         Self {
             kubeconfig: text("kubeconfig").into(),
             git: text("git"),
+            dashboard: text("dashboard"),
             child: Some(child),
             dir,
             namespace,

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod cluster;
+mod dashboard;
 mod demo;
 mod failures;
 mod kubectl;

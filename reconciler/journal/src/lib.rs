@@ -28,6 +28,7 @@ mod set;
 #[doc(hidden)]
 pub mod steps;
 mod verify;
+mod words;
 
 pub use batch::{Batch, Mark};
 pub use chain::{Part, is_of_chain};
@@ -45,3 +46,4 @@ pub use record::{
 };
 pub use set::ObjectSet;
 pub use verify::{Verified, verify, verify_chain};
+pub use words::sentence;
