@@ -29,8 +29,18 @@ pub(crate) struct Now {
     ask: Arc<dyn Ask>,
     /// How old an answer may be.
     pub(crate) each: Duration,
-    last: Mutex<Option<(Instant, Seen)>>,
+    last: Mutex<Option<Last>>,
 }
+
+/// The last answer.
+struct Last {
+    /// Until when it will do.
+    until: Instant,
+    seen: Seen,
+}
+
+/// So many times as long as an answer takes nobody asks again: ten thousand apps take a while to tell.
+const REST: u32 = 10;
 
 impl Now {
     pub(crate) fn new(ask: Arc<dyn Ask>, each: Duration) -> Self {
@@ -56,10 +66,9 @@ impl Now {
     pub(crate) async fn seen(&self) -> Seen {
         // Whoever comes meanwhile waits for the same answer.
         let mut last = self.last.lock().await;
-        if let Some((at, seen)) = &*last
-            && at.elapsed() < self.each
-        {
-            return seen.clone();
+        let begun = Instant::now();
+        if let Some(known) = last.as_ref().filter(|known| begun < known.until) {
+            return known.seen.clone();
         }
         let answers = self.ask(Request::Status).await;
         let status = answers.and_then(|answers| {
@@ -69,13 +78,17 @@ impl Now {
             });
             found.ok_or_else(|| "the reconciler gave no answer".to_owned())
         });
-        let number = match &*last {
-            Some((_, before)) if before.status == status => before.number,
-            Some((_, before)) => before.number + 1,
+        let number = match last.as_ref().map(|known| &known.seen) {
+            Some(before) if before.status == status => before.number,
+            Some(before) => before.number + 1,
             None => 1,
         };
         let seen = Seen { number, status };
-        *last = Some((Instant::now(), seen.clone()));
+        let now = Instant::now();
+        *last = Some(Last {
+            until: now + self.each.max((now - begun) * REST),
+            seen: seen.clone(),
+        });
         seen
     }
 }

@@ -168,6 +168,19 @@ impl Browser {
         }
     }
 
+    /// Waits until an expression has a value.
+    pub(crate) async fn becomes(&mut self, expression: &str, wanted: &Value) {
+        let begun = Instant::now();
+        loop {
+            let value = self.value(expression).await;
+            if value == *wanted {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{expression} stays {value}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Clicks what a selector finds, where it has the given text.
     pub(crate) async fn click(&mut self, selector: &str, text: &str) {
         let found = format!(

@@ -14,6 +14,7 @@ use std::{
 };
 
 use ordain_reconciler_dashboard::{Dashboard, Options, serve};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use chromium::Browser;
@@ -98,9 +99,7 @@ async fn the_apps_and_what_is_wrong_with_them(world: &mut World) {
 
     browser.types("#search", "settings").await;
     let gone = "![...document.querySelectorAll('td')].some((one) => one.innerText === 'web')";
-    while browser.value(gone).await != true {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    browser.becomes(gone, &json!(true)).await;
     browser
         .value("document.querySelector('#search').select()")
         .await;
@@ -112,9 +111,7 @@ async fn the_apps_and_what_is_wrong_with_them(world: &mut World) {
     browser.types("#search", "shop").await;
     browser.click(".chip", "failed").await;
     let rows = "document.querySelectorAll('tbody tr').length";
-    while browser.value(rows).await != 1 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    browser.becomes(rows, &json!(1)).await;
 }
 
 async fn an_app_and_what_is_in_its_way(world: &mut World) {
@@ -198,9 +195,7 @@ async fn news_come_by_themselves(world: &mut World) {
     browser.sees("quota is used up").await;
     world.fake.heal();
     let well = "document.querySelector('h1 .badge')?.innerText === 'synced'";
-    while browser.value(well).await != true {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    browser.becomes(well, &json!(true)).await;
     assert!(browser.text().await.contains("live"));
     // Nobody looks any more: nobody asks.
     browser.open("about:blank").await;
