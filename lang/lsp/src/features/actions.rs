@@ -59,7 +59,8 @@ pub(crate) fn actions(view: &View<'_>, diagnostic: &Diagnostic) -> Vec<Action> {
         // `std.web` has `service`: it is `web.service` from here.
         let is_item = help.starts_with(&format!("`{module}`"));
         found.push(bring_in(view, module, is_item.then_some(span)));
-    } else if let Some(text) = quoted(help, "write `")
+    }
+    if let Some(text) = quoted(help, "write `")
         && is_replacement(diagnostic.code, text)
     {
         found.push(Action::new(

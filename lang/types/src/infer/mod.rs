@@ -155,6 +155,8 @@ impl<'a> Checker<'a> {
                 left,
                 right,
             } => self.binary(sc, (*op, *op_span), left, right, Some(hint), e.span),
+            // What is expected tells whether a word without quotes may be a text.
+            Ast::Name(name) => self.name(sc, *name, Some(hint), e.span),
             _ => self.infer(sc, e),
         }
     }
@@ -183,7 +185,7 @@ impl<'a> Checker<'a> {
                 self.add(ExprKind::Str(Arc::from(&**text)), Ty::STRING, span)
             }
             Ast::Interp(parts) => self.interp(sc, parts, span),
-            Ast::Name(name) => self.name(sc, *name, span),
+            Ast::Name(name) => self.name(sc, *name, None, span),
             Ast::Field {
                 base,
                 name,

@@ -3,21 +3,26 @@
 use ordain_lang_syntax::ast::{Expr, ExprKind as Ast, Ident};
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 
-use crate::checker::{Checker, Global, Scope};
+use crate::checker::{Checker, Global, ModuleScope, Scope};
 use crate::graph::Node;
 use crate::hir::{ExprId, ExprKind};
 use crate::index::Def;
 use crate::program::ModuleId;
-use crate::resolve::with_near;
 use crate::suggest::nearest;
-use crate::ty::{Ty, TyKind};
+use crate::ty::{Literal, Ty, TyKind};
 
 /// Functions that are always there.
 pub(super) const FUNCTIONS: [&str; 4] = ["min", "max", "quantity", "fail"];
 
 impl<'a> Checker<'a> {
-    /// A name as a value.
-    pub(super) fn name(&mut self, sc: &mut Scope, name: Name, span: Span) -> ExprId {
+    /// A name as a value. What is expected helps with a name that stands for nothing.
+    pub(super) fn name(
+        &mut self,
+        sc: &mut Scope,
+        name: Name,
+        want: Option<Ty>,
+        span: Span,
+    ) -> ExprId {
         if name.is_empty() {
             return self.error;
         }
@@ -76,8 +81,28 @@ impl<'a> Checker<'a> {
             );
             return self.error;
         }
-        self.unknown_name(sc, name, span);
+        self.unknown_name(sc, name, want, span);
         self.error
+    }
+
+    /// The text in quotes that a word was meant to be, where texts are expected: the member of an enum that it is or is
+    /// nearly, or the word itself.
+    fn as_text(&self, word: &str, want: Ty) -> Option<String> {
+        match self.kind(self.types.without_extra(self.types.without_optional(want))) {
+            TyKind::String(_) | TyKind::IntOrString => Some(format!("{word:?}")),
+            TyKind::Enum(names) => {
+                let near = nearest(word, names.iter().map(|name| name.as_str()));
+                near.map(|name| format!("{name:?}"))
+            }
+            TyKind::Literal(Literal::Str(text)) => {
+                nearest(word, [text.as_str()]).map(|text| format!("{text:?}"))
+            }
+            TyKind::Union(options) => {
+                let mut texts = options.iter().filter_map(|one| self.as_text(word, *one));
+                texts.next()
+            }
+            _ => None,
+        }
     }
 
     fn not_a_value(&mut self, what: &str, span: Span, help: &str) {
@@ -136,7 +161,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn unknown_name(&mut self, sc: &Scope, name: Name, span: Span) {
+    fn unknown_name(&mut self, sc: &Scope, name: Name, want: Option<Ty>, span: Span) {
         let mut candidates: Vec<&str> = sc.locals.iter().map(|l| l.name.as_str()).collect();
         if let Some(record) = sc.self_record {
             candidates.extend(
@@ -158,29 +183,45 @@ impl<'a> Checker<'a> {
         }
         candidates.sort_unstable();
         let near = nearest(name.as_str(), candidates);
-        let mut diagnostic = Diagnostic::error("E0101", format!("there is no `{name}` here"))
+        let diagnostic = Diagnostic::error("E0101", format!("there is no `{name}` here"))
             .label(span, "not found");
-        if near.is_none() {
-            let elsewhere = self.modules.iter().find(|m| {
-                matches!(
-                    m.items.get(&name),
-                    Some((Global::Fn(_) | Global::Let(_) | Global::Type(_), _))
-                )
-            });
-            if let Some(elsewhere) = elsewhere {
-                diagnostic =
-                    diagnostic.help(format!("`{}` has one: add `use {0}`", elsewhere.path));
-            } else if let Some(module) = self
-                .modules
-                .iter()
-                .find(|m| m.path.rsplit('.').next() == Some(name.as_str()))
-            {
-                diagnostic = diagnostic.help(format!("add `use {}`", module.path));
-            } else if self.k8s.kind(name.as_str()).is_some() {
-                diagnostic = diagnostic.help(format!("write `k8s.{name}`"));
+        let help = match near {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => self.somewhere_else(name),
+        };
+        let text = want.and_then(|want| self.as_text(name.as_str(), want));
+        let help = match (help, text) {
+            (help, None) => help,
+            (None, Some(text)) => Some(format!("write `{text}` for a text")),
+            (Some(help), Some(text)) if help.ends_with('?') => {
+                Some(format!("{help} Or write `{text}` for a text"))
             }
+            (Some(help), Some(text)) => Some(format!("{help}; or write `{text}` for a text")),
+        };
+        self.report(match help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
+    }
+
+    /// How to reach what another module, or Kubernetes, calls by a name.
+    fn somewhere_else(&self, name: Name) -> Option<String> {
+        let has_it = |module: &&ModuleScope<'_>| {
+            matches!(
+                module.items.get(&name),
+                Some((Global::Fn(_) | Global::Let(_) | Global::Type(_), _))
+            )
+        };
+        let is_it =
+            |module: &&ModuleScope<'_>| module.path.rsplit('.').next() == Some(name.as_str());
+        if let Some(elsewhere) = self.modules.iter().find(has_it) {
+            return Some(format!("`{}` has one: add `use {0}`", elsewhere.path));
         }
-        self.report(with_near(diagnostic, near));
+        if let Some(module) = self.modules.iter().find(is_it) {
+            return Some(format!("add `use {}`", module.path));
+        }
+        let kind = self.k8s.kind(name.as_str());
+        kind.map(|_| format!("write `k8s.{name}`"))
     }
 
     /// The type that an expression names (`Shop`, `k8s.Deployment`, `web.Service`); none when it is a value. Reports
