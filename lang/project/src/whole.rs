@@ -111,6 +111,38 @@ impl UnitFacts {
     }
 }
 
+/// Moves places of what was gathered, after an edit in front of them.
+pub(crate) trait Mover {
+    /// Moves a place.
+    fn place(&mut self, span: &mut Span);
+
+    /// Moves an exemption, which many apps share.
+    fn exemption(&mut self, one: &mut Arc<rules::Exemption>);
+
+    /// Looks at what is not moved.
+    fn copy(&mut self, one: &Copy);
+}
+
+impl UnitFacts {
+    /// Moves every place that it remembers.
+    pub(crate) fn follow(&mut self, mover: &mut impl Mover) {
+        mover.place(&mut self.app);
+        for facts in &mut self.objects {
+            facts.each_place(|span| mover.place(span));
+        }
+        self.copies.iter().for_each(|one| mover.copy(one));
+        self.exemptions
+            .iter_mut()
+            .for_each(|one| mover.exemption(one));
+        for (span, scope) in &mut self.of_policies {
+            mover.place(span);
+            if let rules::Scope::App(app) = scope {
+                mover.place(app);
+            }
+        }
+    }
+}
+
 /// An evaluated app, as the rules look at it.
 pub(crate) struct Look<'a, 'm, 'p>(pub(crate) &'a eval::App<'m, 'p>);
 

@@ -145,6 +145,22 @@ impl Facts {
                 target.is_some_and(|(_, place)| is_there(place))
             })
     }
+
+    /// Gives every place that it remembers to `each`, to move it.
+    pub fn each_place(&mut self, mut each: impl FnMut(&mut Span)) {
+        each(&mut self.at);
+        let needs = self.refs.iter_mut().flat_map(|one| {
+            let needs = one.needs.as_mut().and_then(|needs| needs.1.as_mut());
+            needs.into_iter().chain(one.place.as_mut())
+        });
+        let selects = self.selects.as_mut().and_then(|one| one.place.as_mut());
+        let ports = self.ports.iter_mut();
+        let ports = ports.filter_map(|port| port.target.as_mut()?.1.as_mut());
+        for place in needs.chain(selects).chain(ports) {
+            each(&mut place.span);
+            place.through.iter_mut().for_each(&mut each);
+        }
+    }
 }
 
 fn are_like<T>(one: &[T], two: &[T], is_like: impl Fn(&T, &T) -> bool) -> bool {

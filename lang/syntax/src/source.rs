@@ -118,6 +118,12 @@ impl Sources {
             .map_or("", |file| &file.text)
     }
 
+    /// Returns the text of a file to keep, however the file changes; empty for a number that was never given.
+    pub fn shared_text(&self, file: FileId) -> Arc<str> {
+        let file = self.files.get(file.0 as usize);
+        file.map_or_else(|| Arc::from(""), |file| Arc::clone(&file.text))
+    }
+
     /// Returns the text under a span; empty when the span does not fit the text.
     pub fn slice(&self, span: Span) -> &str {
         self.text(span.file).get(span.range()).unwrap_or("")

@@ -14,7 +14,7 @@ use crate::graph::{Graph, Node};
 use crate::hir::{Body, ExprId, ExprKind, Hir, Slot};
 use crate::index::Def;
 use crate::k8s::K8s;
-use crate::program::{AppId, EnvId, FnId, LetId};
+use crate::program::{AppId, EnvId, FnId, LetId, Part};
 use crate::ty::{RecordId, Ty, TyKind, Types};
 
 /// How many items may wait for one another's types. Programs written by people need a handful; the limit keeps
@@ -49,6 +49,18 @@ pub(crate) struct Import {
     /// The CRD file, by position, when it is one.
     pub(crate) crd: Option<usize>,
     pub(crate) used: bool,
+    /// The parts of the file that use it; some perhaps several times.
+    pub(crate) used_in: Vec<Part>,
+}
+
+impl Import {
+    /// Notes that a part of the file uses it.
+    pub(crate) fn note(&mut self, part: Part) {
+        self.used = true;
+        if self.used_in.last() != Some(&part) {
+            self.used_in.push(part);
+        }
+    }
 }
 
 /// The names of one module.
@@ -77,8 +89,8 @@ pub(crate) struct TypeItem<'a> {
     pub(crate) state: State,
     /// Whether any name means it.
     pub(crate) used: bool,
-    /// The files with such names; some perhaps several times.
-    pub(crate) used_in: Vec<FileId>,
+    /// The files with such names, and their parts; some perhaps several times.
+    pub(crate) used_in: Vec<(FileId, Part)>,
 }
 
 /// A constant, or an `export`.
@@ -96,8 +108,8 @@ pub(crate) struct LetItem<'a> {
     pub(crate) constant: Option<Constant>,
     /// Whether any name means it.
     pub(crate) used: bool,
-    /// The files with such names; some perhaps several times.
-    pub(crate) used_in: Vec<FileId>,
+    /// The files with such names, and their parts; some perhaps several times.
+    pub(crate) used_in: Vec<(FileId, Part)>,
 }
 
 /// A function.
@@ -113,8 +125,8 @@ pub(crate) struct FnItem<'a> {
     pub(crate) defaults: Vec<Option<ExprId>>,
     /// Whether any name means it.
     pub(crate) used: bool,
-    /// The files with such names; some perhaps several times.
-    pub(crate) used_in: Vec<FileId>,
+    /// The files with such names, and their parts; some perhaps several times.
+    pub(crate) used_in: Vec<(FileId, Part)>,
 }
 
 /// An app.
@@ -180,6 +192,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) exemptions: Vec<crate::program::Exemption>,
     /// The environment that is being checked.
     pub(crate) env: Option<String>,
+    /// The change of an environment, the test or the policy that is being checked.
+    pub(crate) part: Option<Span>,
     /// Types in use which were reported missing, so that each is told once per place.
     pub(crate) reported: HashSet<(Span, &'static str)>,
     /// How many items are being checked on behalf of one another.
@@ -229,6 +243,7 @@ impl<'a> Checker<'a> {
             objects: Vec::new(),
             exemptions: Vec::new(),
             env: None,
+            part: None,
             reported: HashSet::new(),
             depth: 0,
             aliases: 0,
@@ -262,6 +277,15 @@ impl<'a> Checker<'a> {
 
     pub(crate) fn add(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
         self.hir.add(kind, ty, span)
+    }
+
+    /// The part of its file that a place is in, of what is being checked. What it needs may be checked on its behalf, and
+    /// stands elsewhere.
+    pub(crate) fn part_at(&self, at: Span) -> Part {
+        let holds =
+            |part: &Span| part.file == at.file && part.start <= at.start && at.end <= part.end;
+        let part = self.part.filter(holds);
+        part.map_or(Part::Frame, |part| Part::At(part.start))
     }
 
     pub(crate) fn kind(&self, ty: Ty) -> &TyKind {

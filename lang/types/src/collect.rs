@@ -170,6 +170,7 @@ impl<'a> Checker<'a> {
                         module: target,
                         crd,
                         used: false,
+                        used_in: Vec::new(),
                     };
                     self.modules[module].imports.insert(name.name, import);
                 }

@@ -155,78 +155,87 @@ impl<'a> Checker<'a> {
         touch: &mut Touched,
     ) {
         let Some(env) = env else { return };
-        for member in self.members(&body.members) {
-            match member {
-                Pm::Field { path, field, op } => {
-                    let Some((name, span)) = member.name() else {
-                        self.not_in_env(path[0].span);
-                        continue;
-                    };
-                    if path.len() == 1
-                        && SETTINGS.contains(&name.as_str())
-                        && !matches!(op, Op::Amend(_))
-                    {
-                        self.setting(env, name, span, op);
-                        continue;
-                    }
-                    let Some(app) = self.app_named(name, span, path, op) else {
-                        if let Op::Set(e) = op {
-                            self.check(sc, e, crate::infer::Want::new(Ty::ERROR));
-                        }
-                        continue;
-                    };
-                    let ops =
-                        self.app_changes(sc, app, &path[1..], op, field.is_final, span, touch);
-                    if !ops.is_empty() {
-                        env.ops.push(EnvOp {
-                            app,
-                            amend: Amend { ops: ops.into() },
-                            span,
-                        });
-                    }
-                }
-                Pm::Delete { path, span } => {
-                    let [
-                        Segment {
-                            kind: SegmentKind::Name(name),
-                            span: at,
-                            ..
-                        },
-                        rest @ ..,
-                    ] = path
-                    else {
-                        self.not_in_env(span);
-                        continue;
-                    };
-                    let Some(app) = self.app_named(*name, *at, path, Op::Declare) else {
-                        continue;
-                    };
-                    let record = self.app_ty(app);
-                    if rest.is_empty() {
-                        self.not_in_env(span);
-                        continue;
-                    }
-                    if let Some(place) = self.walk(sc, record, rest, Rule::None) {
-                        self.deletable(&place);
-                        self.touch(app, &place, false, touch);
-                        let op = AmendOp {
-                            path: place.steps.into(),
-                            span,
-                            kind: AmendKind::Delete,
-                        };
-                        env.ops.push(EnvOp {
-                            app,
-                            amend: Amend {
-                                ops: Box::new([op]),
-                            },
-                            span,
-                        });
-                    }
-                }
-                Pm::Let(binding) => self.not_in_env(binding.span),
-                Pm::Spread(e) => self.not_in_env(e.span),
-                Pm::For { span, .. } | Pm::If { span, .. } => self.not_in_env(span),
+        let around = self.part;
+        for one in &body.members {
+            // A block of changes in a test is a part of that.
+            self.part = around.or(Some(one.span));
+            for member in self.members(std::slice::from_ref(one)) {
+                self.env_member(sc, member, env, touch);
             }
+        }
+        self.part = around;
+    }
+
+    fn env_member(&mut self, sc: &mut Scope, member: Pm<'a>, env: &mut Env, touch: &mut Touched) {
+        match member {
+            Pm::Field { path, field, op } => {
+                let Some((name, span)) = member.name() else {
+                    self.not_in_env(path[0].span);
+                    return;
+                };
+                if path.len() == 1
+                    && SETTINGS.contains(&name.as_str())
+                    && !matches!(op, Op::Amend(_))
+                {
+                    self.setting(env, name, span, op);
+                    return;
+                }
+                let Some(app) = self.app_named(name, span, path, op) else {
+                    if let Op::Set(e) = op {
+                        self.check(sc, e, crate::infer::Want::new(Ty::ERROR));
+                    }
+                    return;
+                };
+                let ops = self.app_changes(sc, app, &path[1..], op, field.is_final, span, touch);
+                if !ops.is_empty() {
+                    env.ops.push(EnvOp {
+                        app,
+                        amend: Amend { ops: ops.into() },
+                        span,
+                    });
+                }
+            }
+            Pm::Delete { path, span } => {
+                let [
+                    Segment {
+                        kind: SegmentKind::Name(name),
+                        span: at,
+                        ..
+                    },
+                    rest @ ..,
+                ] = path
+                else {
+                    self.not_in_env(span);
+                    return;
+                };
+                let Some(app) = self.app_named(*name, *at, path, Op::Declare) else {
+                    return;
+                };
+                let record = self.app_ty(app);
+                if rest.is_empty() {
+                    self.not_in_env(span);
+                    return;
+                }
+                if let Some(place) = self.walk(sc, record, rest, Rule::None) {
+                    self.deletable(&place);
+                    self.touch(app, &place, false, touch);
+                    let op = AmendOp {
+                        path: place.steps.into(),
+                        span,
+                        kind: AmendKind::Delete,
+                    };
+                    env.ops.push(EnvOp {
+                        app,
+                        amend: Amend {
+                            ops: Box::new([op]),
+                        },
+                        span,
+                    });
+                }
+            }
+            Pm::Let(binding) => self.not_in_env(binding.span),
+            Pm::Spread(e) => self.not_in_env(e.span),
+            Pm::For { span, .. } | Pm::If { span, .. } => self.not_in_env(span),
         }
     }
 

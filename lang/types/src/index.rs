@@ -205,20 +205,21 @@ impl Checker<'_> {
 
     /// Notes what a name stands for.
     pub(crate) fn note(&mut self, span: Span, def: Def, ty: Ty) {
+        let here = (span.file, self.part_at(span));
         match def {
             Def::Fn(id) => {
                 if let Some(item) = self.fns.get_mut(id.index()) {
                     item.used = true;
-                    if item.used_in.last() != Some(&span.file) {
-                        item.used_in.push(span.file);
+                    if item.used_in.last() != Some(&here) {
+                        item.used_in.push(here);
                     }
                 }
             }
             Def::Let(id) => {
                 if let Some(item) = self.lets.get_mut(id.index()) {
                     item.used = true;
-                    if item.used_in.last() != Some(&span.file) {
-                        item.used_in.push(span.file);
+                    if item.used_in.last() != Some(&here) {
+                        item.used_in.push(here);
                     }
                 }
             }
@@ -235,11 +236,12 @@ impl Checker<'_> {
     }
 
     /// Notes that a name means a type declaration.
-    pub(crate) fn note_type(&mut self, item: usize, file: FileId) {
+    pub(crate) fn note_type(&mut self, item: usize, at: Span) {
+        let here = (at.file, self.part_at(at));
         let item = &mut self.type_items[item];
         item.used = true;
-        if item.used_in.last() != Some(&file) {
-            item.used_in.push(file);
+        if item.used_in.last() != Some(&here) {
+            item.used_in.push(here);
         }
     }
 

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::Ident;
-use ordain_lang_syntax::{Diagnostic, FileId, Span, ast};
+use ordain_lang_syntax::{Diagnostic, FileId, ast};
 use ordain_schemas::KubeVersion;
 
 use crate::checker::{Checker, Global, ModuleScope};
 use crate::index::Index;
 use crate::k8s::K8s;
 use crate::program::{
-    App, Env, Function, ItemRef, Let, LetId, Module, ModuleId, Param, Policy, Program, Test,
+    App, Env, Function, ItemRef, Let, LetId, Module, ModuleId, Named, Param, Policy, Program, Test,
 };
 
 /// One parsed module.
@@ -268,10 +268,27 @@ impl Checker<'_> {
         let of_lets = self.lets.iter().map(|l| (&l.used_in, l.name.span));
         let of_types = self.type_items.iter();
         let of_types = of_types.map(|t| (&t.used_in, t.decl.name.span));
-        let mut named: Vec<(FileId, Span)> = of_fns
+        let of_vaults = self.vaults.iter();
+        let of_vaults = of_vaults.map(|(id, at)| (&self.lets[id.index()].used_in, *at));
+        let of_imports = self.modules.iter().flat_map(|module| {
+            let file = module.file.id;
+            let imports = module.imports.values();
+            imports.flat_map(move |import| {
+                let parts = import.used_in.iter();
+                parts.map(move |part| (file, *part, import.span))
+            })
+        });
+        let mut named: Vec<Named> = of_fns
             .chain(of_lets)
             .chain(of_types)
-            .flat_map(|(files, name)| files.iter().map(move |file| (*file, name)))
+            .chain(of_vaults)
+            .flat_map(|(users, name)| users.iter().map(move |(file, part)| (*file, *part, name)))
+            .chain(of_imports)
+            .map(|(file, part, declared)| Named {
+                file,
+                part,
+                declared,
+            })
             .collect();
         named.sort_unstable();
         named.dedup();

@@ -72,8 +72,8 @@ pub struct Program {
     pub crds: crate::Crds,
     /// The Kubernetes version whose types were used, such as `1.36`.
     pub kubernetes: Arc<str>,
-    /// Which files name which functions and constants (by the places of their names), in order.
-    pub named: Vec<(FileId, Span)>,
+    /// Which files name which functions, constants, types and imports, in order.
+    pub named: Vec<Named>,
     /// Where the types are named that modules declare.
     pub type_names: Vec<Span>,
 }
@@ -123,6 +123,26 @@ impl Program {
     pub fn show(&self, ty: Ty) -> String {
         crate::show::show(&self.types, ty)
     }
+}
+
+/// A file, or a part of one, that names something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Named {
+    /// The file.
+    pub file: FileId,
+    /// The part of it that can be checked without the others.
+    pub part: Part,
+    /// Where the name is declared that it names; of an import, what is imported.
+    pub declared: Span,
+}
+
+/// A part of a file that can be checked without its like: one change of an environment, a test, or a policy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// None of these: what every check of the file looks at.
+    Frame,
+    /// The one that begins at this byte.
+    At(u32),
 }
 
 /// A module: one source file.

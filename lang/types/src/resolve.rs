@@ -190,8 +190,11 @@ impl<'a> Checker<'a> {
     /// The CRD file whose name a path begins with.
     pub(crate) fn crd_import(&mut self, module: usize, parts: &[Ident]) -> Option<usize> {
         let first = parts.first().filter(|_| parts.len() > 1)?;
+        let part = self.part_at(first.span);
         let import = self.modules[module].imports.get_mut(&first.name)?;
-        import.used |= import.crd.is_some();
+        if import.crd.is_some() {
+            import.note(part);
+        }
         import.crd
     }
 
@@ -200,8 +203,9 @@ impl<'a> Checker<'a> {
         let at = match parts {
             [_] => module,
             [alias, _] => {
+                let part = self.part_at(alias.span);
                 let import = self.modules[module].imports.get_mut(&alias.name)?;
-                import.used = true;
+                import.note(part);
                 let at = import.module?;
                 self.note(alias.span, Def::Module(ModuleId::new(at)), Ty::ERROR);
                 at
@@ -212,7 +216,7 @@ impl<'a> Checker<'a> {
         match self.modules[at].items.get(&last.name).copied() {
             Some((Global::Type(item), span)) => {
                 let ty = self.instances.get(&(item, Vec::new())).copied();
-                self.note_type(item, last.span.file);
+                self.note_type(item, last.span);
                 self.note(last.span, Def::Type(span), ty.unwrap_or(Ty::ERROR));
                 Some(item)
             }

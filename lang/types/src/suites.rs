@@ -26,8 +26,10 @@ impl<'a> Checker<'a> {
                         let env = test.env.and_then(|name| self.env_named(name));
                         let mut steps = Vec::new();
                         self.env = test.env.map(|name| name.name.to_string());
+                        self.part = Some(item.span);
                         self.test_steps(&mut sc, &test.body, &mut steps);
                         self.env = None;
+                        self.part = None;
                         self.leave(&mut sc, 0);
                         tests.push(Test {
                             name: Arc::from(&*test.name),
@@ -39,7 +41,9 @@ impl<'a> Checker<'a> {
                     }
                     ItemKind::Policy(policy) => {
                         let env = policy.env.and_then(|name| self.env_named(name));
+                        self.part = Some(item.span);
                         let rules = self.rules(&mut sc, &policy.body);
+                        self.part = None;
                         self.leave(&mut sc, 0);
                         policies.push(Policy {
                             name: Arc::from(&*policy.name),

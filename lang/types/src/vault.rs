@@ -154,7 +154,7 @@ impl Checker<'_> {
 
     /// Warns of secrets files that nothing uses.
     pub(crate) fn unused_vaults(&mut self) {
-        for (id, span) in std::mem::take(&mut self.vaults) {
+        for (id, span) in self.vaults.clone() {
             let item = &self.lets[id.index()];
             let name = item.name.name;
             if self.used_vaults.contains(&id)

@@ -10,6 +10,7 @@ use ordain_schemas::KubeVersion;
 
 use super::SessionBuild;
 use super::graph::Set;
+use super::moved::Moved;
 use super::statics::{Programs, Statics};
 use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
@@ -115,6 +116,16 @@ impl Built {
         self.sources.resize(self.units.all.len(), None);
         for unit in units {
             self.sources[*unit] = Some(Arc::clone(programs));
+        }
+    }
+
+    /// A file was edited in a way that other units than the outdated ones only see as another place.
+    pub(super) fn take_moved(&mut self, moved: &Moved) {
+        let lost = self.known.follow(moved);
+        self.outdate(lost);
+        if !moved.is_still() {
+            // Programs remember places as well.
+            self.sources.clear();
         }
     }
 

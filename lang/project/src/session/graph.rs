@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ordain_lang_syntax::{FileId, Name, Span};
+use ordain_lang_syntax::{FileId, Name, Sources};
 use ordain_lang_types::Program;
 
-use super::outline::{Outline, words};
+use super::outline::Outline;
+use super::parts::Parts;
 use crate::load::Project;
 
 /// A set of positions.
@@ -18,29 +19,6 @@ pub(super) type Set = BTreeSet<usize>;
 pub(super) struct AppAt {
     pub(super) name: Name,
     pub(super) module: usize,
-}
-
-/// A change that an environment makes to an app.
-#[derive(Debug)]
-pub(super) struct Op {
-    pub(super) module: usize,
-    /// Position of the environment among the module's items.
-    pub(super) item: usize,
-    /// Position among its members.
-    pub(super) member: usize,
-    pub(super) target: usize,
-    /// The apps whose names are in its text, the target among them.
-    pub(super) mentions: Vec<usize>,
-    pub(super) span: Span,
-}
-
-/// A test or a policy.
-#[derive(Debug)]
-pub(super) struct Suite {
-    pub(super) module: usize,
-    pub(super) item: usize,
-    pub(super) mentions: Vec<usize>,
-    pub(super) span: Span,
 }
 
 /// See the module.
@@ -55,14 +33,9 @@ pub(super) struct Graph {
     pub(super) apps: Vec<AppAt>,
     /// The apps of a module.
     apps_in: Vec<Vec<usize>>,
-    pub(super) ops: Vec<Op>,
-    /// What else an environment (by module and item) has: positions among its members.
-    pub(super) frames: HashMap<(usize, usize), Vec<usize>>,
-    /// The changes that mention an app.
-    ops_with: Vec<Vec<usize>>,
-    /// The changes of an app.
-    ops_on: Vec<Vec<usize>>,
-    pub(super) suites: Vec<Suite>,
+    /// The apps by name.
+    by_name: HashMap<&'static str, usize>,
+    pub(super) parts: Parts,
     /// The modules with environments, tests or policies.
     pub(super) whole: Vec<usize>,
     /// Whether names are unique: of modules, and of apps.
@@ -77,11 +50,8 @@ impl Graph {
             users: vec![Vec::new(); count],
             apps: Vec::new(),
             apps_in: vec![Vec::new(); count],
-            ops: Vec::new(),
-            frames: HashMap::new(),
-            ops_with: Vec::new(),
-            ops_on: Vec::new(),
-            suites: Vec::new(),
+            by_name: HashMap::new(),
+            parts: Parts::default(),
             whole: (0..count).filter(|at| outlines[*at].is_whole()).collect(),
             is_plain: true,
             files: project.modules.iter().map(|module| module.file).collect(),
@@ -93,11 +63,11 @@ impl Graph {
                 graph.users[used.index()].push(at);
             }
         }
-        let mut by_name: HashMap<&str, usize> = HashMap::new();
         for (module, outline) in graph.outlines.iter().enumerate() {
             for name in &outline.apps {
                 let app = graph.apps.len();
-                graph.is_plain &= by_name.insert(name.as_str(), app).is_none();
+                let known = *graph.by_name.entry(name.as_str()).or_insert(app);
+                graph.is_plain &= known == app;
                 graph.apps.push(AppAt {
                     name: *name,
                     module,
@@ -108,60 +78,47 @@ impl Graph {
         let mut paths: Vec<&str> = project.modules.iter().map(|m| &*m.path).collect();
         paths.sort_unstable();
         graph.is_plain &= paths.windows(2).all(|pair| pair[0] != pair[1]);
-        let mentions = |span: Span| -> Vec<usize> {
-            let mut found: Vec<usize> = words(project.sources.slice(span))
-                .filter_map(|word| by_name.get(word).copied())
-                .collect();
-            found.sort_unstable();
-            found.dedup();
-            found
-        };
-        for &module in &graph.whole {
-            let outline = &graph.outlines[module];
-            for env in &outline.envs {
-                let mut frame: Vec<usize> = env.others.clone();
-                for op in &env.ops {
-                    let Some(&target) = by_name.get(op.target.as_str()) else {
-                        frame.push(op.member);
-                        continue;
-                    };
-                    let mut mentions = mentions(op.span);
-                    if !mentions.contains(&target) {
-                        mentions.push(target);
-                    }
-                    graph.ops.push(Op {
-                        module,
-                        item: env.item,
-                        member: op.member,
-                        target,
-                        mentions,
-                        span: op.span,
-                    });
-                }
-                graph.frames.insert((module, env.item), frame);
-            }
-            for suite in &outline.suites {
-                graph.suites.push(Suite {
-                    module,
-                    item: suite.item,
-                    mentions: mentions(suite.span),
-                    span: suite.span,
-                });
-            }
-        }
-        graph.ops_with = vec![Vec::new(); graph.apps.len()];
-        graph.ops_on = vec![Vec::new(); graph.apps.len()];
-        for (at, op) in graph.ops.iter().enumerate() {
-            graph.ops_on[op.target].push(at);
-            for app in &op.mentions {
-                graph.ops_with[*app].push(at);
-            }
-        }
+        graph.parts = Parts::of(
+            &graph.outlines,
+            &graph.whole,
+            (&graph.by_name, graph.apps.len()),
+            &project.sources,
+        );
         graph
     }
 
     pub(super) fn app(&self, name: &str) -> Option<usize> {
-        self.apps.iter().position(|app| app.name == *name)
+        self.by_name.get(name).copied()
+    }
+
+    /// Takes other outlines of some modules, which name the same apps and use the same modules. Gives back what there was.
+    pub(super) fn take(&mut self, outlines: Vec<(usize, Outline)>, sources: &Sources) -> Before {
+        let mut before = Vec::with_capacity(outlines.len());
+        for (at, outline) in outlines {
+            before.push((at, std::mem::replace(&mut self.outlines[at], outline)));
+        }
+        let parts = match before.is_empty() {
+            true => None,
+            false => {
+                let apps = (&self.by_name, self.apps.len());
+                let parts = Parts::of(&self.outlines, &self.whole, apps, sources);
+                Some(std::mem::replace(&mut self.parts, parts))
+            }
+        };
+        Before {
+            outlines: before,
+            parts,
+        }
+    }
+
+    /// Takes back what there was.
+    pub(super) fn restore(&mut self, before: Before) {
+        for (at, outline) in before.outlines {
+            self.outlines[at] = outline;
+        }
+        if let Some(parts) = before.parts {
+            self.parts = parts;
+        }
     }
 
     /// Whether the project makes any objects.
@@ -188,8 +145,8 @@ impl Graph {
         let mut all = apps.clone();
         let mut todo: Vec<usize> = apps.iter().copied().collect();
         while let Some(app) = todo.pop() {
-            for op in &self.ops_with[app] {
-                let target = self.ops[*op].target;
+            for op in &self.parts.ops_with[app] {
+                let target = self.parts.ops[*op].target;
                 if all.insert(target) {
                     todo.push(target);
                 }
@@ -201,7 +158,7 @@ impl Graph {
     /// The changes that mention one of these apps.
     pub(super) fn ops_with(&self, apps: &Set) -> Set {
         apps.iter()
-            .flat_map(|app| &self.ops_with[*app])
+            .flat_map(|app| &self.parts.ops_with[*app])
             .copied()
             .collect()
     }
@@ -220,9 +177,9 @@ impl Graph {
                     continue;
                 }
                 for app in &self.apps_in[module] {
-                    for op in &self.ops_on[*app] {
+                    for op in &self.parts.ops_on[*app] {
                         ops.insert(*op);
-                        for other in &self.ops[*op].mentions {
+                        for other in &self.parts.ops[*op].mentions {
                             let home = self.apps[*other].module;
                             if !all.contains(&home) {
                                 start.insert(home);
@@ -234,6 +191,12 @@ impl Graph {
         }
         (all, ops)
     }
+}
+
+/// What a graph said of some modules before it took other outlines of them.
+pub(super) struct Before {
+    outlines: Vec<(usize, Outline)>,
+    parts: Option<Parts>,
 }
 
 /// These and all that is reached from them.

@@ -5,16 +5,19 @@
 //! It starts nothing by itself: whoever knows of a change tells it, and asks afterwards.
 
 mod built;
+mod changes;
 mod files;
 mod graph;
+mod moved;
 mod outline;
+mod parts;
 mod statics;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ordain_lang_syntax::{Diagnostic, FileId, Name, Sources, Span, parse};
+use ordain_lang_syntax::{Diagnostic, FileId, parse};
 use ordain_lang_types::Program;
 
 use crate::build::{App, AppText, BuildOptions, Format, Texts};
@@ -23,6 +26,7 @@ use crate::files::Files;
 use crate::load::Project;
 
 use built::{Built, Form};
+use changes::Changes;
 use files::Overlay;
 use graph::Set;
 use outline::Outline;
@@ -302,20 +306,27 @@ impl Session {
             return;
         }
         let Some(statics) = open.statics.as_mut().filter(|_| !open.needs_whole) else {
-            open.forget();
+            open.forget(&mut self.built);
             return;
         };
         match statics.slice(&open.project, &open.edited) {
             Ok(slice) => {
                 self.effort.slices += 1;
-                let units = units_of(statics, &self.built.units, &open.edited);
-                self.built.take_slice(&units, &slice.programs);
+                let built = &mut self.built;
+                let mut units = units_of(statics, &built.units, &slice.plain);
+                for patch in &slice.patches {
+                    let apps = units_reading(statics, &built.units, &patch.apps);
+                    built.take_moved(&patch.moved);
+                    built.outdate(apps.iter().copied());
+                    units.extend(apps);
+                }
+                built.take_slice(&units, &slice.programs);
                 open.edited.clear();
                 open.fresh.clear();
-                open.wrong = None;
+                free(open.wrong.take());
             }
             Err(Missed::Mistakes(found)) => open.slip = Some(found),
-            Err(Missed::Unclear) => open.forget(),
+            Err(Missed::Unclear) => open.forget(&mut self.built),
         }
     }
 
@@ -339,7 +350,7 @@ impl Session {
             let found = check_with(project, |version| wrong.found(project, version));
             if !found.iter().any(Diagnostic::is_error) {
                 let whole = open.wrong.take();
-                open.forget();
+                open.forget(built);
                 open.statics = whole;
                 built.take_whole();
             }
@@ -376,20 +387,34 @@ fn units_of(statics: &Statics, units: &Units, modules: &Set) -> Set {
     let users = graph.users(modules);
     let mut apps = graph.apps_of(&users);
     apps.extend(
-        (graph.ops.iter())
+        (graph.parts.ops.iter())
             .filter(|op| users.contains(&op.module))
             .map(|op| op.target),
     );
-    let apps = graph.readers(&apps);
-    let of_apps = apps.iter().filter_map(|app| {
-        let app = graph.apps[*app];
-        let file = graph.files[app.module];
-        units.number(file, Some(app.name))
-    });
+    let of_apps = units_reading(statics, units, &apps).into_iter();
     let of_exports = users
         .iter()
         .filter_map(|module| units.number(graph.files[*module], None));
     of_apps.chain(of_exports).collect()
+}
+
+/// The units of these apps, and of all whose environments' changes read one of them.
+fn units_reading(statics: &Statics, units: &Units, apps: &Set) -> Set {
+    let graph = &statics.graph;
+    let number = |app: &usize| {
+        let app = graph.apps[*app];
+        units.number(graph.files[app.module], Some(app.name))
+    };
+    graph.readers(apps).iter().filter_map(number).collect()
+}
+
+/// Freeing what is known of a thousand apps takes as long as a keystroke may: nobody waits for it.
+fn free<T: Send + 'static>(known: Option<T>) {
+    if known.is_some() {
+        let freeing = std::thread::Builder::new().name("free".into());
+        // Without a thread it is freed here.
+        drop(freeing.spawn(move || drop(known)));
+    }
 }
 
 impl Open {
@@ -414,14 +439,14 @@ impl Open {
     }
 
     /// Lets the next check look at the whole.
-    fn forget(&mut self) {
-        // Freeing what is known of a thousand apps takes as long as a keystroke may: nobody waits for it.
-        let known = (self.statics.take(), self.wrong.take());
-        if matches!(known, (Some(_), _) | (_, Some(_))) {
-            let freeing = std::thread::Builder::new().name("free".into());
-            // Without a thread it is freed here.
-            drop(freeing.spawn(move || drop(known)));
+    fn forget(&mut self, built: &mut Built) {
+        if let Some(statics) = &self.statics {
+            for &at in &self.edited {
+                Changes::told(&self.project, statics, at, built);
+            }
         }
+        free(self.statics.take());
+        free(self.wrong.take());
         self.slip = None;
         self.edited.clear();
         self.fresh.clear();
@@ -460,9 +485,6 @@ impl Open {
             // Other modules of the library may be needed.
             return false;
         }
-        if old.is_whole() || new.is_whole() {
-            built.take_settings();
-        }
         self.edited.insert(at);
         self.fresh.insert(at);
         self.slip = None;
@@ -471,8 +493,7 @@ impl Open {
         let base = base.map_or(&old, |statics| &statics.graph.outlines[at]);
         // What an app is named may be lost in half a word; it is back when that is mended.
         let is_torn = parsed.diagnostics.iter().any(Diagnostic::is_error);
-        self.needs_whole |= is_whole || !(base.has_same_names(&new) || is_torn);
-        let old_sources = is_whole.then(|| self.project.sources.clone());
+        self.needs_whole |= !(base.has_same_names(&new) || is_torn);
         self.project.diagnostics.retain(|found| !in_file(found));
         self.project
             .diagnostics
@@ -481,77 +502,19 @@ impl Open {
         self.project.modules[at].parsed = parsed;
         let Some(statics) = &self.statics else {
             built.outdate(0..built.units.all.len());
+            if is_whole {
+                built.take_settings();
+            }
             return true;
         };
-        let old_sources = old_sources.as_ref().unwrap_or(&self.project.sources);
-        let changes = Changes {
-            old: (&old, old_sources),
-            new: (&new, &self.project.sources),
-        };
-        match changes.units(statics, &built.units, at) {
-            Some(units) => built.outdate(units),
-            None => built.outdate(0..built.units.all.len()),
+        if is_whole {
+            // What it means to others is known with the next look.
+            return true;
         }
+        built.outdate(units_of(statics, &built.units, &Set::from([at])));
         // Places before the first change are where they were.
         let pointing = built.pointing_to(file, same);
         built.outdate(pointing);
         true
-    }
-}
-
-/// An edit of one file.
-struct Changes<'c> {
-    old: (&'c Outline, &'c Sources),
-    new: (&'c Outline, &'c Sources),
-}
-
-impl Changes<'_> {
-    /// The units whose objects may be others. None for all.
-    fn units(&self, statics: &Statics, units: &Units, module: usize) -> Option<Set> {
-        let (old, new) = (self.old.0, self.new.0);
-        if !old.is_whole() && !new.is_whole() {
-            return Some(units_of(statics, units, &Set::from([module])));
-        }
-        let frames = |(outline, sources): (&Outline, &Sources)| -> Vec<Vec<String>> {
-            let texts = |spans: &[Span]| spans.iter().map(|s| sources.slice(*s).into()).collect();
-            outline.envs.iter().map(|env| texts(&env.frame)).collect()
-        };
-        if frames(self.old) != frames(self.new) {
-            return None;
-        }
-        let plain = |(outline, sources): (&Outline, &Sources)| -> Vec<String> {
-            let items = outline.plain.iter();
-            items.map(|span| sources.slice(*span).to_owned()).collect()
-        };
-        let mut all = match plain(self.old) == plain(self.new) {
-            true => Set::new(),
-            false => units_of(statics, units, &Set::from([module])),
-        };
-        let graph = &statics.graph;
-        let ops =
-            |(outline, sources): (&Outline, &Sources)| -> HashMap<Name, Vec<(usize, String)>> {
-                let mut ops: HashMap<Name, Vec<(usize, String)>> = HashMap::new();
-                for (at, env) in outline.envs.iter().enumerate() {
-                    for op in &env.ops {
-                        let text = sources.slice(op.span).to_owned();
-                        ops.entry(op.target).or_default().push((at, text));
-                    }
-                }
-                ops
-            };
-        let (old, new) = (ops(self.old), ops(self.new));
-        let mut apps = Set::new();
-        for name in old.keys().chain(new.keys()) {
-            if old.get(name) == new.get(name) {
-                continue;
-            }
-            // A setting, or a name that is no app's.
-            apps.insert(graph.app(name)?);
-        }
-        for app in graph.readers(&apps) {
-            let app = graph.apps[app];
-            all.extend(units.number(graph.files[app.module], Some(app.name)));
-        }
-        Some(all)
     }
 }

@@ -5,15 +5,17 @@
 //! the ordinary checker. Its findings replace the earlier ones of the same places, when it is plain that a check of the
 //! whole would find the same; wherever it is not (a mistake, a new name, a changed environment), the whole is checked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{Env, File, Item, ItemKind, Record};
 use ordain_lang_syntax::{Diagnostic, FileId, Span};
 use ordain_lang_types::Program;
+use ordain_lang_types::program::Part;
 use ordain_schemas::KubeVersion;
 
 use super::graph::{Graph, Set};
+use super::moved::{self, Patch};
 use super::outline::Outline;
 use crate::check::versions;
 use crate::load::Project;
@@ -30,15 +32,17 @@ pub(super) struct Statics {
     found: Found,
     /// The whole, as of its last check.
     whole: Arc<Programs>,
-    /// Which functions and constants each file names, by version: whoever names one uses it.
+    /// Which functions, constants, types and imports each file names, by version: whoever names one uses it.
     names: BTreeMap<KubeVersion, Names>,
+    /// The texts of the modules that speak of apps of others.
+    texts: BTreeMap<usize, Arc<str>>,
     /// Whether the whole is as the texts are now.
     pub(super) is_whole_current: bool,
     pub(super) graph: Graph,
 }
 
-/// The places where what a file names is declared.
-type Names = HashMap<FileId, Vec<Span>>;
+/// Where what a file names is declared, and which part of the file names it.
+type Names = HashMap<FileId, Vec<(Part, Span)>>;
 
 /// Why a slice was not enough.
 pub(super) enum Missed {
@@ -49,11 +53,20 @@ pub(super) enum Missed {
 }
 
 /// A slice that was checked.
+#[derive(Default)]
 pub(super) struct Slice {
     pub(super) programs: Arc<Programs>,
     found: Found,
     /// Files which are in it as a whole.
     complete: Vec<FileId>,
+    /// Those of which some parts are left out.
+    partial: Vec<FileId>,
+    /// Where the parts begin that are not.
+    parts: BTreeSet<(FileId, u32)>,
+    /// The edited modules about whose parts nothing is known beside what it shows.
+    pub(super) plain: Set,
+    /// The others.
+    pub(super) patches: Vec<Patch>,
 }
 
 impl Statics {
@@ -74,12 +87,16 @@ impl Statics {
             (outlines, checked)
         });
         let program = whole.values().next().cloned().unwrap_or_default();
+        let graph = Graph::new(project, &program, outlines);
+        let texts = graph.whole.iter();
+        let texts = texts.map(|at| (*at, project.sources.shared_text(project.modules[*at].file)));
         Statics {
             found,
+            texts: texts.collect(),
             names: names_of(&whole),
             whole: Arc::new(whole),
             is_whole_current: true,
-            graph: Graph::new(project, &program, outlines),
+            graph,
         }
     }
 
@@ -101,58 +118,127 @@ impl Statics {
         Arc::clone(&self.whole)
     }
 
+    /// The text of a module that speaks of apps of others, as it was looked at.
+    pub(super) fn text(&self, module: usize) -> Option<&str> {
+        self.texts.get(&module).map(|text| &**text)
+    }
+
     /// Checks a slice after edits of these modules, which kept the names of all apps and uses; takes over what it finds.
     ///
     /// # Errors
     /// When the whole must be checked.
     pub(super) fn slice(&mut self, project: &Project, edited: &Set) -> Result<Slice, Missed> {
-        let graph = &self.graph;
-        if !graph.is_plain {
+        if !self.graph.is_plain {
             return Err(Missed::Unclear);
         }
-        let roots = graph.users(edited);
+        let (mut plain, mut patches, mut outlines) = (Set::new(), Vec::new(), Vec::new());
+        let mut is_torn = false;
+        for &at in edited {
+            let module = &project.modules[at];
+            let (old, new) = (&self.graph.outlines[at], Outline::of(&module.parsed.file));
+            if !old.is_whole() && !new.is_whole() {
+                is_torn |= !old.has_same_names(&new);
+                plain.insert(at);
+                continue;
+            }
+            let text = project.sources.text(module.file);
+            let patch = self.text(at).and_then(|old_text| {
+                let (old, new) = ((old, old_text), (&new, text));
+                Patch::of(&self.graph, module.file, old, new)
+            });
+            match patch {
+                Some(patch) => patches.push(patch),
+                // Half a line may look like anything.
+                None if module.parsed.diagnostics.iter().any(Diagnostic::is_error) => {
+                    return Err(Missed::Mistakes(Found::new()));
+                }
+                None => return Err(Missed::Unclear),
+            }
+            outlines.push((at, new));
+        }
+        let modules: Vec<usize> = outlines.iter().map(|(at, _)| *at).collect();
+        let before = self.graph.take(outlines, &project.sources);
+        let slice = self.slice_of(project, plain, patches, is_torn);
+        match &slice {
+            Ok(_) => {
+                let texts = modules
+                    .into_iter()
+                    .map(|at| (at, project.sources.shared_text(project.modules[at].file)));
+                self.texts.extend(texts);
+            }
+            Err(_) => self.graph.restore(before),
+        }
+        slice
+    }
+
+    fn slice_of(
+        &mut self,
+        project: &Project,
+        plain: Set,
+        patches: Vec<Patch>,
+        is_torn: bool,
+    ) -> Result<Slice, Missed> {
+        let graph = &self.graph;
+        let mut roots = graph.users(&plain);
+        let patched = patches.iter().flat_map(|patch| &patch.apps);
+        roots.extend(patched.map(|app| graph.apps[*app].module));
         if roots.iter().any(|root| graph.outlines[*root].is_whole()) {
             return Err(Missed::Unclear);
         }
         let region = Region::of(project, graph, &roots);
-        let mut old = self.found.values().flatten();
+        let mut known = Found::new();
+        for (version, found) in &self.found {
+            let found = moved::moved(found, &patches).ok_or(Missed::Unclear)?;
+            known.insert(*version, found);
+        }
+        let mut old = known.values().flatten();
         if old.any(|found| found.is_error() && region.has(found)) {
             return Err(Missed::Unclear);
         }
-        let slice = check_slice(project, graph, &roots, &region, versions_of(project))
-            .ok_or(Missed::Unclear)?;
-        let is_torn = edited.iter().any(|at| {
-            let now = Outline::of(&project.modules[*at].parsed.file);
-            !graph.outlines[*at].has_same_names(&now)
-        });
+        let is_nothing = roots.is_empty() && !patches.iter().any(|patch| patch.has_strangers);
+        let mut slice = match is_nothing {
+            // Nothing is another than before, but for places.
+            true => Slice::default(),
+            false => check_slice(project, graph, &roots, &region, versions_of(project))
+                .ok_or(Missed::Unclear)?,
+        };
         if is_torn || slice.found.values().flatten().any(Diagnostic::is_error) {
-            return Err(Missed::Mistakes(slice.found));
+            let mut found = slice.found;
+            for found in found.values_mut() {
+                // What a part does not use, others may.
+                found.retain(|one| !is_unused(one) || !is_in(one, &slice.partial));
+            }
+            return Err(Missed::Mistakes(found));
         }
-        self.take(slice, &region).ok_or(Missed::Unclear)
+        (slice.plain, slice.patches) = (plain, patches);
+        self.take(slice, &region, known).ok_or(Missed::Unclear)
     }
 
     /// Takes over what a slice without mistakes finds. None when it cannot stand for the whole.
-    fn take(&mut self, slice: Slice, region: &Region) -> Option<Slice> {
+    fn take(&mut self, slice: Slice, region: &Region, known: Found) -> Option<Slice> {
         let emits = |program: &Program| {
             !program.apps.is_empty() || program.modules.iter().any(|m| !m.exports.is_empty())
         };
+        for (version, names) in &mut self.names {
+            let program = slice.programs.get(version);
+            renew(names, program.map(|p| &**p), &slice, region)?;
+        }
         let mut merged = Found::new();
-        for (version, found) in &slice.found {
-            let old = self.found.get(version)?;
-            let program = slice.programs.get(version)?;
+        for (version, old) in known {
+            let Some(found) = slice.found.get(&version) else {
+                // Only places changed; or it is no version that is looked at any more.
+                slice.found.is_empty().then_some(())?;
+                merged.insert(version, old);
+                continue;
+            };
+            let program = slice.programs.get(&version)?;
             if self.graph.emits() && !emits(program) {
                 // In what emits nothing, everything may be for others.
                 return None;
             }
-            let new = region.used(old, found, program, self.names.get(version)?);
-            merged.insert(*version, region.merge(old, &new, &slice.complete)?);
-        }
-        for (version, names) in &mut self.names {
-            let mut new = slice.programs.get(version).map(|p| names_in(p));
-            for file in &region.files {
-                let own = new.as_mut().and_then(|new| new.remove(file));
-                names.insert(*file, own.unwrap_or_default());
-            }
+            let names = self.names.get(&version)?;
+            let new = region.used(&old, found, program, names);
+            merged.insert(version, region.merge(&old, &new, names, &slice)?);
         }
         self.found = merged;
         self.is_whole_current = false;
@@ -182,10 +268,66 @@ fn names_of(programs: &Programs) -> BTreeMap<KubeVersion, Names> {
 
 fn names_in(program: &Program) -> Names {
     let mut names = Names::new();
-    for (file, declared) in &program.named {
-        names.entry(*file).or_default().push(*declared);
+    for one in &program.named {
+        let of_file: &mut Vec<(Part, Span)> = names.entry(one.file).or_default();
+        of_file.push((one.part, one.declared));
     }
     names
+}
+
+/// Takes over which names a slice uses. None when a place is lost.
+fn renew(
+    names: &mut Names,
+    program: Option<&Program>,
+    slice: &Slice,
+    region: &Region,
+) -> Option<()> {
+    let mut new = program.map(names_in);
+    for patch in &slice.patches {
+        let moved = &patch.moved;
+        for (file, names) in names.iter_mut() {
+            if *file == moved.file {
+                // Parts that the slice leaves out name what they did.
+                let kept = names.drain(..).filter_map(|(part, declared)| {
+                    let Part::At(start) = part else {
+                        // Without a slice nothing is another but places.
+                        return program.is_none().then_some((part, declared));
+                    };
+                    let at = Span::new(*file, start, start + 1);
+                    let at = moved.place(at).filter(|_| !patch.is_gone(at))?;
+                    let is_left_out = !slice.parts.contains(&(at.file, at.start));
+                    is_left_out.then_some((Part::At(at.start), declared))
+                });
+                *names = kept.collect();
+            }
+            for (_, declared) in names.iter_mut() {
+                if !moved.apply(declared) {
+                    return None;
+                }
+            }
+        }
+        let own = new.as_mut().and_then(|new| new.remove(&moved.file));
+        names
+            .entry(moved.file)
+            .or_default()
+            .extend(own.into_iter().flatten());
+    }
+    for file in &region.files {
+        let own = new.as_mut().and_then(|new| new.remove(file));
+        names.insert(*file, own.unwrap_or_default());
+    }
+    Some(())
+}
+
+/// Whether a finding is about one of these files.
+fn is_in(found: &Diagnostic, files: &[FileId]) -> bool {
+    let mut places = found.span().into_iter();
+    places.any(|place| files.contains(&place.file))
+}
+
+/// Whether it says that nothing uses something.
+fn is_unused(found: &Diagnostic) -> bool {
+    matches!(found.code, "W0101" | "W0102")
 }
 
 fn versions_of(project: &Project) -> Vec<KubeVersion> {
@@ -215,7 +357,7 @@ fn check_slice(
     let mut wanted = roots.clone();
     wanted.extend(region.apps.iter().map(|app| graph.apps[*app].module));
     for suite in &region.suites {
-        let mentions = &graph.suites[*suite].mentions;
+        let mentions = &graph.parts.suites[*suite].mentions;
         wanted.extend(mentions.iter().map(|app| graph.apps[*app].module));
     }
     let (modules, ops) = graph.needed(&wanted);
@@ -227,14 +369,23 @@ fn check_slice(
     for module in &graph.whole {
         parts.insert(*module, part(project, graph, *module, &ops, &region.suites));
     }
+    let (partial, complete): (Vec<usize>, Vec<usize>) =
+        modules.iter().partition(|at| parts.contains_key(at));
+    let files = |modules: Vec<usize>| {
+        let files = modules.into_iter().map(|at| project.modules[at].file);
+        files.collect()
+    };
+    let of_ops = ops.iter().map(|op| graph.parts.ops[*op].span);
+    let of_suites = region.suites.iter();
+    let of_suites = of_suites.map(|suite| graph.parts.suites[*suite].span);
     let mut slice = Slice {
-        programs: Arc::default(),
-        found: Found::new(),
-        complete: modules
-            .iter()
-            .filter(|at| !parts.contains_key(at))
-            .map(|at| project.modules[*at].file)
+        complete: files(complete),
+        partial: files(partial),
+        parts: of_ops
+            .chain(of_suites)
+            .map(|span| (span.file, span.start))
             .collect(),
+        ..Slice::default()
     };
     let mut programs = Programs::new();
     for version in versions {
@@ -254,14 +405,14 @@ fn check_slice(
 fn part(project: &Project, graph: &Graph, module: usize, ops: &Set, suites: &Set) -> File {
     let whole = &project.modules[module].parsed.file;
     let mut kept: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for op in ops.iter().map(|op| &graph.ops[*op]) {
+    for op in ops.iter().map(|op| &graph.parts.ops[*op]) {
         if op.module == module {
             kept.entry(op.item).or_default().push(op.member);
         }
     }
     let kept_suites: Set = suites
         .iter()
-        .map(|suite| &graph.suites[*suite])
+        .map(|suite| &graph.parts.suites[*suite])
         .filter(|suite| suite.module == module)
         .map(|suite| suite.item)
         .collect();
@@ -270,7 +421,7 @@ fn part(project: &Project, graph: &Graph, module: usize, ops: &Set, suites: &Set
         match &item.kind {
             ItemKind::Env(env) => {
                 let mut members = kept.remove(&at).unwrap_or_default();
-                members.extend(graph.frames.get(&(module, at)).into_iter().flatten());
+                members.extend(graph.parts.frames.get(&(module, at)).into_iter().flatten());
                 members.sort_unstable();
                 let body = Record {
                     id: env.body.id,
@@ -316,11 +467,11 @@ impl Region {
         let apps = graph.readers(&graph.apps_of(roots));
         let ops = graph.ops_with(&apps);
         let is_near = |mentions: &[usize]| mentions.iter().any(|app| apps.contains(app));
-        let suites: Set = (0..graph.suites.len())
-            .filter(|at| is_near(&graph.suites[*at].mentions))
+        let suites: Set = (0..graph.parts.suites.len())
+            .filter(|at| is_near(&graph.parts.suites[*at].mentions))
             .collect();
-        let mut spans: Vec<Span> = ops.iter().map(|op| graph.ops[*op].span).collect();
-        spans.extend(suites.iter().map(|at| graph.suites[*at].span));
+        let mut spans: Vec<Span> = ops.iter().map(|op| graph.parts.ops[*op].span).collect();
+        spans.extend(suites.iter().map(|at| graph.parts.suites[*at].span));
         Region {
             apps,
             suites,
@@ -358,7 +509,7 @@ impl Region {
         };
         let is_named = |place: Span| {
             let mut elsewhere = names.iter().filter(|(file, _)| !self.files.contains(file));
-            elsewhere.any(|(_, named)| named.contains(&place))
+            elsewhere.any(|(_, named)| named.iter().any(|(_, declared)| *declared == place))
         };
         let stays = |found: &&Diagnostic| {
             found.code != "W0102"
@@ -375,21 +526,31 @@ impl Region {
         &self,
         old: &[Diagnostic],
         new: &[Diagnostic],
-        complete: &[FileId],
+        names: &Names,
+        slice: &Slice,
     ) -> Option<Vec<Diagnostic>> {
         let (here, there): (Vec<_>, Vec<_>) = new.iter().partition(|one| self.has(one));
-        let is_complete =
-            |one: &Diagnostic| one.span().is_none_or(|span| complete.contains(&span.file));
+        let is_complete = |one: &Diagnostic| one.span().is_none() || is_in(one, &slice.complete);
         // In a module of which only a part is in the slice, an import may seem to be unused.
-        let mut counted = there
-            .iter()
-            .filter(|one| one.code != "W0101" || is_complete(one));
+        let is_used = |one: &Diagnostic| {
+            let Some(span) = one
+                .span()
+                .filter(|_| one.code == "W0101" && !is_complete(one))
+            else {
+                return false;
+            };
+            let mut names = names.get(&span.file).into_iter().flatten();
+            names.any(|(_, declared)| *declared == span)
+        };
+        let mut counted = there.iter().filter(|one| !is_used(one));
         if counted.any(|one| !old.contains(one)) {
             return None;
         }
         let mut merged: Vec<Diagnostic> = Vec::with_capacity(old.len());
         for one in old.iter().filter(|one| !self.has(one)) {
-            if is_complete(one) && !there.contains(&one) {
+            // What nothing used may be used by now.
+            let is_told = is_complete(one) || is_unused(one) && is_in(one, &slice.partial);
+            if is_told && !there.contains(&one) {
                 return None;
             }
             merged.push(one.clone());

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_eval as eval;
+use ordain_lang_rules::{Exemption, Scope};
 use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
 
+use super::moved::Moved;
 use crate::load::Project;
-use crate::shared::Outcome;
-use crate::whole::UnitFacts;
+use crate::shared::{self, Outcome};
+use crate::whole::{Mover, UnitFacts};
 
 /// An app, or the exports of a file without one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -84,6 +86,83 @@ impl Known {
     }
 }
 
+/// Moves what is remembered behind an edit.
+struct Following<'m> {
+    moved: &'m Moved,
+    /// The exemptions that were moved, by what they were.
+    exemptions: HashMap<*const Exemption, [Arc<Exemption>; 2]>,
+    /// Whether a place is lost.
+    is_lost: bool,
+}
+
+impl Mover for Following<'_> {
+    fn place(&mut self, span: &mut Span) {
+        self.is_lost |= !self.moved.apply(span);
+    }
+
+    fn exemption(&mut self, one: &mut Arc<Exemption>) {
+        let app = match one.scope {
+            Scope::App(app) => Some(app),
+            Scope::All | Scope::File(_) => None,
+        };
+        let mut places = app.into_iter().chain([one.span]);
+        if !places.any(|place| self.moved.reaches(place)) {
+            return;
+        }
+        if let Some([_, known]) = self.exemptions.get(&Arc::as_ptr(one)) {
+            *one = Arc::clone(known);
+            return;
+        }
+        let mut new = Exemption::clone(one);
+        self.place(&mut new.span);
+        if let Scope::App(app) = &mut new.scope {
+            self.place(app);
+        }
+        let old = std::mem::replace(one, Arc::new(new));
+        // The old one is kept, so that its address stays its own.
+        let key = Arc::as_ptr(&old);
+        self.exemptions.insert(key, [old, Arc::clone(one)]);
+    }
+
+    fn copy(&mut self, one: &shared::Copy) {
+        self.is_lost |= self
+            .moved
+            .reaches_any(|file, behind| one.points_to(file, behind));
+    }
+}
+
+impl Store<Known> {
+    /// Lets the places follow an edit. Gives back the units that remember one which is no more, or whose output says where
+    /// something stands.
+    pub(super) fn follow(&mut self, moved: &Moved) -> Vec<usize> {
+        let mut following = Following {
+            moved,
+            exemptions: HashMap::new(),
+            is_lost: false,
+        };
+        let mut lost = Vec::new();
+        self.each(|unit, known| {
+            following.is_lost = known.objects.iter().any(|one| moved.reaches(one.at));
+            for object in &mut known.objects {
+                following.place(&mut object.at);
+                following.place(&mut object.made);
+            }
+            let labels = known
+                .diagnostics
+                .iter_mut()
+                .flat_map(|found| &mut found.labels);
+            labels.for_each(|label| following.place(&mut label.span));
+            if let Some(facts) = &mut known.facts {
+                facts.follow(&mut following);
+            }
+            if following.is_lost {
+                lost.push(unit);
+            }
+        });
+        lost
+    }
+}
+
 /// Values by environment and unit.
 #[derive(Debug)]
 pub(super) struct Store<T> {
@@ -123,6 +202,20 @@ impl<T> Store<T> {
     pub(super) fn last(&self, env: &str, unit: usize) -> Option<&T> {
         let slot = self.envs.get(env)?.get(unit)?.as_ref();
         slot.map(|slot| &*slot.value)
+    }
+
+    /// Gives each value to `each`, with its unit, whether it holds or not.
+    pub(super) fn each(&mut self, mut each: impl FnMut(usize, &mut T))
+    where
+        T: Clone,
+    {
+        for slots in self.envs.values_mut() {
+            for (unit, slot) in slots.iter_mut().enumerate() {
+                if let Some(slot) = slot {
+                    each(unit, Arc::make_mut(&mut slot.value));
+                }
+            }
+        }
     }
 
     /// Takes in a value. Returns whether it differs from the one before; when it does not, that one stays.

@@ -70,8 +70,9 @@ impl<'a> Checker<'a> {
             }
             return Some(self.error);
         }
+        let part = self.part_at(span);
         let import = self.modules[sc.module].imports.get_mut(first)?;
-        import.used = true;
+        import.note(part);
         if let Some(file) = import.crd {
             let ty = self.crd_named(file, &[name], span);
             if ty != Ty::ERROR {
@@ -276,8 +277,9 @@ impl<'a> Checker<'a> {
                 if self.is_value(sc, *first) || self.modules[sc.module].items.contains_key(first) {
                     return None;
                 }
+                let part = self.part_at(base.span);
                 let import = self.modules[sc.module].imports.get_mut(first)?;
-                import.used = true;
+                import.note(part);
                 let module = import.module?;
                 let def = Def::Module(ModuleId::new(module));
                 self.note(base.span, def, Ty::ERROR);

@@ -84,7 +84,7 @@ impl<'a> Checker<'a> {
         let (Global::Type(item), _) = *self.modules[sc.module].items.get(name)? else {
             return None;
         };
-        self.note_type(item, base.span.file);
+        self.note_type(item, base.span);
         let params: Vec<Name> = self.type_items[item]
             .decl
             .params

@@ -53,8 +53,9 @@ impl<'a> Checker<'a> {
         {
             return self.global(sc, Global::App(app), name, span);
         }
+        let part = self.part_at(span);
         if let Some(import) = self.modules[sc.module].imports.get_mut(&name) {
-            import.used = true;
+            import.note(part);
             if import.crd.is_some() {
                 self.not_a_value(
                     &format!("CRD `{name}`"),
