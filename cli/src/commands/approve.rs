@@ -11,7 +11,7 @@ use ordain_reconciler_engine::control::{self, Request};
 /// it, so a plan that changes has to be approved again. It is recorded in the journal with who gave it.
 #[derive(clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// The plan's hash, the beginning of it, or the app that waits
+    /// The plan's hash, the beginning of it, or the app that waits; or what allows one object, as its refusal says it
     #[arg(value_name = "PLAN|APP")]
     plan: String,
 

@@ -1,6 +1,6 @@
 //! Answers to those who hold something back or let it go: approvals, suspensions, and looks that are asked for.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ordain_reconciler_journal::{AppRef, Event, State};
 
@@ -11,6 +11,9 @@ use crate::{
     rollback::publish,
     shared::now_ms,
 };
+
+/// Digits of a whole hash.
+const HASH_DIGITS: usize = 64;
 
 /// Digits of a plan's hash that are enough to name it.
 const HASH_DIGITS_MIN: usize = 8;
@@ -24,8 +27,15 @@ struct Blocked {
     plan: String,
 }
 
+/// True for what allows one object of a plan to be replaced, as the refusal of the object says it: `HASH/KIND/NAMESPACE/NAME`.
+fn is_of_object(plan: &str) -> bool {
+    let hash = plan.split_once('/').map_or("", |(hash, _)| hash);
+    hash.len() == HASH_DIGITS && hash.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 impl Requests {
-    /// Allows the plan of an app that waits; `plan` is its hash, the beginning of it, or the app's name.
+    /// Allows the plan of an app that waits; `plan` is its hash, the beginning of it, or the app's name; or what allows one
+    /// object of it.
     pub(crate) async fn approve(
         &self,
         plan: &str,
@@ -33,6 +43,11 @@ impl Requests {
         author: String,
         reply: &Reply,
     ) -> Result<(), Error> {
+        if is_of_object(plan) {
+            self.allow(plan, author, reply).await?;
+            reply.line(&format!("{plan} is approved")).await;
+            return Ok(());
+        }
         let blocked = self.blocked();
         let is_hash = plan.len() >= HASH_DIGITS_MIN;
         let of_app =
@@ -51,26 +66,36 @@ impl Requests {
                     .collect(),
             });
         };
-        let (hash, by) = (one.plan.clone(), asked_by(author, reply.asker()));
-        let event = Event::Approval {
-            plan: hash.clone(),
-            by,
-        };
-        self.shared.record(event).await?;
-        self.shared.approve(&hash);
-        reply
-            .line(&format!("{}: plan {hash} is approved", one.app))
-            .await;
+        self.allow(&one.plan, author, reply).await?;
+        let (app, hash) = (&one.app, &one.plan);
+        reply.line(&format!("{app}: plan {hash} is approved")).await;
         Ok(())
     }
 
-    /// Every app whose last deploy waits for an approval.
+    async fn allow(&self, plan: &str, author: String, reply: &Reply) -> Result<(), Error> {
+        let event = Event::Approval {
+            plan: plan.to_owned(),
+            by: asked_by(author, reply.asker()),
+        };
+        self.shared.record(event).await?;
+        self.shared.approve(plan);
+        Ok(())
+    }
+
+    /// Every app of which a part waits for an approval. The rest of its deploy may have failed meanwhile.
     fn blocked(&self) -> Vec<Blocked> {
+        let statuses = self.shared.statuses();
+        let shown = statuses
+            .iter()
+            .filter(|(_, status)| status.sync == Sync::Blocked);
+        let shown: BTreeSet<AppRef> = shown.map(|(app, _)| app.clone()).collect();
+        drop(statuses);
         let journal = self.shared.scribe.known();
         let waits = |app: AppRef| {
             let last = journal.last(&app)?;
+            let is_blocked = shown.contains(&app) || matches!(last.state, State::Blocked { .. });
             let plan = last.plan;
-            matches!(last.state, State::Blocked { .. }).then_some(Blocked { app, plan })
+            (is_blocked && !plan.is_empty()).then_some(Blocked { app, plan })
         };
         journal.apps().into_iter().filter_map(waits).collect()
     }

@@ -245,7 +245,9 @@ impl Worker {
             }
             let (reasons, hash) = (held.join("; "), &applied.plan.hash);
             message.push_str(&format!(
-                "deletions wait: {reasons}; to allow them, push a commit with the trailer `Approve-Plan: {hash}`"
+                "deletions wait: {reasons}; `ordain approve {} --env {}` allows them, or a commit with the trailer \
+                 `Approve-Plan: {hash}`",
+                self.app.name, self.app.env
             ));
             Sync::Blocked
         } else if look.worst.is_done() {

@@ -82,8 +82,8 @@ pub(crate) fn decide(
                 }
                 let fields = refusal.immutable.join(", ");
                 let reason = format!(
-                    "{fields} cannot be changed in place; {lost}; to have it deleted and created again, push a \
-                     commit with the trailer `Approve-Plan: {approval}`"
+                    "{fields} cannot be changed in place; {lost}; to have it deleted and created again, run \
+                     `ordain approve {approval}` or push a commit with the trailer `Approve-Plan` and the same value"
                 );
                 refused(desired, &reason)
             }

@@ -13,6 +13,9 @@ const VALUE_CHARS_MAX: usize = 100;
 /// Lines shown of one text that changed.
 const TEXT_LINES_MAX: usize = 40;
 
+/// Digits of a plan's hash that are enough to approve it.
+const HASH_SHORT: usize = 12;
+
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}: {}", self.owner, summary(self))?;
@@ -26,7 +29,8 @@ impl fmt::Display for Plan {
             let hash = &self.hash;
             writeln!(
                 out,
-                "  ! to allow it, push a commit with the trailer `Approve-Plan: {hash}`"
+                "  ! `ordain approve {}` allows it, or a commit with the trailer `Approve-Plan: {hash}`",
+                hash.get(..HASH_SHORT).unwrap_or(hash)
             )?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use ordain_reconciler_engine::{
 };
 use ordain_reconciler_source::trailer;
 
-use crate::world::{GRACE, World, config, deployment, state};
+use crate::world::{GRACE, World, claim, config, deployment, state};
 
 pub(crate) async fn a_commit_that_is_late_is_rolled_back_and_held() {
     let world = World::start().await;
@@ -258,6 +258,28 @@ pub(crate) async fn an_approval_may_name_the_app() {
     assert_eq!(lines, format!("dev/db: plan {plan} is approved\n"));
     world
         .until(|world| world.api.get("v1/configmaps/shop/db").is_none())
+        .await;
+
+    // Also while something else of the app is not well.
+    world.app("web", &[config("a", "1"), config("b", "1"), claim()]);
+    world.push("with a claim").await;
+    world.app("web", &[config("a", "1"), deployment("bad:1")]);
+    world.push("without the claim, and a bad image").await;
+    world
+        .until(|world| {
+            let row = world.history("web").pop().expect("a deploy");
+            state(&row) == "failed"
+        })
+        .await;
+    let (_, lines) = world.ask(approve("web")).await.expect("it waits");
+    assert!(lines.starts_with("dev/web: plan "), "{lines}");
+    // Nothing is deleted before what takes its place is healthy; that is all it waits for now.
+    world
+        .until(|world| {
+            let status = world.status();
+            let mut apps = status.apps.iter();
+            apps.any(|app| app.name == "web" && app.sync == Sync::Applied)
+        })
         .await;
     world.stop().await;
 }

@@ -6,7 +6,7 @@ use ordain_reconciler_engine::{
 };
 use ordain_reconciler_source::{trailer, trailers};
 
-use crate::world::{GRACE, World, config, deployment, rollback, state};
+use crate::world::{GRACE, World, claim, config, deployment, rollback, state};
 
 pub(crate) async fn a_rollback_is_a_commit_that_restores_the_objects() {
     let world = World::start().await;
@@ -189,14 +189,10 @@ pub(crate) async fn the_same_objects_may_come_back_on_purpose() {
 }
 
 pub(crate) async fn a_rollback_keeps_what_holds_data() {
-    let claim = serde_json::json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-        "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"},
-    });
     let world = World::start().await;
     world.app("web", &[config("a", "1")]);
     world.push("first").await;
-    world.app("web", &[config("a", "1"), config("b", "1"), claim]);
+    world.app("web", &[config("a", "1"), config("b", "1"), claim()]);
     world.push("with data").await;
     let key = "v1/persistentvolumeclaims/shop/data";
     assert!(world.api.get(key).is_some());

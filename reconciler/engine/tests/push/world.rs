@@ -550,6 +550,14 @@ pub(crate) fn deployment(image: &str) -> Value {
     })
 }
 
+/// Something that holds data.
+pub(crate) fn claim() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"},
+    })
+}
+
 /// Where a deploy stands, in one word.
 pub(crate) fn state(row: &HistoryRow) -> String {
     let state = serde_json::to_value(&row.state).expect("plain JSON");
