@@ -52,6 +52,12 @@ impl Cluster {
                 source,
             }));
         }
+        if let DashboardAt::Address(listen) = options.dashboard {
+            let free = std::net::TcpListener::bind(listen).map(drop);
+            free.into_diagnostic().wrap_err_with(|| {
+                format!("the dashboard cannot listen at {listen}; `--dashboard` chooses another address, or `off`")
+            })?;
+        }
         let dir = DataDir::open(&options.data_dir)?;
         let keys = Keys::new(dir.path());
         keys.ensure_own().map_err(keys_report)?;

@@ -15,13 +15,10 @@ use ordain_reconciler_engine::control::{Request, Response};
 /// When the repository cannot be reached, the earlier objects are applied at once, and the commit is pushed when it is back.
 /// Claims, volumes, namespaces and definitions are never deleted by a rollback. Exit code 1 when it does not become healthy.
 #[derive(clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["app", "all"])]
 pub(crate) struct RollbackArgs {
     /// The app
-    #[arg(
-        value_name = "APP",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "APP")]
     app: Option<String>,
 
     /// The whole repository, every app in it

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &SnapshotArgs, format: Format) -> Result<Outcome> {
         )?,
         Format::Text => {
             terminal::say(&format!(
-                "{objects} objects of {count} apps; check it with this public key:"
+                "objects: {objects}, of apps: {count}; check it with this public key:"
             ));
             terminal::data(&format!("{public}\n"))?;
         }

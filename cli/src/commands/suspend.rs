@@ -12,13 +12,10 @@ use ordain_reconciler_engine::control::Request;
 /// New commits wait, and live edits stay. The newest commit is what counts when it is resumed. The suspension survives
 /// restarts, is recorded in the journal and shown by `ordain status`.
 #[derive(clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["app", "all"])]
 pub(crate) struct SuspendArgs {
     /// The app
-    #[arg(
-        value_name = "APP",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "APP")]
     app: Option<String>,
 
     /// All apps
@@ -41,13 +38,10 @@ pub(crate) struct SuspendArgs {
 ///
 /// With a rollback that is held because of a conflict, this drops the rollback's commit.
 #[derive(clap::Args)]
+#[group(id = "which", required = true, multiple = false, args = ["app", "all"])]
 pub(crate) struct ResumeArgs {
     /// The app
-    #[arg(
-        value_name = "APP",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "APP")]
     app: Option<String>,
 
     /// End the suspension of all apps

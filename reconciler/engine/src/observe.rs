@@ -241,6 +241,7 @@ impl Worker {
         } else if !held.is_empty() {
             // Whoever did not see the push must be able to allow it, or to see why not.
             if !message.is_empty() {
+                message.truncate(message.trim_end_matches('.').len());
                 message.push_str("; ");
             }
             let (reasons, hash) = (held.join("; "), &applied.plan.hash);

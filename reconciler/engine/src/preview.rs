@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use ordain_reconciler_journal::{AppRef, Journal, State};
+use ordain_reconciler_journal::{AppRef, Journal};
 use ordain_reconciler_plan::{
     ApiVersion, Breaker, DryRun, Input, Inventory, MANAGER, MASK, OWNER_ANNOTATION, ObjectKey,
     Plan, plan,
@@ -424,23 +424,14 @@ pub fn applied_in(data_dir: &Path) -> Result<Vec<Applied>, Error> {
 
 /// The last set of each app that the cluster took.
 fn sets(journal: &Journal) -> Result<Vec<Applied>, Error> {
-    let stands = |state: &State| {
-        matches!(
-            state,
-            State::Applied | State::Healthy | State::Blocked { .. }
-        )
-    };
     let mut all = Vec::new();
     for app in journal.apps() {
         // Nearly always it is the last one, which is in memory.
-        let deploy = match journal.last(&app).filter(|last| stands(&last.state)) {
+        let deploy = match journal.last(&app).filter(|last| last.was_applied) {
             Some(last) => Some(last),
             None => {
                 let history = journal.history(&app)?;
-                history
-                    .into_iter()
-                    .rev()
-                    .find(|deploy| stands(&deploy.state))
+                history.into_iter().rev().find(|deploy| deploy.was_applied)
             }
         };
         let Some(deploy) = deploy else { continue };

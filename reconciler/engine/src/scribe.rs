@@ -57,7 +57,11 @@ impl Scribe {
         let work = self.tasks.spawn_blocking(move || act(&journal));
         match work.await {
             Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and whoever waits here with it.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 

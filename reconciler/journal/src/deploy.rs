@@ -89,6 +89,9 @@ pub struct Deploy {
     pub rollback: Option<Rollback>,
     /// True when it was healthy at some time: a place to roll back to.
     pub was_healthy: bool,
+    /// True when every write of it was accepted at some time: what it declares is what was applied, healthy or not.
+    #[serde(default)]
+    pub was_applied: bool,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
@@ -112,6 +115,7 @@ impl Deploy {
             actor: intent.actor.clone(),
             rollback: intent.rollback.clone(),
             was_healthy: false,
+            was_applied: false,
             state: State::Started,
         }
     }
@@ -163,6 +167,10 @@ impl AppLog {
                 if let Some(row) = row {
                     row.state = outcome.clone().into();
                     row.was_healthy |= *outcome == Outcome::Healthy;
+                    row.was_applied |= matches!(
+                        outcome,
+                        Outcome::Applied | Outcome::Healthy | Outcome::Blocked { .. }
+                    );
                     row.changed_ms = record.time_ms;
                 }
             }

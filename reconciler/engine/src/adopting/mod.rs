@@ -17,6 +17,7 @@ use crate::{
     control::{Reply, Response},
     engine::blocking,
     origin::Origin,
+    past::is_kind,
     requests::Requests,
     rollback::publish::{self, Published, publish},
     shared::now_ms,
@@ -294,7 +295,7 @@ impl Requests {
                     own if own.is_empty() => app.namespace.clone(),
                     own => own,
                 };
-                if text(json, "/kind").eq_ignore_ascii_case(kind)
+                if is_kind(kind, &text(json, "/kind"))
                     && text(json, "/metadata/name") == name
                     && namespace.is_none_or(|namespace| namespace == own)
                 {

@@ -124,12 +124,13 @@ pub(crate) fn quarantined(quarantine: &Quarantined) -> String {
             quarantine.by,
         );
     }
+    let reasons = quarantine.reasons.join("; ");
     format!(
-        "commit {} was rolled back to {} by {}: {}",
+        "commit {} was rolled back to {} by {}{}{reasons}",
         short(&quarantine.commit),
         short(&quarantine.to),
         quarantine.by,
-        quarantine.reasons.join("; ")
+        if reasons.is_empty() { "" } else { ": " },
     )
 }
 

@@ -145,6 +145,7 @@ mod tests {
             counts: Counts::default(),
             rollback: None,
             was_healthy: state == State::Healthy,
+            was_applied: true,
             state,
         }
     }

@@ -271,6 +271,16 @@ pub(crate) async fn an_approval_may_name_the_app() {
             state(&row) == "failed"
         })
         .await;
+    // It failed, and is what was applied all the same.
+    let (answers, _) = world.ask(Request::Applied).await.expect("read");
+    let applied = answers.into_iter().find_map(|answer| match answer {
+        Response::Applied { apps } => apps.into_iter().find(|app| app.app == "web"),
+        _ => None,
+    });
+    let kinds: Vec<_> = (applied.expect("web is applied").objects.iter())
+        .map(|object| object["kind"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(kinds, ["ConfigMap", "Deployment"]);
     let (_, lines) = world.ask(approve("web")).await.expect("it waits");
     assert!(lines.starts_with("dev/web: plan "), "{lines}");
     // Nothing is deleted before what takes its place is healthy; that is all it waits for now.
