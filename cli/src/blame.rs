@@ -28,6 +28,29 @@ pub(crate) struct Blame {
     pub(crate) lines: Vec<Line>,
 }
 
+/// What a reconciler answers that is asked for the lines of a field.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    /// They are known.
+    Known(Box<Blame>),
+    /// The object or the field cannot be meant: the remedy is another command line, as where the question was asked.
+    Misnamed {
+        misnamed: String,
+        help: Option<String>,
+    },
+}
+
+impl Answer {
+    /// The lines, or the failure as it is where the question was asked.
+    pub(crate) fn known(self) -> Result<Blame> {
+        match self {
+            Answer::Known(blame) => Ok(*blame),
+            Answer::Misnamed { misnamed, help } => Err(usage(misnamed, help.unwrap_or_default())),
+        }
+    }
+}
+
 /// A line that had a say.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -59,9 +82,9 @@ pub(crate) struct Origin {
 pub(crate) fn single(mut found: Vec<Deployed>, object: &str) -> Result<Deployed> {
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(miette!(
-            help = "`ordain at now get` lists what is deployed",
-            "no {object} is deployed"
+        0 => Err(usage(
+            format!("no {object} is deployed"),
+            "`ordain at now get` lists what is deployed",
         )),
         _ => {
             let all: Vec<String> = found

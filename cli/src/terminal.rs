@@ -26,7 +26,7 @@ pub(crate) fn set_up(args: &Args) {
     };
     let log = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(has_color(&io::stderr()))
         .with_target(args.verbose > 1)
         .compact();
     // A second subscriber can only come from a test in the same process, which keeps its own.
@@ -43,6 +43,7 @@ pub(crate) fn set_up(args: &Args) {
         Box::new(
             miette::MietteHandlerOpts::new()
                 .terminal_links(false)
+                .color(has_color(&io::stderr()))
                 .context_lines(1)
                 .build(),
         )
@@ -101,14 +102,18 @@ pub(crate) fn is_watched(format: Format) -> bool {
 pub(crate) struct Progress {
     watched: bool,
     waiting: bool,
+    /// Whether what is shown are bars, which mean nothing afterwards.
+    has_bars: bool,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let watched = io::stderr().is_terminal();
+        // A terminal that cannot take a line back is written to as a file is.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            watched,
+            watched: io::stderr().is_terminal() && !is_dumb,
             waiting: false,
+            has_bars: false,
         }
     }
 
@@ -119,6 +124,7 @@ impl Progress {
         // "\r" and "erase line" (ECMA-48, EL) take the last line back.
         let back = if self.waiting { "\r\x1b[2K" } else { "" };
         self.waiting = self.watched && text.contains(": waiting: ");
+        self.has_bars = false;
         let _ = if self.waiting {
             // A line that wraps could not be taken back.
             let short: String = text.chars().take(COLUMNS).collect();
@@ -143,14 +149,20 @@ impl Progress {
         let mut stderr = io::stderr().lock();
         let short: String = text.chars().take(COLUMNS).collect();
         self.waiting = !short.is_empty();
+        self.has_bars = self.waiting;
         let _ = write!(stderr, "\r\x1b[2K{short}").and_then(|()| stderr.flush());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.waiting {
-            say("");
+        match (self.has_bars, self.waiting) {
+            (true, _) => {
+                let mut stderr = io::stderr().lock();
+                let _ = write!(stderr, "\r\x1b[2K").and_then(|()| stderr.flush());
+            }
+            (false, true) => say(""),
+            (false, false) => {}
         }
     }
 }

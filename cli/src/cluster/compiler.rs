@@ -1,5 +1,6 @@
 //! The language as the reconciler sees it: a commit's files in, apps with their objects out, secrets at the end.
 
+use crate::blame::Answer;
 use crate::commands::check::WIDTH;
 use crate::keys::Keys;
 use crate::report;
@@ -252,9 +253,17 @@ impl Compiler for ProjectCompiler {
                 .map_or_else(String::new, |help| format!("; {help}"));
             format!("{error}{help}")
         };
-        let deployed = crate::blame::single(found, object).map_err(told)?;
-        let blame = crate::blame::blame(repository, &deployed, field).map_err(told)?;
-        serde_json::to_value(blame).map_err(|error| error.to_string())
+        let blame = crate::blame::single(found, object)
+            .and_then(|deployed| crate::blame::blame(repository, &deployed, field));
+        let answer = match blame {
+            Ok(blame) => Answer::Known(Box::new(blame)),
+            Err(error) if crate::usage::is_usage(&error) => Answer::Misnamed {
+                help: error.help().map(|help| help.to_string()),
+                misnamed: error.to_string(),
+            },
+            Err(error) => return Err(told(error)),
+        };
+        serde_json::to_value(answer).map_err(|error| error.to_string())
     }
 
     fn rest(&self) {

@@ -1,7 +1,7 @@
 //! `ordain blame OBJECT FIELD`: who wrote the lines that a deployed field comes from.
 
 use crate::args::{Format, TargetArg};
-use crate::blame::{self, Blame, single};
+use crate::blame::{self, Answer, Blame, single};
 use crate::journal::{self, Reader};
 use crate::{Outcome, terminal, when};
 use miette::Result;
@@ -14,6 +14,9 @@ use ordain_reconciler_engine::control::{JournalAnswer, JournalAsk, Target};
 /// the file and line, the commit that brought it, its author and its subject. The journal and the repository of the data directory
 /// are read; nothing has to run. With --kubeconfig the reconciler that runs behind the cluster is asked. Elements of lists are named by their key, as in
 /// `ordain blame deployment/web 'spec.template.spec.containers["main"].image'`.
+///
+/// Exit code 2 when no deployed object is meant, or several are, or when the sources have no such field; 3 when the lines cannot be
+/// found.
 #[derive(clap::Args)]
 pub(crate) struct BlameArgs {
     /// The object, as KIND/NAME
@@ -70,11 +73,13 @@ pub(crate) fn run(args: &BlameArgs, format: Format) -> Result<Outcome> {
                     &target,
                     JournalAsk::Blame { lookup, field },
                     |answer| match answer {
-                        JournalAnswer::Blame { blame } => serde_json::from_value(blame).ok(),
+                        JournalAnswer::Blame { blame } => {
+                            serde_json::from_value::<Answer>(blame).ok()
+                        }
                         _ => None,
                     },
                 );
-            found?
+            found?.known()?
         }
     };
     match format {

@@ -6,7 +6,6 @@ use crate::{Outcome, disk, report, sarif, terminal};
 use miette::Result;
 use ordain_lang_project::{BuildOptions, Format as TextFormat, Project};
 use ordain_lang_syntax::Diagnostic;
-use std::io::IsTerminal;
 
 /// Find every mistake in a project or file
 ///
@@ -80,7 +79,7 @@ pub(crate) fn show(diagnostics: &[Diagnostic], project: &Project) {
     if diagnostics.is_empty() {
         return;
     }
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = terminal::has_color(&std::io::stderr());
     let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
     let text = report::render(shown, &project.sources, WIDTH, color);
     terminal::say(text.trim_end());

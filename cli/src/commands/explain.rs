@@ -165,6 +165,11 @@ fn text(found: &Explained, env: Option<&str>, field: &str, project: &Project) ->
         "{}  {field} = {}  (app {}{place})\n",
         found.object, found.value, found.app
     );
+    for copy in &found.copies {
+        out.push_str(&format!(
+            "  also declared by {copy}, which gives way (E0511)\n"
+        ));
+    }
     let hidden = found.value.contains(HIDDEN);
     let rows: Vec<[String; 4]> = found
         .origins
@@ -234,14 +239,18 @@ fn json(found: &Explained, env: Option<&str>, field: &str, project: &Project) ->
             })
         })
         .collect();
-    serde_json::json!({
+    let mut told = serde_json::json!({
         "app": found.app,
         "env": env,
         "object": found.object,
         "field": field,
         "value": found.value,
         "chain": chain,
-    })
+    });
+    if !found.copies.is_empty() {
+        told["copies"] = serde_json::json!(found.copies);
+    }
+    told
 }
 
 /// Why nothing was found: another object, or another field of it.

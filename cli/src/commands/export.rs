@@ -6,7 +6,6 @@ use crate::usage::usage;
 use crate::{disk, report, terminal};
 use miette::Result;
 use ordain_lang_project::json_schema;
-use std::io::IsTerminal;
 
 /// Write a type in another notation
 #[derive(clap::Args)]
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Outcome> {
             Err(usage(format!("there is no type `{}`", args.ty), ""))
         }
         Err(none) => {
-            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let color = terminal::has_color(&std::io::stderr());
             let text = report::render(&none.diagnostics, &none.sources, super::check::WIDTH, color);
             terminal::say(text.trim_end());
             Ok(Outcome::Findings)

@@ -153,7 +153,7 @@ pub(crate) fn kubernetes(version: &str) -> Result<ordain_schemas::KubeVersion> {
 
 fn show(imported: &Imported, args: &ImportArgs) {
     if !imported.diagnostics.is_empty() {
-        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let color = terminal::has_color(&std::io::stderr());
         let text = report::render(
             &imported.diagnostics,
             &imported.sources,

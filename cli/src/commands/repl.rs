@@ -8,7 +8,6 @@ use miette::Result;
 use ordain_lang_project::{Answer, Disk, Project, Scratch};
 use ordain_lang_syntax::Diagnostic;
 use std::cell::RefCell;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Try out expressions beside a project
@@ -223,7 +222,7 @@ impl Repl {
                 "diagnostics": report::json(&answer.diagnostics, &answer.sources),
             }));
         }
-        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let color = terminal::has_color(&std::io::stderr());
         if !answer.diagnostics.is_empty() {
             let text = report::render(
                 &answer.diagnostics,

@@ -8,7 +8,6 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use ordain_lang_project::{Disk, Project, SnapshotState, TestOptions, TestRun, Tested};
 use ordain_lang_syntax::Sources;
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Run the tests of a project
@@ -145,7 +144,7 @@ fn record(run: &TestRun, root: &Path) -> Result<usize> {
 }
 
 fn text(run: &TestRun, sources: &Sources) -> String {
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = terminal::has_color(&std::io::stdout());
     let mut out = String::new();
     for test in &run.tests {
         let mark = match (test.passed(), color) {

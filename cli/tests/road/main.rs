@@ -13,6 +13,8 @@ mod looking_back;
 mod push;
 mod run;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 /// Says that a suite is left out, so that nobody takes silence for success.
 fn left_out(suite: &str, why: &str) {

@@ -284,7 +284,11 @@ async fn blame(rooms: &Rooms, asked: &Asked) -> Result<Value, Refusal> {
             _ => None,
         },
     );
-    blame.await?.ok_or_else(not_deployed)
+    let blame = blame.await?.ok_or_else(not_deployed)?;
+    match blame["misnamed"].as_str() {
+        Some(why) => Err(Refusal(StatusCode::NOT_FOUND, why.to_owned())),
+        None => Ok(blame),
+    }
 }
 
 async fn log(rooms: &Rooms, asked: &Asked) -> Result<Value, Refusal> {

@@ -11,8 +11,8 @@ mod tries;
 mod words;
 
 use super::compiler::Current;
-use ordain_lang_project::{App, BuildOptions, Session};
-use ordain_lang_syntax::Diagnostic;
+use ordain_lang_project::{App, BuildOptions, Project, Session};
+use ordain_lang_syntax::{Diagnostic, Span};
 use ordain_reconciler_engine::{FieldEdit, Rewritten};
 use ordain_reconciler_source::TreeFiles;
 use serde_json::Value;
@@ -57,7 +57,8 @@ fn edited(
     read: &dyn Fn(&str) -> Option<String>,
     edits: &[FieldEdit],
 ) -> Result<Rewritten, String> {
-    let built = build(&mut session).map_err(|why| format!("the sources do not build: {why}"))?;
+    let built = build(&mut session)
+        .map_err(|error| format!("the sources do not build: {}", told(&error)))?;
     let mut work = Work {
         session,
         read,
@@ -73,8 +74,11 @@ fn edited(
     loop {
         let (mut failed, count) = (Vec::new(), left.len());
         for edit in left {
-            if let Err(why) = work.one(edit, edits.len() > 1) {
-                failed.push((edit, why));
+            match work.one(edit, edits.len() > 1) {
+                Ok(()) => {}
+                Err(Refused::Otherwise(why)) => failed.push((edit, why)),
+                // No other edit makes it right.
+                Err(Refused::Rule(why)) => return Err(why),
             }
         }
         if failed.is_empty() {
@@ -98,7 +102,7 @@ fn edited(
     })
 }
 
-fn build(session: &mut Session) -> Result<Vec<Arc<App>>, String> {
+fn build(session: &mut Session) -> Result<Vec<Arc<App>>, Diagnostic> {
     let built = session.build(&BuildOptions {
         env: None,
         cluster: None,
@@ -108,8 +112,25 @@ fn build(session: &mut Session) -> Result<Vec<Arc<App>>, String> {
         .iter()
         .find(|found| Diagnostic::is_error(found))
     {
-        Some(error) => Err(format!("{} ({})", error.message, error.code)),
+        Some(error) => Err(error.clone()),
         None => Ok(built.apps),
+    }
+}
+
+fn told(error: &Diagnostic) -> String {
+    format!("{} ({})", error.message, error.code)
+}
+
+/// Why no edit was found.
+enum Refused {
+    /// A rule of the sources forbids the value, wherever it is written: an amendment of the object would only evade it.
+    Rule(String),
+    Otherwise(String),
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Refused {
+        Refused::Otherwise(why)
     }
 }
 
@@ -156,7 +177,7 @@ impl Work<'_> {
     }
 
     /// Edits one field.
-    fn one(&mut self, edit: &FieldEdit, has_others: bool) -> Result<(), String> {
+    fn one(&mut self, edit: &FieldEdit, has_others: bool) -> Result<(), Refused> {
         let place = self.place(edit)?;
         let (object, wanted) = self.wanted(&place, &[edit])?;
         let path = steps(&edit.path);
@@ -191,11 +212,16 @@ impl Work<'_> {
             };
             let found = tries::tries(self.session.project(), &field);
             line = line.or(found.line.clone());
-            for one in found.tries {
+            let mut is_lawful = lift > 0;
+            for one in &found.tries {
+                if !is_lawful && !one.is_own {
+                    is_lawful = true;
+                    self.keeps_rules(&found.tries, &place, &field, found.line.as_deref())?;
+                }
                 let canonical = one.place != Where::Line;
-                match self.accept(&one, &place, &wanted, &gone) {
+                match self.accept(one, &place, &wanted, &gone) {
                     Ok(at) => {
-                        let note = note(edit, &one, &at, found.line.as_deref(), found.is_shared);
+                        let note = note(edit, one, &at, found.line.as_deref(), found.is_shared);
                         self.notes.push(note);
                         return Ok(());
                     }
@@ -205,6 +231,9 @@ impl Work<'_> {
                     Err(_) => {}
                 }
             }
+            if !is_lawful {
+                self.keeps_rules(&found.tries, &place, &field, found.line.as_deref())?;
+            }
         }
         let to = match &edit.to {
             Some(to) => format!("gives {to}"),
@@ -212,11 +241,60 @@ impl Work<'_> {
         };
         let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         let line = line.unwrap_or_else(|| self.built[place.app].objects[place.object].at.clone());
-        Err(format!(
+        let why = format!(
             "{} of {} {} comes from {line}, and no edit {to} without changing something else{why}; \
              change it by hand",
             edit.path, edit.kind, edit.name
-        ))
+        );
+        Err(Refused::Otherwise(why))
+    }
+
+    /// Asks what decides a field whether it may have the value, before anything is amended that stands further out.
+    ///
+    /// # Errors
+    /// With the rule that it breaks.
+    fn keeps_rules(
+        &mut self,
+        tries: &[Try],
+        place: &Place,
+        field: &Field<'_>,
+        line: Option<&str>,
+    ) -> Result<(), Refused> {
+        let mut broken = None;
+        for one in tries.iter().filter(|one| one.is_own) {
+            let old = self.text(&one.path);
+            self.session.set_text(&one.path, Some(one.text.clone()));
+            let built = build(&mut self.session);
+            let found = built.as_ref().err().and_then(|error| {
+                let project = self.session.project();
+                broken_rule(project, error, one, old.as_deref().unwrap_or_default())
+            });
+            self.session
+                .set_text(&one.path, self.files.get(&one.path).cloned());
+            match built {
+                // It may have the value; others may not.
+                Ok(after) if is_there(&after, place, field) => return Ok(()),
+                _ => broken = broken.or(found),
+            }
+        }
+        let Some(broken) = broken else {
+            return Ok(());
+        };
+        let edit = field.edit;
+        let from = line.map_or_else(String::new, |line| format!(" comes from {line}, and"));
+        let to = edit.to.as_ref().unwrap_or(&Value::Null);
+        Err(Refused::Rule(format!(
+            "{} of {} {}{from} may not be {to}: {broken}; change the rule first, or the object back",
+            edit.path, edit.kind, edit.name
+        )))
+    }
+
+    /// A file as it is by now.
+    fn text(&self, path: &str) -> Option<String> {
+        match self.files.get(path) {
+            Some(text) => Some(text.clone()),
+            None => (self.read)(path),
+        }
     }
 
     /// Edits several fields of an object at once, as each of them alone would be wrong.
@@ -287,10 +365,7 @@ impl Work<'_> {
         wanted: &Value,
         gone: &[Vec<Step>],
     ) -> Result<String, String> {
-        let old = match self.files.get(&one.path) {
-            Some(text) => text.clone(),
-            None => (self.read)(&one.path).ok_or("the file cannot be read")?,
-        };
+        let old = self.text(&one.path).ok_or("the file cannot be read")?;
         let first = (self.read)(&one.path).unwrap_or_default();
         let is_formatted = ordain_lang_fmt::format(&first).is_ok_and(|text| text == first);
         let text = match ordain_lang_fmt::format(&one.text) {
@@ -299,7 +374,8 @@ impl Work<'_> {
             Err(_) => return Err("it would not be readable".to_owned()),
         };
         self.session.set_text(&one.path, Some(text.clone()));
-        let after = build(&mut self.session).map_err(|why| format!("it would not build: {why}"));
+        let after = build(&mut self.session)
+            .map_err(|error| format!("it would not build: {}", told(&error)));
         let proven = after.and_then(|after| {
             proven(&self.built, &after, place, wanted, gone)?;
             Ok(after)
@@ -318,6 +394,42 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Codes of rules that values have, by their types or by the records they stand in.
+const VALUE_RULES: [&str; 5] = ["E0203", "E0205", "E0206", "E0211", "E0504"];
+
+/// The rule that what was edited breaks, with its place.
+fn broken_rule(project: &Project, error: &Diagnostic, one: &Try, old: &str) -> Option<String> {
+    if !VALUE_RULES.contains(&error.code) {
+        return None;
+    }
+    let same =
+        |pairs: &mut dyn Iterator<Item = (u8, u8)>| pairs.take_while(|(a, b)| a == b).count();
+    let (from, to) = (old.as_bytes(), one.text.as_bytes());
+    let start = same(&mut from.iter().copied().zip(to.iter().copied()));
+    let ends = from.iter().rev().copied().zip(to.iter().rev().copied());
+    let end = to.len() - same(&mut { ends }).min(to.len() - start);
+    let is_edited = |span: Span| {
+        project.sources.path(span.file) == one.path
+            && (span.start as usize) <= end
+            && start <= span.end as usize
+    };
+    let value = (error.labels.iter()).position(|label| is_edited(label.span))?;
+    let said = error.labels.iter().find(|label| label.text == "the rule");
+    let other = error.labels.iter().enumerate().find(|(at, _)| *at != value);
+    let rule = said.or(other.map(|(_, label)| label));
+    let at = rule.map_or_else(String::new, |label| {
+        format!(", the rule is at {}", project.sources.place(label.span))
+    });
+    Some(format!("{}{at}", told(error)))
+}
+
+/// Whether the field is what it is to be, whatever else is.
+fn is_there(built: &[Arc<App>], place: &Place, field: &Field<'_>) -> bool {
+    let app = built.get(place.app);
+    let object = app.and_then(|app| app.objects.get(place.object));
+    object.is_some_and(|object| get(&object.json, field.steps) == field.to)
 }
 
 /// Holds that only the wanted object changed, to what it should be.

@@ -28,6 +28,8 @@ pub(super) struct Try {
     pub(super) path: String,
     pub(super) text: String,
     pub(super) place: Where,
+    /// It gives another value to what decides the field now, and no more: what that may not have, the field may not.
+    pub(super) is_own: bool,
 }
 
 /// One field of one object, and what is known of it.
@@ -115,11 +117,13 @@ pub(super) fn tries(project: &Project, field: &Field<'_>) -> Tries {
     let there = first.as_ref().and_then(|line| own(project, line));
     let mut is_shared_line = first.is_some() && there.is_none();
     let mut names = Vec::new();
+    let mut is_default = false;
     if let Some(line) = &there {
         let text = Text::new(project.sources.text(line.module.file));
         let around = text.around(&line.place);
         is_shared_line = is_shared(&around, &text, &field.edit.env);
         names = members(&around, &text, &field.edit.app);
+        is_default = around.iter().any(|node| node.kind() == NodeKind::TypeDecl);
     }
     let mut in_place = Vec::new();
     if let (Some(line), true) = (&there, get(field.object, field.steps).is_some()) {
@@ -141,7 +145,7 @@ pub(super) fn tries(project: &Project, field: &Field<'_>) -> Tries {
             });
         }
     }
-    let mut others = in_env(project, field, &names);
+    let mut others = in_env(project, field, &names, is_default);
     others.extend(at_object(project, field));
     let tries = match is_shared_line {
         true => others.into_iter().chain(in_place).collect(),
@@ -235,14 +239,15 @@ fn at_line(project: &Project, line: &Line<'_>, field: &Field<'_>) -> Vec<Try> {
             }
         }
     }
-    on_lines(path, texts)
+    on_lines(path, texts, field.to.is_some())
 }
 
-fn on_lines(path: &str, texts: Vec<String>) -> Vec<Try> {
+fn on_lines(path: &str, texts: Vec<String>, is_own: bool) -> Vec<Try> {
     let one = |text| Try {
         path: path.to_owned(),
         text,
         place: Where::Line,
+        is_own,
     };
     texts.into_iter().map(one).collect()
 }
@@ -321,7 +326,7 @@ fn beside(
             }
         }
     }
-    on_lines(path, texts)
+    on_lines(path, texts, false)
 }
 
 /// What an amendment says, below the object: `spec.replicas = 3`, `delete data["x"]`.
@@ -386,7 +391,7 @@ fn kinds(project: &Project, module: &Module, kind: &str) -> Vec<(String, Option<
 }
 
 /// Lines of the environment that set the field.
-fn in_env(project: &Project, field: &Field<'_>, names: &[String]) -> Vec<Try> {
+fn in_env(project: &Project, field: &Field<'_>, names: &[String], is_default: bool) -> Vec<Try> {
     let edit = field.edit;
     let mut tries = Vec::new();
     for module in project.modules.iter().filter(|module| module.is_own) {
@@ -401,18 +406,23 @@ fn in_env(project: &Project, field: &Field<'_>, names: &[String]) -> Vec<Try> {
         else {
             continue;
         };
-        let mut add = |text: String| {
+        let mut add = |text: String, is_own: bool| {
             tries.push(Try {
                 path: path.to_owned(),
                 text,
                 place: Where::Env,
+                is_own,
             });
         };
         if let Some(to) = field.to.filter(|to| !to.is_object() && !to.is_array()) {
             for name in spelled(project, &edit.app, names) {
                 for value in literals(to, 4) {
                     let line = format!("{}.{name} = {value}", edit.app);
-                    add(lined(&text, braces, &line));
+                    // Others are guesses; for a default of a type one of them is right.
+                    add(
+                        lined(&text, braces, &line),
+                        is_default || names.contains(&name),
+                    );
                 }
             }
         }
@@ -429,10 +439,11 @@ fn in_env(project: &Project, field: &Field<'_>, names: &[String]) -> Vec<Try> {
                         lined(&text, braces, &block)
                     }
                 };
-                add(match &needs {
+                let edited = match &needs {
                     Some(line) => format!("{line}\n{edited}"),
                     None => edited,
-                });
+                };
+                add(edited, false);
             }
         }
     }
@@ -537,6 +548,7 @@ fn at_object(project: &Project, field: &Field<'_>) -> Vec<Try> {
                         path: path.to_owned(),
                         text: edited,
                         place: Where::App,
+                        is_own: false,
                     });
                 }
             }
