@@ -7,6 +7,7 @@
 
 mod answer;
 mod capabilities;
+mod far;
 mod features;
 mod nodes;
 mod objects;

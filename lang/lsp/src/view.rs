@@ -15,6 +15,7 @@ use ordain_lang_types::index::{Def, Use};
 use ordain_lang_types::{Index, Program, check_recording};
 use ordain_schemas::KubeVersion;
 
+use crate::far::without_far;
 use crate::nodes::{Node, path_at, walk, walk_from};
 
 /// With more files that declare environments than this, values per environment are not shown.
@@ -77,7 +78,10 @@ impl Analysis {
         text: String,
         offset: u32,
     ) -> Analysis {
-        let parsed = parse(file, &text);
+        let module = project.modules.iter().find(|m| m.file == file);
+        let old = project.sources.text(file);
+        let near = module.and_then(|module| without_far(&module.parsed, old, &text));
+        let parsed = parse(file, near.as_ref().unwrap_or(&text).as_str());
         let modules = reached(project, file, Reach::File, Some((&parsed.file, offset)));
         check(project, &modules, Some((file, parsed, text)))
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ordain_lang_eval as eval;
 use ordain_lang_rules::{self as rules, Tree};
 use ordain_lang_syntax::ast::{AllowedRule, Exemption, ExemptionKind, ItemKind, MemberKind};
-use ordain_lang_syntax::{Diagnostic, FileId, Span};
+use ordain_lang_syntax::{Diagnostic, Span};
 use serde_json::Value;
 
 use crate::load::Project;
@@ -114,10 +114,9 @@ impl Copy {
         self.leaves.len() == other.leaves.len() && says(self)
     }
 
-    /// Whether it remembers a place in a file that ends behind an offset.
-    pub(crate) fn points_to(&self, file: FileId, behind: u32) -> bool {
-        let mut leaves = self.leaves.iter();
-        leaves.any(|leaf| leaf.span.file == file && leaf.span.end > behind)
+    /// Gives the places that it remembers.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Span> {
+        self.leaves.iter().map(|leaf| leaf.span)
     }
 }
 

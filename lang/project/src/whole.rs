@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ordain_lang_eval as eval;
 use ordain_lang_rules as rules;
-use ordain_lang_syntax::{Diagnostic, FileId, Name, Span};
+use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_lang_types::Program;
 use ordain_schemas::KubeVersion;
 
@@ -97,17 +97,6 @@ impl UnitFacts {
             && other.of_policies.is_empty()
             && own.len() == theirs.len()
             && own.iter().zip(&theirs).all(|(one, two)| one.is_like(two))
-    }
-
-    /// Whether it remembers a place in a file that ends behind an offset.
-    pub(crate) fn points_to(&self, file: FileId, behind: u32) -> bool {
-        let is_it = |span: Span| span.file == file && span.end > behind;
-        let mut objects = self.objects.iter();
-        is_it(self.app)
-            || self.exemptions.iter().any(|one| is_it(one.span))
-            || self.of_policies.iter().any(|(span, _)| is_it(*span))
-            || objects.any(|facts| facts.points_to(file, behind))
-            || (self.copies.iter()).any(|copy| copy.points_to(file, behind))
     }
 }
 

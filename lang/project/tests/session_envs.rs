@@ -180,13 +180,13 @@ fn edited(text: &str, edit: &Edit) -> String {
         Edit::Remove(at) => _ = lines.remove(at % count),
         Edit::Cut(at, cut) => {
             let line = &mut lines[at % count];
-            let cut = line.floor_char_boundary(cut.min(line.len()));
+            let cut = boundary(line, cut);
             line.truncate(cut);
             line.push('\n');
         }
         Edit::Type(at, column, c) => {
             let line = &mut lines[at % count];
-            let column = line.floor_char_boundary(column.min(line.len()));
+            let column = boundary(line, column);
             line.insert(column, c);
         }
         Edit::Rename => {
@@ -197,6 +197,15 @@ fn edited(text: &str, edit: &Edit) -> String {
         _ => {}
     }
     lines.concat()
+}
+
+/// The boundary of a character at or in front of an offset.
+fn boundary(line: &str, offset: usize) -> usize {
+    let mut offset = offset.min(line.len());
+    while !line.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
 }
 
 fn shown(found: &[Diagnostic]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What the rules know of an object. It knows no rule.
 
-use ordain_lang_syntax::{FileId, Name, Span};
+use ordain_lang_syntax::{Name, Span};
 
 use crate::selector::Selector;
 
@@ -123,27 +123,6 @@ impl Facts {
             && self.keys == other.keys
             && are_like(&self.ports, &other.ports, ports)
             && self.makes == other.makes
-    }
-
-    /// Returns whether it remembers a place in a file that ends behind an offset.
-    #[must_use]
-    pub fn points_to(&self, file: FileId, behind: u32) -> bool {
-        let is_it = |span: Span| span.file == file && span.end > behind;
-        let is_there = |place: &Option<Place>| {
-            place.is_some_and(|place| is_it(place.span) || place.through.is_some_and(is_it))
-        };
-        is_it(self.at)
-            || self.refs.iter().any(|one| {
-                is_there(&one.place) || one.needs.as_ref().is_some_and(|one| is_there(&one.1))
-            })
-            || self
-                .selects
-                .as_ref()
-                .is_some_and(|one| is_there(&one.place))
-            || self.ports.iter().any(|port| {
-                let target = port.target.as_ref();
-                target.is_some_and(|(_, place)| is_there(place))
-            })
     }
 
     /// Gives every place that it remembers to `each`, to move it.

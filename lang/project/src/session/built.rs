@@ -551,11 +551,7 @@ impl Batch<'_> {
             }
             // Another form of an outdated app is outdated as well.
             if self.built.known.of(name)(unit).is_none() {
-                let known = Known {
-                    objects: piece.objects,
-                    diagnostics: piece.diagnostics,
-                    facts: Some(facts),
-                };
+                let known = Known::new(piece.objects, piece.diagnostics, facts);
                 self.built.known.set(name, unit, known);
             }
             if T::store(self.built, choice).put(name, unit, result) {

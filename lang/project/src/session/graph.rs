@@ -3,10 +3,12 @@
 //! Built from the outlines and from what the checker resolved. Every answer errs on the side of "depends".
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ordain_lang_syntax::{FileId, Name, Sources};
 use ordain_lang_types::Program;
 
+use super::moved::Patch;
 use super::outline::Outline;
 use super::parts::Parts;
 use crate::load::Project;
@@ -24,7 +26,7 @@ pub(super) struct AppAt {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Graph {
-    pub(super) outlines: Vec<Outline>,
+    pub(super) outlines: Vec<Arc<Outline>>,
     /// The numbers of the modules' files.
     pub(super) files: Vec<FileId>,
     /// The modules that a module uses, and those that use it.
@@ -43,7 +45,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn new(project: &Project, program: &Program, outlines: Vec<Outline>) -> Graph {
+    pub(super) fn new(project: &Project, program: &Program, outlines: Vec<Arc<Outline>>) -> Graph {
         let count = outlines.len();
         let mut graph = Graph {
             uses: vec![Vec::new(); count],
@@ -82,6 +84,7 @@ impl Graph {
             &graph.outlines,
             &graph.whole,
             (&graph.by_name, graph.apps.len()),
+            (&Parts::default(), &[]),
             &project.sources,
         );
         graph
@@ -92,7 +95,12 @@ impl Graph {
     }
 
     /// Takes other outlines of some modules, which name the same apps and use the same modules. Gives back what there was.
-    pub(super) fn take(&mut self, outlines: Vec<(usize, Outline)>, sources: &Sources) -> Before {
+    pub(super) fn take(
+        &mut self,
+        outlines: Vec<(usize, Arc<Outline>)>,
+        patches: &[Patch],
+        sources: &Sources,
+    ) -> Before {
         let mut before = Vec::with_capacity(outlines.len());
         for (at, outline) in outlines {
             before.push((at, std::mem::replace(&mut self.outlines[at], outline)));
@@ -101,7 +109,13 @@ impl Graph {
             true => None,
             false => {
                 let apps = (&self.by_name, self.apps.len());
-                let parts = Parts::of(&self.outlines, &self.whole, apps, sources);
+                let parts = Parts::of(
+                    &self.outlines,
+                    &self.whole,
+                    apps,
+                    (&self.parts, patches),
+                    sources,
+                );
                 Some(std::mem::replace(&mut self.parts, parts))
             }
         };
@@ -195,7 +209,7 @@ impl Graph {
 
 /// What a graph said of some modules before it took other outlines of them.
 pub(super) struct Before {
-    outlines: Vec<(usize, Outline)>,
+    outlines: Vec<(usize, Arc<Outline>)>,
     parts: Option<Parts>,
 }
 

@@ -30,7 +30,7 @@ use changes::Changes;
 use files::Overlay;
 use graph::Set;
 use outline::Outline;
-use statics::{Found, Missed, Statics};
+use statics::{Found, Missed, Outlines, Statics};
 use store::Units;
 
 /// An open project. See the module.
@@ -57,6 +57,8 @@ struct Open {
     edited: Set,
     /// Those of them that changed since the last check.
     fresh: Set,
+    /// The outlines of modules that were edited at any time, as they are now.
+    outlines: Outlines,
     /// What a slice found that has mistakes, while no check of the whole looked at them.
     slip: Option<Found>,
     /// Whether only a check of the whole can tell what these changes mean.
@@ -309,7 +311,7 @@ impl Session {
             open.forget(&mut self.built);
             return;
         };
-        match statics.slice(&open.project, &open.edited) {
+        match statics.slice(&open.project, &open.edited, &open.outlines) {
             Ok(slice) => {
                 self.effort.slices += 1;
                 let built = &mut self.built;
@@ -338,7 +340,7 @@ impl Session {
         if open.slip.take().is_some() {
             let fresh = std::mem::take(&mut open.fresh);
             let wrong = open.wrong.as_mut();
-            match wrong.and_then(|wrong| wrong.slice(&open.project, &fresh).ok()) {
+            match wrong.and_then(|wrong| wrong.slice(&open.project, &fresh, &open.outlines).ok()) {
                 Some(_) => effort.slices += 1,
                 None => {
                     effort.wholes += 1;
@@ -433,6 +435,7 @@ impl Open {
             wrong: None,
             edited: Set::new(),
             fresh: Set::new(),
+            outlines: Outlines::new(),
             slip: None,
             needs_whole: false,
         }
@@ -480,7 +483,9 @@ impl Open {
             .count();
         let same = u32::try_from(same).unwrap_or(0);
         let parsed = parse(file, &*text);
-        let (old, new) = (Outline::of(&module.parsed.file), Outline::of(&parsed.file));
+        let old = self.outlines.get(&at).cloned();
+        let old = old.unwrap_or_else(|| Arc::new(Outline::of(&module.parsed.file)));
+        let new = Arc::new(Outline::of(&parsed.file));
         if old.uses != new.uses {
             // Other modules of the library may be needed.
             return false;
@@ -488,7 +493,6 @@ impl Open {
         self.edited.insert(at);
         self.fresh.insert(at);
         self.slip = None;
-        let is_whole = old.is_whole() || new.is_whole();
         let base = self.statics.as_ref();
         let base = base.map_or(&old, |statics| &statics.graph.outlines[at]);
         // What an app is named may be lost in half a word; it is back when that is mended.
@@ -499,7 +503,13 @@ impl Open {
             .diagnostics
             .extend(parsed.diagnostics.iter().cloned());
         self.project.sources.set_text(file, text);
-        self.project.modules[at].parsed = parsed;
+        let is_still_whole = base.is_whole() && old.is_whole() && new.is_whole();
+        let before = std::mem::replace(&mut self.project.modules[at].parsed, parsed);
+        if is_still_whole {
+            free(Some(before));
+        }
+        let is_whole = old.is_whole() || new.is_whole();
+        self.outlines.insert(at, new);
         let Some(statics) = &self.statics else {
             built.outdate(0..built.units.all.len());
             if is_whole {
@@ -507,7 +517,7 @@ impl Open {
             }
             return true;
         };
-        if is_whole {
+        if is_still_whole {
             // What it means to others is known with the next look.
             return true;
         }

@@ -4,9 +4,13 @@
 //! that every answer errs on the side of "names it". Knows no types.
 
 use std::collections::HashMap;
+use std::iter::Peekable;
+use std::slice::Iter;
+use std::sync::Arc;
 
 use ordain_lang_syntax::{Sources, Span};
 
+use super::moved::Patch;
 use super::outline::{Outline, words};
 
 /// A change that an environment makes to an app.
@@ -47,11 +51,12 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Reads them off the outlines of these modules. `apps` are numbered by name, of which there may
-    /// be fewer.
+    /// be fewer. What is as it was `before` these edits is not read again.
     pub(super) fn of(
-        outlines: &[Outline],
+        outlines: &[Arc<Outline>],
         modules: &[usize],
         (apps, count): (&HashMap<&'static str, usize>, usize),
+        (before, patches): (&Parts, &[Patch]),
         sources: &Sources,
     ) -> Parts {
         let mut parts = Parts {
@@ -67,6 +72,10 @@ impl Parts {
             found.dedup();
             found
         };
+        let mut known = Unchanged {
+            ops: before.ops.iter().peekable(),
+            patches,
+        };
         for &module in modules {
             let outline = &outlines[module];
             for env in &outline.envs {
@@ -76,10 +85,13 @@ impl Parts {
                         frame.push(op.member);
                         continue;
                     };
-                    let mut mentions = mentions(op.span);
-                    if !mentions.contains(&target) {
-                        mentions.push(target);
-                    }
+                    let mentions = known.next(op.span).unwrap_or_else(|| {
+                        let mut mentions = mentions(op.span);
+                        if !mentions.contains(&target) {
+                            mentions.push(target);
+                        }
+                        mentions
+                    });
                     parts.ops.push(Op {
                         module,
                         item: env.item,
@@ -107,5 +119,37 @@ impl Parts {
             }
         }
         parts
+    }
+}
+
+/// Changes as they were before an edit, in the order of the modules and texts.
+struct Unchanged<'b> {
+    ops: Peekable<Iter<'b, Op>>,
+    patches: &'b [Patch],
+}
+
+impl Unchanged<'_> {
+    /// The apps that the change at a place mentions, when it is one of those. Asked in the same order.
+    fn next(&mut self, at: Span) -> Option<Vec<usize>> {
+        loop {
+            let op = self.ops.peek()?;
+            let patch = self
+                .patches
+                .iter()
+                .find(|patch| patch.moved.file == op.span.file);
+            let place = match patch {
+                Some(patch) if patch.is_gone(op.span) => None,
+                Some(patch) => patch.moved.place(op.span),
+                None => Some(op.span),
+            };
+            match place {
+                // A file further on, or a change further down.
+                Some(place) if place.file != at.file || place.start > at.start => return None,
+                Some(place) if place == at => {
+                    return self.ops.next().map(|op| op.mentions.clone());
+                }
+                _ => self.ops.next(),
+            };
+        }
     }
 }

@@ -44,6 +44,9 @@ pub(super) struct Statics {
 /// Where what a file names is declared, and which part of the file names it.
 type Names = HashMap<FileId, Vec<(Part, Span)>>;
 
+/// The outlines of edited modules, as they are now.
+pub(super) type Outlines = HashMap<usize, Arc<Outline>>;
+
 /// Why a slice was not enough.
 pub(super) enum Missed {
     /// There are mistakes in it, which may mean something to the rest; with what it finds.
@@ -75,7 +78,7 @@ impl Statics {
         let modules = project.modules.iter();
         let outlines = || {
             modules
-                .map(|module| Outline::of(&module.parsed.file))
+                .map(|module| Arc::new(Outline::of(&module.parsed.file)))
                 .collect()
         };
         // Neither needs the other.
@@ -127,15 +130,22 @@ impl Statics {
     ///
     /// # Errors
     /// When the whole must be checked.
-    pub(super) fn slice(&mut self, project: &Project, edited: &Set) -> Result<Slice, Missed> {
+    pub(super) fn slice(
+        &mut self,
+        project: &Project,
+        edited: &Set,
+        outlines: &Outlines,
+    ) -> Result<Slice, Missed> {
         if !self.graph.is_plain {
             return Err(Missed::Unclear);
         }
-        let (mut plain, mut patches, mut outlines) = (Set::new(), Vec::new(), Vec::new());
+        let (mut plain, mut patches, mut taken) = (Set::new(), Vec::new(), Vec::new());
         let mut is_torn = false;
         for &at in edited {
             let module = &project.modules[at];
-            let (old, new) = (&self.graph.outlines[at], Outline::of(&module.parsed.file));
+            let new = outlines.get(&at).cloned();
+            let new = new.unwrap_or_else(|| Arc::new(Outline::of(&module.parsed.file)));
+            let old = &self.graph.outlines[at];
             if !old.is_whole() && !new.is_whole() {
                 is_torn |= !old.has_same_names(&new);
                 plain.insert(at);
@@ -143,7 +153,7 @@ impl Statics {
             }
             let text = project.sources.text(module.file);
             let patch = self.text(at).and_then(|old_text| {
-                let (old, new) = ((old, old_text), (&new, text));
+                let (old, new) = ((&**old, old_text), (&*new, text));
                 Patch::of(&self.graph, module.file, old, new)
             });
             match patch {
@@ -154,10 +164,10 @@ impl Statics {
                 }
                 None => return Err(Missed::Unclear),
             }
-            outlines.push((at, new));
+            taken.push((at, new));
         }
-        let modules: Vec<usize> = outlines.iter().map(|(at, _)| *at).collect();
-        let before = self.graph.take(outlines, &project.sources);
+        let modules: Vec<usize> = taken.iter().map(|(at, _)| *at).collect();
+        let before = self.graph.take(taken, &patches, &project.sources);
         let slice = self.slice_of(project, plain, patches, is_torn);
         match &slice {
             Ok(_) => {

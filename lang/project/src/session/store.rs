@@ -31,7 +31,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    pub(super) fn of(project: &Project, outlines: &[super::outline::Outline]) -> Units {
+    pub(super) fn of(project: &Project, outlines: &[Arc<super::outline::Outline>]) -> Units {
         let unit = |module: usize, app: Option<Name>| {
             let file = project.modules[module].file;
             Unit {
@@ -71,18 +71,76 @@ pub(super) struct Known {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// What the rules over the whole set know of it.
     pub(super) facts: Option<UnitFacts>,
+    /// Where the last place ends that it remembers, by file.
+    ends: Ends,
 }
 
 impl Known {
+    pub(super) fn new(
+        objects: Vec<eval::Object>,
+        diagnostics: Vec<Diagnostic>,
+        facts: UnitFacts,
+    ) -> Known {
+        let mut known = Known {
+            objects,
+            diagnostics,
+            facts: Some(facts),
+            ends: Ends::default(),
+        };
+        known.find_ends();
+        known
+    }
+
     /// Whether it remembers a place in a file that ends behind an offset.
     pub(super) fn points_to(&self, file: FileId, behind: u32) -> bool {
-        let is_it = |span: Span| span.file == file && span.end > behind;
-        let mut objects = self.objects.iter();
-        let mut labels = self.diagnostics.iter().flat_map(|found| &found.labels);
-        let mut facts = self.facts.iter();
-        facts.any(|facts| facts.points_to(file, behind))
-            || objects.any(|object| is_it(object.at) || is_it(object.made))
-            || labels.any(|label| is_it(label.span))
+        let mut ends = self.ends.0.iter();
+        ends.any(|(of, end)| *of == file && *end > behind)
+    }
+
+    /// Moves every place that it remembers.
+    fn follow(&mut self, mover: &mut impl Mover) {
+        for object in &mut self.objects {
+            mover.place(&mut object.at);
+            mover.place(&mut object.made);
+        }
+        let found = self.diagnostics.iter_mut();
+        for label in found.flat_map(|found| &mut found.labels) {
+            mover.place(&mut label.span);
+        }
+        if let Some(facts) = &mut self.facts {
+            facts.follow(mover);
+        }
+    }
+
+    fn find_ends(&mut self) {
+        let mut ends = Ends::default();
+        self.follow(&mut ends);
+        self.ends = ends;
+    }
+}
+
+/// Where the last place ends, by file. Few files are remembered: the app's own, what it uses, and environments.
+#[derive(Clone, Default, Debug)]
+struct Ends(Vec<(FileId, u32)>);
+
+impl Mover for Ends {
+    fn place(&mut self, span: &mut Span) {
+        match self.0.iter_mut().find(|(file, _)| *file == span.file) {
+            Some((_, end)) => *end = span.end.max(*end),
+            None => self.0.push((span.file, span.end)),
+        }
+    }
+
+    fn exemption(&mut self, one: &mut Arc<Exemption>) {
+        let mut span = one.span;
+        self.place(&mut span);
+        if let Scope::App(mut app) = one.scope {
+            self.place(&mut app);
+        }
+    }
+
+    fn copy(&mut self, one: &shared::Copy) {
+        one.places().for_each(|mut span| self.place(&mut span));
     }
 }
 
@@ -125,9 +183,7 @@ impl Mover for Following<'_> {
     }
 
     fn copy(&mut self, one: &shared::Copy) {
-        self.is_lost |= self
-            .moved
-            .reaches_any(|file, behind| one.points_to(file, behind));
+        self.is_lost |= one.places().any(|place| self.moved.reaches(place));
     }
 }
 
@@ -142,19 +198,12 @@ impl Store<Known> {
         };
         let mut lost = Vec::new();
         self.each(|unit, known| {
+            if !moved.reaches_any(|file, behind| known.points_to(file, behind)) {
+                return;
+            }
             following.is_lost = known.objects.iter().any(|one| moved.reaches(one.at));
-            for object in &mut known.objects {
-                following.place(&mut object.at);
-                following.place(&mut object.made);
-            }
-            let labels = known
-                .diagnostics
-                .iter_mut()
-                .flat_map(|found| &mut found.labels);
-            labels.for_each(|label| following.place(&mut label.span));
-            if let Some(facts) = &mut known.facts {
-                facts.follow(&mut following);
-            }
+            known.follow(&mut following);
+            known.find_ends();
             if following.is_lost {
                 lost.push(unit);
             }
