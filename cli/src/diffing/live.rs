@@ -183,7 +183,18 @@ async fn plans(
     let client = connected.client.clone();
     // What other apps declare counts, also when nothing is asked about them.
     let declared: Vec<Arc<App>> = match touched {
-        Some(_) => head.apps.iter().map(|app| whole(side, app)).collect(),
+        Some(_) => {
+            let head = head.apps.iter().map(|app| whole(side, app));
+            let mut declared: Vec<_> = head.collect();
+            let named: BTreeSet<_> = declared.iter().map(|app| app.reference()).collect();
+            // Those that the head does not have any more give away what they had.
+            let gone = asks.iter().map(|ask| &ask.app);
+            declared.extend(
+                gone.filter(|app| !named.contains(&app.reference()))
+                    .map(Arc::clone),
+            );
+            declared
+        }
         None => asks.iter().map(|ask| Arc::clone(&ask.app)).collect(),
     };
     let standing = Standing::new(rules, &declared).map_err(crate::commands::engine_error)?;

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use ordain_reconciler_plan::{
-    Action, Desired, DryRun, ObjectKey, Observed, Plan, Refusal, Verb,
+    Action, Desired, DryRun, ObjectKey, Observed, Plan, Refusal, Verb, event_hook,
     graph::{Blocked, Demand, External, Graph, Link, Standing, Walk, Why},
     health::{Health, Status},
 };
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     cluster::{Cluster, Resource},
+    pass::is_done_and_gone,
     prepared::{Prepared, hidden},
     stuck::{Cause, Stuck},
     write::{Step, write},
@@ -98,6 +99,10 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
             }
             // What it needs is refused: the walk says so below.
             Verb::Blocked => {}
+            _ if event_hook(&round.prepared.desired[at].object).is_some() => {
+                // However one of another time ended, nothing of a rollout waits for it.
+                walk.healthy(&action.key);
+            }
             _ => {
                 let live = round
                     .observed
@@ -105,8 +110,10 @@ pub(crate) async fn apply(round: &Round<'_>) -> Written {
                     .and_then(|found| found.live.as_ref());
                 let health = live.map(|live| round.cluster.health(live));
                 match health {
-                    Some(health) => tell(&mut walk, &action.key, &health),
-                    None => walk.healthy(&action.key),
+                    Some(health) if live.is_none_or(|live| !is_done_and_gone(live)) => {
+                        tell(&mut walk, &action.key, &health);
+                    }
+                    _ => walk.healthy(&action.key),
                 }
             }
         }

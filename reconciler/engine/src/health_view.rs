@@ -67,6 +67,7 @@ impl HealthView {
         for member in members {
             let (mut health, observed) = match &member.care {
                 Care::None(by) => (left_alone(live, &member.key, by), false),
+                Care::Elsewhere(by) => (elsewhere(by), false),
                 Care::Full | Care::Existence(_) => current(live, member),
             };
             // Before its controller looked at it, its pods are those of an older one.
@@ -180,6 +181,14 @@ fn left_alone(live: &Live, key: &ObjectKey, by: &str) -> Health {
             status: Status::Suspended,
             message,
         },
+    }
+}
+
+/// A hook of another time: however it is, the rollout is not.
+pub(crate) fn elsewhere(by: &str) -> Health {
+    Health {
+        status: Status::Suspended,
+        message: format!("no part of a rollout: `{by}`"),
     }
 }
 

@@ -73,6 +73,20 @@ impl Ledger {
         deploy.is_some_and(|deploy| deploy.outcome == Some(Outcome::Healthy))
     }
 
+    /// The deploy of a commit that was never healthy, in words that name it.
+    pub(crate) fn failing(&self, commit: &CommitInfo) -> Option<String> {
+        let deploy = self
+            .deploy
+            .as_ref()
+            .filter(|deploy| *deploy.commit == *commit.id)?;
+        let was_done = matches!(
+            deploy.outcome,
+            Some(Outcome::Healthy | Outcome::Blocked { .. })
+        );
+        let short = deploy.since.get(..10).unwrap_or(&deploy.since);
+        (!was_done).then(|| format!("{short}-{}", deploy.id))
+    }
+
     /// True when nothing final was recorded of the deploy.
     pub(crate) fn is_open(&self) -> bool {
         self.deploy.as_ref().is_some_and(|deploy| {

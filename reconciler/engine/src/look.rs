@@ -3,16 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ordain_reconciler_plan::{DryRun, Observed, Plan, Refusal, Rules, Verb};
+use ordain_reconciler_plan::{DryRun, Observed, Plan, Refusal, Rules, Verb, run_of};
 use serde_json::Value;
 
 use crate::{
     gather::{Found, missing_namespaces, observe_all},
     health_view::expires,
+    hooks::{Ended, Run},
     member::Care,
     pass::Pass,
     prepared::{Prepared, is_definition},
     target::{Target, set_digest},
+    wire::lasting,
     worker::Worker,
 };
 
@@ -98,11 +100,26 @@ impl Worker {
     /// A Job that deletes itself after it is done would be run again at each start of ours.
     fn done_jobs(&self, prepared: &Prepared, looked: &mut Looked) {
         let absent = |at: &usize| {
-            let observed = looked.observed.get(at);
-            expires(&prepared.desired[*at].object)
-                && observed.is_some_and(|observed| observed.live.is_none())
+            let (observed, desired) = (looked.observed.get(at), &prepared.desired[*at]);
+            observed.is_some_and(|observed| observed.live.is_none())
+                && (expires(&desired.object) || Run::of(desired).is_some())
         };
-        let jobs: Vec<usize> = looked.at.iter().copied().filter(absent).collect();
+        let mut jobs: Vec<usize> = looked.at.iter().copied().filter(absent).collect();
+        jobs.retain(|at| {
+            let desired = &prepared.desired[*at];
+            let run = run_of(&desired.object).unwrap_or_default();
+            match self.ended(&desired.key, run) {
+                Some(Ended::Succeeded) => looked.as_it_is(prepared, *at),
+                Some(Ended::Failed(words)) => {
+                    let message = format!("it failed, and was deleted for that: {words}");
+                    if let Some(observed) = looked.observed.get_mut(at) {
+                        observed.dry_run = DryRun::Refused(lasting(message));
+                    }
+                }
+                None => return true,
+            }
+            false
+        });
         if jobs.is_empty() {
             return;
         }

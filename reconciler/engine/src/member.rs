@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ordain_reconciler_plan::{
-    Candidate, Desired, Graph, ObjectKey, Plan, Policy, Verb,
+    Candidate, Desired, Graph, ObjectKey, Plan, Policy, Verb, event_hook,
     health::{Health, gone},
     policy::Apply,
 };
 use serde_json::Value;
 
-use crate::{cluster::selector_query, health_view::expires, live::Seen, stuck::Stuck};
+use crate::{cluster::selector_query, health_view::expires, hooks::Run, live::Seen, stuck::Stuck};
 
 /// One declared object.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) pods: Option<(String, String)>,
     /// What its annotations ask for.
     pub(crate) care: Care,
+    /// When it may be gone once it is done: which run it is.
+    pub(crate) run: Option<Box<Run>>,
     /// As it was written or found.
     pub(crate) written: Option<Arc<Seen>>,
 }
@@ -38,6 +40,8 @@ pub(crate) enum Care {
     Existence(String),
     /// Nothing: somebody said so, by this annotation.
     None(String),
+    /// Nothing in a rollout: it runs at another time, or never. The annotation that says so.
+    Elsewhere(String),
 }
 
 impl Care {
@@ -47,6 +51,9 @@ impl Care {
         let by = |by: Option<String>| by.unwrap_or_else(|| "an annotation".to_owned());
         if policy.paused.value {
             return Self::None(by(policy.paused.by));
+        }
+        if let Some(hook) = event_hook(declared) {
+            return Self::Elsewhere(hook.by);
         }
         match policy.apply.value {
             Apply::Ignore => Self::None(by(policy.apply.by)),
@@ -65,6 +72,7 @@ impl Member {
             gone: gone(&desired.object),
             pods: pods_of(desired),
             care,
+            run: Run::of(desired),
             written,
         }
     }

@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     Sync, execute,
     health_view::{ObjectHealth, summary},
+    hooks::Removal,
     member::{Applied, Care},
     stuck::{Cause, Stuck},
     target::Target,
@@ -65,6 +66,9 @@ impl Worker {
         let mut retry = self.retry_of(applied);
         let mut settled = false;
         loop {
+            if let Err(error) = Box::pin(self.note_runs(applied, None)).await {
+                tracing::error!(app = %self.app, error = error.chain(), "cannot record a hook");
+            }
             let look = Box::pin(self.look_at(applied)).await;
             let drifted = self.drifted(applied);
             if !drifted.is_empty() {
@@ -94,8 +98,15 @@ impl Worker {
             } else if done && applied.partial && applied.has_removals() {
                 return Next::All;
             } else if done {
-                settled = true;
-                let settling = Box::pin(self.healthy(target, applied)).await;
+                let settling = match Box::pin(self.removal(target, applied)).await {
+                    Ok(Removal::Go) => {
+                        settled = true;
+                        Box::pin(self.healthy(target, applied)).await
+                    }
+                    Ok(Removal::Again) => return Next::All,
+                    Ok(Removal::Wait) => Ok(false),
+                    Err(error) => Err(error),
+                };
                 if !matches!(settling, Ok(true)) {
                     // Not before what had to go is gone.
                     self.publish(target, applied, &look);
@@ -105,7 +116,7 @@ impl Worker {
                 }
                 settling
             } else if look.worst == Status::Degraded || Instant::now() >= deadline {
-                Box::pin(self.unhealthy(target, &look.objects, look.worst))
+                Box::pin(self.unhealthy(target, applied, &look.objects, look.worst))
                     .await
                     .map(|()| false)
             } else {
@@ -251,6 +262,9 @@ impl Worker {
                 self.app.name, self.app.env
             ));
             Sync::Blocked
+        } else if let Some(hooks) = self.removing(target) {
+            message = hooks;
+            Sync::Applying
         } else if look.worst.is_done() {
             Sync::Synced
         } else {
@@ -282,8 +296,12 @@ impl Worker {
                     ));
                 }
                 Care::None(by) => notes.push(format!("{} is left alone: `{by}`", member.key)),
+                Care::Elsewhere(by) => {
+                    notes.push(format!("{} is no part of a rollout: `{by}`", member.key));
+                }
             }
         }
+        notes.extend(self.hook_notes());
         notes.extend(self.fights.notes());
         notes.extend(self.taken.iter().cloned());
         notes
@@ -300,6 +318,7 @@ impl Worker {
                 return false;
             }
             match (self.shared.live.get(&member.key), &member.care) {
+                (_, Care::Elsewhere(_)) => false,
                 (None, Care::None(_)) => false,
                 (None, _) => !member.expires,
                 // An older state is only late.

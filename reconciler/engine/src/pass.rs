@@ -7,20 +7,21 @@ use std::{
 
 use ordain_reconciler_journal::{Event, Outcome};
 use ordain_reconciler_plan::{
-    Action, Candidate, External, Graph, Input, Inventory, ObjectKey, Plan, Policy, Verb, adoption,
-    health::Health, plan, plan_rollback,
+    Action, Candidate, External, Graph, Hook, Input, Inventory, ObjectKey, Plan, Policy, Refusal,
+    Verb, adoption, health::Health, plan, plan_rollback, set_occasion,
 };
 
 use crate::{
     Error, execute, facts,
     gather::candidates,
+    health_view::elsewhere,
     live::Seen,
     look::Looked,
-    member::{Applied, Member},
+    member::{Applied, Care, Member},
     prepared::{Prepared, Route, prepare_all, reveal},
     resources::app::News,
     stuck::{Cause, Stuck},
-    target::Target,
+    target::{Target, set_digest},
     worker::Worker,
 };
 
@@ -47,17 +48,11 @@ impl Worker {
     pub(crate) async fn pass(&mut self, target: &Target) -> Result<Pass, Error> {
         let shared = Arc::clone(&self.shared);
         let cluster = &shared.cluster;
-        let prepared = prepare_all(
-            cluster,
-            target.objects(),
-            &target.namespace,
-            &target.owner(),
-        )
-        .await;
-        let mut prepared = match prepared {
+        let mut prepared = match self.prepare(target).await {
             Ok(prepared) => prepared,
             Err(refusal) => return Ok(Pass::failed(vec![refusal.message], refusal.transient)),
         };
+        self.remember_runs(&prepared).await?;
         shared.judge(&target.app, &mut prepared);
         reveal(&shared.compiler, &mut prepared, |_| true, target.secrets()).await;
         let inventory = shared.inventory(&self.app).await?;
@@ -120,8 +115,10 @@ impl Worker {
             let written = seen.get(&desired.key).map(Arc::clone);
             Member::of(desired, looked.care(&prepared, at), written)
         });
+        let mut members: Vec<_> = members.collect();
+        self.recall(&mut members);
         Ok(Pass::Applied(Box::new(Applied {
-            members: members.collect(),
+            members,
             graph: (!stuck.is_empty()).then(|| Arc::new(graph)),
             stuck,
             candidates,
@@ -142,17 +139,10 @@ impl Worker {
         focus: &BTreeSet<ObjectKey>,
     ) -> Result<Option<Applied>, Error> {
         let shared = Arc::clone(&self.shared);
-        let cluster = &shared.cluster;
-        let prepared = prepare_all(
-            cluster,
-            target.objects(),
-            &target.namespace,
-            &target.owner(),
-        )
-        .await;
-        let Ok(mut prepared) = prepared else {
+        let Ok(mut prepared) = self.prepare(target).await else {
             return Ok(None);
         };
+        self.remember_runs(&prepared).await?;
         shared.judge(&target.app, &mut prepared);
         let wanted = |key: &ObjectKey| focus.contains(key);
         reveal(&shared.compiler, &mut prepared, wanted, target.secrets()).await;
@@ -212,12 +202,39 @@ impl Worker {
                 Cause::Refused(refusal) => Some(Err(refusal.message.clone())),
                 Cause::Blocked(_) | Cause::Waits(_) => None,
             },
-            None => self
-                .shared
-                .live
-                .get(key)
-                .map(|seen| Ok(seen.health.clone())),
+            None => {
+                let mut members = applied.members.iter();
+                let member = members.find(|member| member.key == *key)?;
+                if let Care::Elsewhere(by) = &member.care {
+                    return Some(Ok(elsewhere(by)));
+                }
+                let seen = self.shared.live.get(key);
+                let health = seen.map(|seen| seen.health.clone());
+                let gone = || member.expires.then(|| member.gone.clone());
+                health.or_else(gone).map(Ok)
+            }
         }
+    }
+
+    /// The objects of a target, ready to be asked about.
+    async fn prepare(&self, target: &Target) -> Result<Prepared, Refusal> {
+        let (cluster, owner) = (&self.shared.cluster, target.owner());
+        let mut prepared =
+            prepare_all(cluster, target.objects(), &target.namespace, &owner).await?;
+        if prepared
+            .desired
+            .iter()
+            .any(|desired| Hook::of(&desired.object).is_some())
+        {
+            let last = self.shared.scribe.known().last(&self.app);
+            // What stands keeps the occasion that brought it, whatever commit the branch is at.
+            let rollback = match last {
+                Some(last) if last.set == set_digest(&prepared.desired) => last.rollback,
+                _ => target.commit.rollback.clone(),
+            };
+            set_occasion(&mut prepared.desired, rollback.is_some());
+        }
+        Ok(prepared)
     }
 
     fn plan(
@@ -343,6 +360,9 @@ impl Worker {
         let found = looked.observed.iter().filter_map(|(at, observed)| {
             let key = &prepared.desired[*at].key;
             let live = observed.live.as_ref().filter(|_| same.contains(key))?;
+            if is_done_and_gone(live) {
+                return None;
+            }
             Some((key.clone(), self.shared.live.wrote(key, live)))
         });
         found.collect()
@@ -402,6 +422,11 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// True for what is taken for something that is as declared although it is gone: it is done.
+pub(crate) fn is_done_and_gone(object: &serde_json::Value) -> bool {
+    object.pointer("/metadata/uid").is_none()
 }
 
 /// What is put right, and who had changed it.

@@ -11,10 +11,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ordain_reconciler_journal::{AppRef, Journal};
-use ordain_reconciler_plan::{
-    ApiVersion, Breaker, DryRun, Input, Inventory, MANAGER, MASK, OWNER_ANNOTATION, ObjectKey,
-    Plan, plan,
-};
+use ordain_reconciler_plan::{Breaker, DryRun, Input, Inventory, MASK, ObjectKey, Plan, plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,9 +29,6 @@ use crate::{
 
 /// Apps that are asked about at the same time; the requests have a limit of their own.
 const APPS_AT_ONCE: usize = 16;
-
-/// Objects of one answer of a list.
-const PAGE: usize = 500;
 
 /// What one app would be compared with.
 #[derive(Debug, Clone)]
@@ -152,7 +146,7 @@ async fn one(
         prepared.routes = routes;
         blank(compiler, &mut prepared)
     };
-    let rules = standing.rules(app, &prepared.desired);
+    let rules = standing.rules(app, &prepared.desired, &ask.gone);
     let gathered = gather(cluster, &prepared, &rules, &ask.gone)
         .await
         .map_err(refused)?;
@@ -265,154 +259,6 @@ fn masked(
     (now, after)
 }
 
-/// An object of the cluster that carries an owner's mark.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Owned {
-    /// The mark: `<environment>/<app>`.
-    pub owner: String,
-    /// Its identity.
-    pub key: ObjectKey,
-    /// The version it was read in.
-    pub version: ApiVersion,
-    /// The object as it is live, secrets included.
-    pub object: Value,
-}
-
-/// Finds everything in a cluster that carries an owner's mark, whatever the journal knows.
-///
-/// # Errors
-/// When the cluster does not answer.
-pub async fn owned(client: &kube::Client) -> Result<Vec<Owned>, Error> {
-    let mut lists = Vec::new();
-    let core = client.list_core_api_resources("v1").await.map_err(failed)?;
-    lists.push(("/api/v1".to_owned(), core.resources));
-    let groups = client.list_api_groups().await.map_err(failed)?;
-    for group in groups.groups {
-        let version = group
-            .preferred_version
-            .or(group.versions.into_iter().next());
-        let Some(version) = version.map(|version| version.group_version) else {
-            continue;
-        };
-        // A group whose server does not answer has nothing of ours that could be told.
-        if let Ok(list) = client.list_api_group_resources(&version).await {
-            lists.push((format!("/apis/{version}"), list.resources));
-        }
-    }
-    let mut paths = Vec::new();
-    for (root, resources) in lists {
-        for resource in resources {
-            let can = |verb: &str| resource.verbs.iter().any(|known| known == verb);
-            if !resource.name.contains('/')
-                && can("list")
-                && can("patch")
-                && resource.kind != "Event"
-            {
-                paths.push((
-                    format!("{root}/{}", resource.name),
-                    root.clone(),
-                    resource.kind,
-                ));
-            }
-        }
-    }
-    let looks = paths.into_iter().map(|(path, root, kind)| {
-        let client = client.clone();
-        Box::pin(async move { list(&client, &path, &root, &kind).await })
-    });
-    let found: Vec<Vec<Owned>> = stream::iter(looks)
-        .buffered(APPS_AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-async fn list(
-    client: &kube::Client,
-    path: &str,
-    root: &str,
-    kind: &str,
-) -> Result<Vec<Owned>, Error> {
-    let api_version = root
-        .trim_start_matches("/apis/")
-        .trim_start_matches("/api/");
-    let mut owned = Vec::new();
-    let mut next = String::new();
-    loop {
-        let mut page = format!("{path}?limit={PAGE}");
-        if !next.is_empty() {
-            page.push_str("&continue=");
-            page.push_str(&next);
-        }
-        let request = http::Request::get(&page)
-            .body(Vec::new())
-            .map_err(|error| Error::Refused {
-                message: error.to_string(),
-            })?;
-        let list: Value = match client.request(request).await {
-            Ok(list) => list,
-            // What may not be listed, or went away meanwhile, is told by nobody.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => break,
-            Err(error) => return Err(failed(error)),
-        };
-        let token = list.pointer("/metadata/continue").and_then(Value::as_str);
-        next = token.unwrap_or_default().to_owned();
-        let items = match list {
-            Value::Object(mut list) => list.remove("items"),
-            _ => None,
-        };
-        let Some(Value::Array(items)) = items else {
-            break;
-        };
-        for mut object in items {
-            let mark = object.pointer("/metadata/annotations");
-            let mark = mark.and_then(|all| all.get(OWNER_ANNOTATION)?.as_str());
-            let Some(owner) = mark.map(str::to_owned).filter(|_| is_applied(&object)) else {
-                continue;
-            };
-            // Items of a list do not say what they are.
-            if let Some(map) = object.as_object_mut() {
-                map.insert("apiVersion".to_owned(), api_version.into());
-                map.insert("kind".to_owned(), kind.into());
-            }
-            if let Some(key) = ObjectKey::of(&object) {
-                owned.push(Owned {
-                    owner,
-                    key,
-                    version: ApiVersion::parse(api_version),
-                    object,
-                });
-            }
-        }
-        if next.is_empty() {
-            break;
-        }
-    }
-    Ok(owned)
-}
-
-/// True when we applied it. Controllers copy annotations, and the mark with them: a Deployment's ReplicaSets carry it.
-fn is_applied(object: &Value) -> bool {
-    let list = |pointer: &str| {
-        let list = object.pointer(pointer).and_then(Value::as_array);
-        list.map_or(&[][..], Vec::as_slice)
-    };
-    let owners = list("/metadata/ownerReferences");
-    let managers = list("/metadata/managedFields");
-    let ours = |entry: &Value| entry["manager"] == MANAGER && entry["operation"] == "Apply";
-    !owners.iter().any(|owner| owner["controller"] == true)
-        && (managers.is_empty() || managers.iter().any(ours))
-}
-
-fn failed(error: kube::Error) -> Error {
-    Error::Refused {
-        message: format!(
-            "the cluster cannot be asked: {}",
-            crate::error::chain(&error)
-        ),
-    }
-}
-
 /// Reads what is applied from the journal of a data directory on which nothing runs.
 ///
 /// # Errors
@@ -492,7 +338,7 @@ impl Requests {
             });
         }
         let rules = OwnRules::of(&self.shared.ownership);
-        let standing = Standing::new(&rules, apps.values())?;
+        let standing = self.standing(&rules, &apps)?;
         apps.retain(|name, _| wanted(name));
         if let (true, Some(app)) = (apps.is_empty(), app) {
             return Err(Error::UnknownApp {
@@ -539,6 +385,15 @@ impl Requests {
         }
         reply.send(Response::Plans { plans }).await;
         Ok(())
+    }
+
+    fn standing(
+        &self,
+        rules: &OwnRules,
+        apps: &BTreeMap<AppRef, Arc<App>>,
+    ) -> Result<Standing, Error> {
+        let place = |cluster: Option<&str>| Some(self.sites.name(cluster).to_owned());
+        Standing::among(rules, apps.values(), place)
     }
 
     /// Answers what is applied, as the journal has it.

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use ordain_reconciler_plan::{Claims, Desired, IgnoreError, IgnoreRule, Ignores, OnRemove, Rules};
+use ordain_reconciler_plan::{
+    Claims, Desired, IgnoreError, IgnoreRule, Ignores, Inventory, OnRemove, Rules,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,6 +59,8 @@ pub struct Standing {
     on_remove: Option<OnRemove>,
     /// What every app declares, by the cluster that it goes to.
     claims: BTreeMap<Option<String>, Claims>,
+    /// The cluster of each app, by its owner's mark.
+    clusters: BTreeMap<String, Option<String>>,
 }
 
 impl Standing {
@@ -68,6 +72,18 @@ impl Standing {
         rules: &OwnRules,
         apps: impl IntoIterator<Item = &'a Arc<App>>,
     ) -> Result<Self, Error> {
+        Self::among(rules, apps, |cluster| cluster.map(str::to_owned))
+    }
+
+    /// The same, where `place` says which cluster is meant by the one that an environment names, if any.
+    ///
+    /// # Errors
+    /// When a rule cannot be read.
+    pub(crate) fn among<'a>(
+        rules: &OwnRules,
+        apps: impl IntoIterator<Item = &'a Arc<App>>,
+        place: impl Fn(Option<&str>) -> Option<String>,
+    ) -> Result<Self, Error> {
         let ignores = rules.ready().map_err(|error| Error::Refused {
             message: crate::error::chain(&error),
         })?;
@@ -76,22 +92,34 @@ impl Standing {
             take_from: rules.take_from.clone(),
             on_remove: rules.on_remove,
             claims: BTreeMap::new(),
+            clusters: BTreeMap::new(),
         };
         for app in apps {
-            let claims = standing.claims.entry(app.cluster.clone()).or_default();
+            let cluster = place(app.cluster.as_deref());
+            let claims = standing.claims.entry(cluster.clone()).or_default();
             let owner = app.reference().to_string();
+            standing.clusters.insert(owner.clone(), cluster);
             let objects = app.objects();
             let objects = objects.iter().map(|compiled| &compiled.object);
             claims.set(&owner, &app.namespace, objects);
         }
+        // An app that is gone names no cluster; that it is ours is true in each.
+        for claims in standing.claims.values_mut() {
+            standing
+                .clusters
+                .keys()
+                .for_each(|owner| claims.know(owner));
+        }
         Ok(standing)
     }
 
-    /// What holds for one app.
-    pub(crate) fn rules(&self, app: &App, desired: &[Desired]) -> Rules {
+    /// What holds for one app. `gone` may hold objects that move to another one.
+    pub(crate) fn rules(&self, app: &App, desired: &[Desired], gone: &Inventory) -> Rules {
         let owner = app.reference().to_string();
-        let keys = desired.iter().map(|desired| &desired.key);
-        let claims = self.claims.get(&app.cluster);
+        let declared = desired.iter().map(|desired| &desired.key);
+        let keys = declared.chain(gone.iter().map(|(key, _)| key));
+        let cluster = self.clusters.get(&owner).unwrap_or(&app.cluster);
+        let claims = self.claims.get(cluster);
         Rules {
             ignores: self.ignores.clone(),
             take_from: self.take_from.clone(),

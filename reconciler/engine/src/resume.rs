@@ -11,10 +11,11 @@ impl Follower {
     /// Goes on from the journal while the repository cannot be reached: what was deployed last is kept
     /// as it was, and nothing is concluded from commits that cannot be seen.
     pub(crate) async fn resume(&mut self) {
-        if self.sites.are_several() {
-            // The journal does not say which of them an app is in.
-            return;
-        }
+        // The journal says which cluster an app is in by its uid, whatever that is called now.
+        let places = match self.sites.are_several() {
+            true => Some(self.sites.by_uid().await),
+            false => None,
+        };
         let known = self.shared.journal(Journal::apps).await;
         self.shared.know_apps(&known);
         let mut targets = Vec::new();
@@ -27,6 +28,17 @@ impl Follower {
             let (set, commit) = (deploy.set, deployed(deploy));
             let Some(target) = from_set(&self.shared, &app, set, commit, rollout).await else {
                 continue;
+            };
+            let target = match &places {
+                None => target,
+                Some(places) => {
+                    let uid = self.shared.scribe.known().cluster(&app);
+                    let Some(name) = uid.and_then(|uid| places.get(&uid)) else {
+                        tracing::warn!(%app, "its cluster does not answer or is another one; it waits for the repository");
+                        continue;
+                    };
+                    target.on(name)
+                }
             };
             if !target.is_empty() {
                 tracing::info!(%app, commit = target.commit.short(), "resumed from the journal");

@@ -59,6 +59,8 @@ impl Worker {
                 self.tell(target, &line);
             }
         }
+        let mut pruned = pruned;
+        pruned.gone.retain(|key| !self.is_to_run(key));
         let fewer = !pruned.gone.is_empty();
         self.ledger
             .wrote(facts::deleted(&applied.candidates, &pruned.gone));
@@ -81,6 +83,7 @@ impl Worker {
             }
             return Ok(false);
         }
+        self.note_runs(applied, Some(Status::Healthy)).await?;
         let held = &applied.plan.held;
         let outcome = if held.is_empty() {
             Outcome::Healthy
@@ -108,7 +111,7 @@ impl Worker {
     pub(crate) async fn failing(
         &mut self,
         target: &Target,
-        applied: &Applied,
+        applied: &mut Applied,
     ) -> Result<(), Error> {
         let reasons = applied.reasons();
         let text = reasons.join("; ");
@@ -121,6 +124,9 @@ impl Worker {
         if applied.is_transient() && self.failures <= TRIES {
             return Ok(());
         }
+        // Before anybody hears of the failure: a rollback that follows takes over at once.
+        self.rollout_failed(target).await?;
+        self.note_runs(applied, Some(Status::Degraded)).await?;
         target.rollout.finish(&self.app, false);
         self.ledger.fail(target, reasons).await
     }
@@ -129,6 +135,7 @@ impl Worker {
     pub(crate) async fn unhealthy(
         &mut self,
         target: &Target,
+        applied: &mut Applied,
         objects: &[ObjectHealth],
         worst: Status,
     ) -> Result<(), Error> {
@@ -144,6 +151,8 @@ impl Worker {
         for reason in &reasons {
             self.tell(target, &format!("{}: {why}: {reason}", self.app));
         }
+        self.rollout_failed(target).await?;
+        self.note_runs(applied, Some(Status::Degraded)).await?;
         target.rollout.finish(&self.app, false);
         // The words change with every restart of a pod, so one record is enough; and a deploy that was
         // healthy once did not fail by what happens to its pods later.

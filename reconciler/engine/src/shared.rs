@@ -139,7 +139,7 @@ impl Shared {
     }
 
     async fn rebuild(&self) -> Result<BTreeMap<String, Inventory>, Error> {
-        let owned = crate::preview::owned(self.cluster.client()).await?;
+        let owned = crate::owned::owned(self.cluster.client()).await?;
         let rebuilt = Inventory::rebuild(owned.iter().map(|owned| &owned.object));
         if !rebuilt.is_empty() {
             let apps = rebuilt.len();

@@ -7,8 +7,10 @@ use std::{
     collections::BTreeMap,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_plan::{ApiVersion, Inventory};
 
@@ -22,6 +24,9 @@ use crate::{
     shared::Shared,
     wire::lasting,
 };
+
+/// How long a cluster is waited for before a start without the repository goes on.
+const UID_MAX: Duration = Duration::from_secs(5);
 
 /// What one app's loops see.
 pub(crate) struct Site {
@@ -55,7 +60,7 @@ impl Marks {
     async fn add(&self, site: &Site, app: &AppRef, known: Inventory) -> Result<Inventory, Error> {
         let mut found = self.found.lock().await;
         if found.is_none() {
-            let owned = crate::preview::owned(site.cluster.client()).await?;
+            let owned = crate::owned::owned(site.cluster.client()).await?;
             *found = Some(Inventory::rebuild(owned.iter().map(|owned| &owned.object)));
         }
         let owner = app.to_string();
@@ -237,6 +242,22 @@ impl Sites {
         for place in self.places.values() {
             place.marks.forget().await;
         }
+    }
+
+    /// The names of the clusters that answer, by the uid of each. They are asked side by side: one that hangs costs its own
+    /// apps a start, and nobody else more than that time.
+    pub(crate) async fn by_uid(&self) -> BTreeMap<String, Arc<str>> {
+        let mut asks: Vec<BoxFuture<'static, Option<(String, Arc<str>)>>> = Vec::new();
+        for (name, place) in &self.places {
+            let (name, cluster) = (Arc::clone(name), place.cluster.clone());
+            let ask = async move {
+                let uid = tokio::time::timeout(UID_MAX, cluster.uid()).await;
+                Some((uid.ok()?.ok()??, name))
+            };
+            asks.push(ask.boxed());
+        }
+        let found = futures::future::join_all(asks).await;
+        found.into_iter().flatten().collect()
     }
 
     /// True when several clusters are deployed to.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback, SignatureVerdict};
-use ordain_reconciler_plan::Desired;
+use ordain_reconciler_plan::{Desired, plain};
 use ordain_reconciler_source::{Commit, trailer, trailers};
 
 use crate::{App, CompiledObject, SecretFiles, progress::Rollout};
@@ -94,6 +94,13 @@ impl Target {
         Self { is_removed, ..self }
     }
 
+    /// The same in a cluster, by its name.
+    pub(crate) fn on(self, cluster: &str) -> Self {
+        let compiled = App::clone(&self.compiled).on(Some(cluster.to_owned()));
+        let compiled = Arc::new(compiled);
+        Self { compiled, ..self }
+    }
+
     /// The newest commit for which this is what the app should be.
     pub(crate) fn at(&self) -> Arc<str> {
         Arc::clone(&self.at.lock().unwrap_or_else(PoisonError::into_inner))
@@ -142,7 +149,7 @@ pub(crate) fn object_set(desired: &[Desired]) -> ObjectSet {
     desired.sort_by(|a, b| a.key.cmp(&b.key));
     let texts = desired
         .into_iter()
-        .map(|desired| ordain_reconciler_plan::canonical(&desired.object));
+        .map(|desired| ordain_reconciler_plan::canonical(&plain(&desired.object)));
     ObjectSet::new(texts)
 }
 

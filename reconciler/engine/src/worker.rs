@@ -15,6 +15,7 @@ use crate::{
     fighting::Fighting,
     health_view::HealthView,
     holds::{Choice, Holds},
+    hooks::Hooks,
     ledger::Ledger,
     member::Applied,
     observe::{Next, Wakers},
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     /// Fields that were taken from others for this commit, one line each.
     pub(crate) taken: BTreeSet<String>,
     pub(crate) view: HealthView,
+    /// Most apps have none that have to be remembered.
+    pub(crate) hooks: Option<Box<Hooks>>,
 }
 
 impl Worker {
@@ -60,6 +63,7 @@ impl Worker {
             fights: Fighting::default(),
             taken: BTreeSet::new(),
             view: HealthView::default(),
+            hooks: None,
         })
     }
 
@@ -126,6 +130,7 @@ impl Worker {
         self.retry_at = None;
         self.fights = Fighting::default();
         self.taken.clear();
+        self.hooks = None;
         let notes = Vec::new();
         self.set_status(target, Sync::Applying, Status::Unknown, "", None, notes);
         let mut approvals = self.shared.approvals();

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{ApiVersion, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, json as read};
+use crate::{ApiVersion, MANAGED_BY_LABEL, MANAGER, MARKED_LABEL, OWNER_ANNOTATION, json as read};
 
 /// Where kubectl's client-side apply keeps what it applied.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -89,6 +89,10 @@ pub fn adoption(live: &Value, version: &ApiVersion, adopts: bool) -> Option<Valu
     ];
     if annotation.is_some() {
         let path = format!("/metadata/annotations/{}", LAST_APPLIED.replace('/', "~1"));
+        patch.push(json!({"op": "remove", "path": path}));
+    }
+    if read::label(live, MARKED_LABEL).is_some() {
+        let path = format!("/metadata/labels/{}", MARKED_LABEL.replace('/', "~1"));
         patch.push(json!({"op": "remove", "path": path}));
     }
     Some(Value::Array(patch))

@@ -6,7 +6,9 @@ use crate::{
     Action, Desired, DryRun, FieldChange, Input, Observed, Policy, Verb,
     claims::{Claim, claim},
     crd::crd_problems,
-    diff, mask, object_approval,
+    diff,
+    graph::is_another_run,
+    mask, object_approval,
     policy::Apply,
     replace::{Verdict, verdict},
     taken,
@@ -71,6 +73,11 @@ pub(crate) fn decide(
             Verb::Create,
             "not tried yet: its namespace is made by this change".to_owned(),
         ),
+        (Some(live), dry_run) if runs_again(desired, live, dry_run) => action(
+            desired,
+            Verb::Replace,
+            "it runs again for this state of the app".to_owned(),
+        ),
         (None, DryRun::Accepted(_)) => action(desired, Verb::Create, "does not exist".to_owned()),
         (Some(live), DryRun::Accepted(after)) => accepted(input, desired, live, after),
         (Some(live), DryRun::Refused(refusal)) => match verdict(desired, live, refusal, &policy) {
@@ -98,6 +105,17 @@ pub(crate) fn decide(
         decided.reason = format!("moves here from {from}; {}", decided.reason);
     }
     decided
+}
+
+/// True for a hook of another run: the old one goes, and the new one is tried before (`BeforeHookCreation`).
+fn runs_again(desired: &Desired, live: &Value, dry_run: &DryRun) -> bool {
+    let may_be = match dry_run {
+        DryRun::Accepted(_) => true,
+        DryRun::Refused(refusal) => !refusal.immutable.is_empty(),
+        _ => false,
+    };
+    // A Job of another run is refused as immutable, with the fields by name.
+    may_be && !desired.key.is("batch", "Job") && is_another_run(desired, live)
 }
 
 /// What an object that could not be tried is written as.

@@ -11,6 +11,9 @@ pub const MANAGER: &str = "ordain";
 /// Set to [`MANAGER`] on objects that name no other manager; for people and for `kubectl get -l`.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
+/// Set to `true` on objects that name another manager, so that a server can be asked for them all the same.
+pub const MARKED_LABEL: &str = "ordain.dev/marked";
+
 /// The owner's mark: `<environment>/<app>`. An object without ours is never deleted.
 pub const OWNER_ANNOTATION: &str = "ordain.dev/app";
 
@@ -59,6 +62,9 @@ pub fn prepare(
     labels
         .entry(MANAGED_BY_LABEL)
         .or_insert_with(|| MANAGER.into());
+    if labels.get(MANAGED_BY_LABEL).is_some_and(|by| by != MANAGER) {
+        labels.insert(MARKED_LABEL.to_owned(), "true".into());
+    }
     entry_map(metadata, "annotations")?.insert(OWNER_ANNOTATION.to_owned(), owner.into());
     let key = ObjectKey::of(&object)?;
     let version = ApiVersion::parse(object.get("apiVersion")?.as_str()?);
@@ -106,6 +112,14 @@ mod tests {
             },
         });
         assert_eq!(check(object, true), wanted);
+    }
+
+    #[test]
+    fn one_that_names_another_manager_can_be_found_as_well() {
+        let metadata = json!({"name": "a", "labels": {"app.kubernetes.io/managed-by": "Helm"}});
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        let wanted = json!({"app.kubernetes.io/managed-by": "Helm", "ordain.dev/marked": "true"});
+        assert_eq!(check(object, true)["metadata"]["labels"], wanted);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod fields;
 mod fights;
 pub mod graph;
 pub mod health;
+mod hooks;
 mod ignore;
 mod inventory;
 mod jq;
@@ -48,10 +49,13 @@ pub use claims::{Claims, kept_from};
 pub use compare::{differs, fingerprint};
 pub use crd::crd_problems;
 pub use data::{holds_data, plan_rollback};
-pub use desired::{Desired, MANAGED_BY_LABEL, MANAGER, OWNER_ANNOTATION, SECRET_MARK, prepare};
+pub use desired::{
+    Desired, MANAGED_BY_LABEL, MANAGER, MARKED_LABEL, OWNER_ANNOTATION, SECRET_MARK, prepare,
+};
 pub use fields::{Change, FieldChange, diff, list_key};
 pub use fights::{Fight, FightLimits, Fights};
-pub use graph::{Demand, External, Graph, Walk, stamp};
+pub use graph::{Demand, External, Graph, Walk, run_of, set_run, stamp};
+pub use hooks::{Hook, OCCASION_ANNOTATION, When, event_hook, plain, set_occasion};
 pub use ignore::{IgnoreError, IgnoreRule, Ignored, Ignores};
 pub use inventory::{Inventory, InventoryEntry};
 pub use key::{ApiVersion, ObjectKey};

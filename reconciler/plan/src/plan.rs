@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiVersion, Breaker, Candidate, Desired, FieldChange, Graph, ObjectKey, OnRemove, Rules, Taken,
-    Walk, decide, digest, object_approval, prune,
+    Walk, decide, digest,
+    hooks::plain,
+    object_approval, prune,
     prune::{Fate, Keep},
 };
 
@@ -354,7 +356,7 @@ pub fn plan_hash<'a>(
     candidates.sort();
     digest(&json!({
         "app": owner,
-        "objects": desired.iter().map(|desired| &desired.object).collect::<Vec<_>>(),
+        "objects": desired.iter().map(|desired| plain(&desired.object)).collect::<Vec<_>>(),
         "gone": candidates,
     }))
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OWNER_ANNOTATION, graph, json};
+use crate::{OWNER_ANNOTATION, hooks, json};
 
 /// `override`, `merge`, `if-not-present` or `ignore`.
 pub const APPLY_ANNOTATION: &str = "ordain.dev/apply";
@@ -190,9 +190,10 @@ impl Policy {
             let by = "client.lifecycle.config.k8s.io/mutation: ignore".to_owned();
             self.apply = asked(Apply::IfNotPresent, by);
         }
-        if let Some(by) = graph::never(object) {
-            self.apply = asked(Apply::Ignore, by);
+        if let Some(hook) = hooks::elsewhere(object) {
+            self.apply = asked(Apply::Ignore, hook.by);
         }
+        self.problems.extend(hooks::problems(object));
         self.argo(json::annotation(object, ARGO_OPTIONS).unwrap_or_default());
         for (key, value) in KEEPS {
             let found = json::annotation(object, key).unwrap_or_default();

@@ -228,3 +228,104 @@ async fn what_an_object_owns_goes_as_its_annotation_says() {
     assert!(app.message.contains(words), "{}", app.message);
     world.stop().await;
 }
+
+/// The same when it is replaced, and in both ways by a rollback: what came later is deleted, what changed replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_object_owns_goes_as_its_annotation_says_when_it_is_replaced_or_rolled_back() {
+    let world = World::start().await;
+    world.accept_pushes();
+    let job = |name: &str, image: &str, propagation: &str| {
+        let mut job = job(image);
+        job["metadata"]["name"] = name.into();
+        annotated(job, json!({"ordain.dev/propagation": propagation}))
+    };
+    let cases = [
+        ("front", "foreground", "foregroundDeletion"),
+        ("left", "orphan", "orphan"),
+    ];
+    let app = |image: &str, more: bool| {
+        let mut objects = vec![job("back", image, "background")];
+        for (name, propagation, _) in cases {
+            objects.push(job(name, image, propagation));
+            if more {
+                let extra = config(&format!("extra-{name}"), "1");
+                let annotation = json!({"ordain.dev/propagation": propagation});
+                objects.push(annotated(extra, annotation));
+            }
+        }
+        objects
+    };
+    let done = json!({"status": {"succeeded": 1, "startTime": "2026-01-01T00:00:00Z",
+        "completionTime": "2026-01-01T00:00:01Z", "conditions": [
+            {"type": "SuccessCriteriaMet", "status": "True", "lastTransitionTime": "2026-01-01T00:00:01Z"},
+            {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:01Z"}]}});
+    let jobs = world.api("batch/v1", "Job");
+    let image = async |world: &World, name: &str| {
+        let job = world.get("batch/v1", "Job", name).await?;
+        let leaves = job.metadata.deletion_timestamp.is_some();
+        let job = serde_json::to_value(job).ok().filter(|_| !leaves)?;
+        let image = job.pointer("/spec/template/spec/containers/0/image")?;
+        Some(image.as_str()?.to_owned())
+    };
+    let finish = async |world: &World, wanted: &str| {
+        for name in ["back", "front", "left"] {
+            let there = async |world: &World| image(world, name).await.as_deref() == Some(wanted);
+            world.until("the new one is there", there).await;
+            jobs.patch_status(name, &PatchParams::default(), &Patch::Merge(&done))
+                .await
+                .expect("patched");
+        }
+        world
+            .until_app("web", |app| crate::world::sync(app) == "synced")
+            .await;
+    };
+    // The garbage collector, which does not run here, is told by a finalizer what to do.
+    let collect = async |world: &World, api_version: &str, kind: &str, prefix: &str| {
+        for (name, _, finalizer) in cases {
+            let name = format!("{prefix}{name}");
+            let told = async |world: &World| {
+                let object = world.get(api_version, kind, &name).await;
+                let finalizers = object.and_then(|object| object.metadata.finalizers);
+                finalizers.is_some_and(|found| found == [finalizer])
+            };
+            world.until("it is being deleted", told).await;
+            let free = json!({"metadata": {"finalizers": null}});
+            world
+                .api(api_version, kind)
+                .patch(&name, &PatchParams::default(), &Patch::Merge(&free))
+                .await
+                .expect("patched");
+        }
+    };
+    world.app("web", &app("m:1", false));
+    world.commit();
+    finish(&world, "m:1").await;
+    world.app("web", &app("m:2", true));
+    world.commit();
+    collect(&world, "batch/v1", "Job", "").await;
+    finish(&world, "m:2").await;
+    let healthy = async |world: &World| {
+        let history = world.history("web");
+        history.len() == 2 && history[1].was_healthy
+    };
+    world.until("it is recorded", healthy).await;
+
+    world.call(&Request::Rollback {
+        app: "web".to_owned(),
+        env: None,
+        to: "last-healthy".to_owned(),
+        reason: "too new".to_owned(),
+        author: "Ada <ada@example.com>".to_owned(),
+        sign: false,
+        wait: false,
+    });
+    collect(&world, "batch/v1", "Job", "").await;
+    finish(&world, "m:1").await;
+    collect(&world, "v1", "ConfigMap", "extra-").await;
+    for (name, _, _) in cases {
+        let name = format!("extra-{name}");
+        let gone = async |world: &World| world.data(&name).await.is_none();
+        world.until("it is gone", gone).await;
+    }
+    world.stop().await;
+}

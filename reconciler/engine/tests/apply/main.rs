@@ -6,6 +6,7 @@ mod adoption;
 mod crowd;
 mod deletions;
 mod drift;
+mod hooks;
 mod isolation;
 mod order;
 mod phases;

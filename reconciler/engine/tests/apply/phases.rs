@@ -142,7 +142,7 @@ async fn a_failed_phase_stops_the_rest_and_hooks_of_other_times_are_left_alone()
                     .any(|object| object.message.contains(words))
         })
         .await;
-    let note = "Job shop/test is left alone: `helm.sh/hook: test`";
+    let note = "Job shop/test is no part of a rollout: `helm.sh/hook: test`";
     assert!(
         app.notes.iter().any(|known| known == note),
         "{:?}",

@@ -235,6 +235,7 @@ pub(crate) struct World {
     pub(crate) tap: Tap,
     /// Where the engine shows its state.
     shown: Option<String>,
+    set: fn(&mut Config),
     server: ordain_orchestrator_apiserver::Running,
     engine: Running,
     shutdown: CancellationToken,
@@ -242,15 +243,20 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        Self::begin(None).await
+        Self::begin(None, |_| {}).await
     }
 
     /// A world whose engine shows its state as objects, in this namespace.
     pub(crate) async fn showing(namespace: &str) -> Self {
-        Self::begin(Some(namespace.to_owned())).await
+        Self::begin(Some(namespace.to_owned()), |_| {}).await
     }
 
-    async fn begin(shown: Option<String>) -> Self {
+    /// A world whose engine is set up in another way.
+    pub(crate) async fn start_with(set: fn(&mut Config)) -> Self {
+        Self::begin(None, set).await
+    }
+
+    async fn begin(shown: Option<String>, set: fn(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         git(
             dir.path(),
@@ -259,9 +265,10 @@ impl World {
         let server = serve(dir.path()).await;
         let tap = Tap::default();
         let shutdown = CancellationToken::new();
-        let engine = run(dir.path(), tapped(&server, &tap), &shown, &shutdown).await;
+        let engine = run(dir.path(), tapped(&server, &tap), &shown, set, &shutdown).await;
         Self {
             shown,
+            set,
             client: Client::new(server.in_process(User::admin()), "default"),
             dir,
             tap,
@@ -284,7 +291,14 @@ impl World {
         between(&self.dir.path().join("data"));
         self.shutdown = CancellationToken::new();
         let client = tapped(&self.server, &self.tap);
-        self.engine = run(self.dir.path(), client, &self.shown, &self.shutdown).await;
+        self.engine = run(
+            self.dir.path(),
+            client,
+            &self.shown,
+            self.set,
+            &self.shutdown,
+        )
+        .await;
         self
     }
 
@@ -292,11 +306,23 @@ impl World {
         self.dir.path().join("origin")
     }
 
+    /// Lets the repository take rollback commits, although its branch is checked out.
+    pub(crate) fn accept_pushes(&self) {
+        let accept = ["config", "receive.denyCurrentBranch", "updateInstead"];
+        git(&self.origin(), &accept);
+    }
+
     /// Writes an app's file; [`World::commit`] commits it.
     pub(crate) fn app(&self, name: &str, objects: &[Value]) {
         let file = self.origin().join("apps").join(format!("{name}.json"));
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("created");
         std::fs::write(file, Value::Array(objects.to_vec()).to_string()).expect("written");
+    }
+
+    /// Takes an app out; [`World::commit`] commits it.
+    pub(crate) fn remove_app(&self, name: &str) {
+        let file = self.origin().join("apps").join(format!("{name}.json"));
+        std::fs::remove_file(file).expect("it was there");
     }
 
     /// Commits what was written and tells the engine; returns the commit.
@@ -473,12 +499,14 @@ async fn run(
     dir: &Path,
     client: Client,
     shown: &Option<String>,
+    set: fn(&mut Config),
     shutdown: &CancellationToken,
 ) -> Running {
     let origin = dir.join("origin").display().to_string();
     let source = Source::Foreign(Remote::branch(&origin, "main"));
     let mut config = Config::new(client, dir.join("data"), source, Arc::new(Files));
     config.resources.clone_from(shown);
+    set(&mut config);
     start(config, shutdown.clone()).await.expect("it starts")
 }
 

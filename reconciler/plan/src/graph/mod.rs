@@ -19,8 +19,8 @@ use serde_json::Value;
 use crate::{Desired, ObjectKey};
 
 pub use explicit::{AFTER_ANNOTATION, WAVE_ANNOTATION};
-pub(crate) use phase::never;
-pub use phase::{PHASE_ANNOTATION, Phase, RUN_ANNOTATION, stamp};
+pub(crate) use phase::is_another_run;
+pub use phase::{PHASE_ANNOTATION, Phase, RUN_ANNOTATION, run_of, set_run, stamp};
 pub use walk::{Blocked, Link, Ready, Standing, Walk};
 
 /// What a dependent waits for.

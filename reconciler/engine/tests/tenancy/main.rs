@@ -3,213 +3,24 @@
 
 #![allow(clippy::print_stderr, reason = "a suite that is left out says so")]
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod clusters;
+mod world;
 
-use http::{Method, Request as HttpRequest};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
+
 use kube::{
-    Api, Client,
+    Api,
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
-    client::Body,
 };
-use ordain_orchestrator_apiserver::{
-    Config as ServerConfig, Pki, Running as Server, Server as Start, User,
-};
-use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
-    App, CompileError, Compiled, CompiledObject, Compiler, Config, Election, Policy, Running,
-    SecretFiles, Source, Status, Wanted,
+    Election, Policy,
     control::{self, Request, Response, Target},
     start,
 };
-use ordain_reconciler_source::{Remote, TreeFiles};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
-/// Only a broken test waits that long.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Each file `CLUSTER.json` is the app `shop` of an environment by the same name.
-struct Files;
-
-impl Compiler for Files {
-    fn compile(&self, files: &Arc<TreeFiles>, _: &Wanted) -> Result<Compiled, CompileError> {
-        let error = |error: &dyn std::fmt::Display| CompileError::new(error.to_string());
-        let mut apps = Vec::new();
-        for path in files.list() {
-            let Some(cluster) = path.strip_suffix(".json") else {
-                continue;
-            };
-            let bytes = files.read(path).map_err(|cause| error(&cause))?;
-            let objects: Vec<Value> =
-                serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
-            let objects = objects.into_iter().map(|object| CompiledObject {
-                object,
-                at: Some(format!("{path}:1")),
-            });
-            let (name, namespace) = ("shop".to_owned(), "shop".to_owned());
-            let secrets = SecretFiles::default();
-            let app = App::new(
-                name,
-                cluster.to_owned(),
-                namespace,
-                objects.collect(),
-                secrets,
-            );
-            apps.push(Arc::new(app.on(Some(cluster.to_owned()))));
-        }
-        Ok(Compiled {
-            apps,
-            ..Compiled::default()
-        })
-    }
-}
-
-struct Cluster {
-    client: Client,
-    server: Server,
-    /// Every write: who, when it came in, what.
-    writes: Arc<Mutex<Vec<(String, String)>>>,
-}
-
-impl Cluster {
-    async fn start(dir: &Path, name: &str) -> Self {
-        let pki = Arc::new(Pki::open(&dir.join(format!("pki-{name}"))).expect("keys"));
-        let server = Start::start(ServerConfig::new(Arc::new(Memory::new()), pki)).await;
-        let server = server.expect("a server");
-        let client = Client::new(server.in_process(User::admin()), "default");
-        let writes = Arc::default();
-        Self {
-            client,
-            server,
-            writes,
-        }
-    }
-
-    /// A client whose writes of objects are noted.
-    fn client_of(&self, who: &str) -> Client {
-        let (inner, writes) = (
-            self.server.in_process(User::admin()),
-            Arc::clone(&self.writes),
-        );
-        let who = who.to_owned();
-        let service = tower::service_fn(move |request: HttpRequest<Body>| {
-            let query = request.uri().query().unwrap_or_default();
-            let is_own = request.uri().path().contains("/leases");
-            if request.method() != Method::GET && !query.contains("dryRun") && !is_own {
-                let path = request.uri().path().to_owned();
-                writes.lock().expect("no panic").push((who.clone(), path));
-            }
-            inner.clone().oneshot(request)
-        });
-        Client::new(service, "default")
-    }
-
-    fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        Api::namespaced_with(self.client.clone(), namespace, &resource)
-    }
-
-    async fn config(&self, name: &str) -> Option<Value> {
-        let found = self.api("v1", "ConfigMap", "shop").get_opt(name).await;
-        let found = found.expect("an answer")?;
-        Some(found.data["data"].clone())
-    }
-}
-
-struct World {
-    dir: TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        git(
-            dir.path(),
-            &["init", "--quiet", "--initial-branch=main", "origin"],
-        );
-        Self { dir }
-    }
-
-    fn commit(&self, files: &[(&str, Value)]) -> String {
-        let origin = self.dir.path().join("origin");
-        for (name, objects) in files {
-            std::fs::write(origin.join(name), objects.to_string()).expect("written");
-        }
-        git(&origin, &["add", "-A"]);
-        git(&origin, &["commit", "--quiet", "-m", "change"]);
-        git(&origin, &["rev-parse", "HEAD"]).trim().to_owned()
-    }
-
-    fn data(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn config(&self, client: Client, name: &str) -> Config {
-        let origin = self.dir.path().join("origin").display().to_string();
-        let source = Source::Foreign(Remote::branch(&origin, "main"));
-        let mut config = Config::new(client, self.data(name), source, Arc::new(Files));
-        config.cluster = "one".to_owned();
-        config.poll = Duration::from_millis(200);
-        config
-    }
-}
-
-fn git(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .current_dir(folder)
-        .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
-        .args(args)
-        .output()
-        .expect("git is there");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn config(name: &str, value: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
-}
-
-fn status(data: &Path) -> Option<Status> {
-    match control::call(data, &Request::Status, |_| {})
-        .ok()?
-        .into_iter()
-        .next()
-    {
-        Some(Response::Status { status }) => Some(status),
-        _ => None,
-    }
-}
-
-/// Waits until something is there.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let waited = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    };
-    match tokio::time::timeout(PATIENCE, waited).await {
-        Ok(found) => found,
-        Err(_) => panic!("it does not become true: {what}"),
-    }
-}
-
-async fn stop(engine: Running, shutdown: &CancellationToken) {
-    shutdown.cancel();
-    engine.stopped().await;
-}
+use crate::world::{Cluster, World, config, status, stop, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apps_and_the_source_are_objects_and_commands_are_too() {
@@ -434,53 +245,6 @@ async fn of_two_reconcilers_one_writes_and_the_other_takes_over() {
     );
     stop(b, &second).await;
     cluster.server.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn environments_go_to_their_clusters_and_one_that_hangs_holds_up_no_other() {
-    let world = World::new();
-    let one = Cluster::start(world.dir.path(), "one").await;
-    let two = Cluster::start(world.dir.path(), "two").await;
-    let hangs = tower::service_fn(|_: HttpRequest<Body>| {
-        std::future::pending::<Result<http::Response<Body>, std::convert::Infallible>>()
-    });
-    world.commit(&[
-        ("one.json", json!([config("a", "one")])),
-        ("two.json", json!([config("a", "two")])),
-        ("hung.json", json!([config("a", "hung")])),
-        ("else.json", json!([config("a", "else")])),
-    ]);
-    let shutdown = CancellationToken::new();
-    let mut settings = world.config(one.client.clone(), "data");
-    settings.clusters = BTreeMap::from([
-        ("two".to_owned(), two.client.clone()),
-        ("hung".to_owned(), Client::new(hangs, "default")),
-    ]);
-    let engine = start(settings, shutdown.clone()).await.expect("it starts");
-    for (cluster, name) in [(&one, "one"), (&two, "two")] {
-        until("each cluster has its own", async || {
-            cluster
-                .config("a")
-                .await
-                .filter(|data| data["value"] == name)
-        })
-        .await;
-    }
-    let status = until("both are synced", async || {
-        let status = status(&world.data("data"))?;
-        let synced = status.apps.iter().filter(|app| app.health == "healthy");
-        (synced.count() == 2).then_some(status)
-    })
-    .await;
-    let clusters: Vec<_> = status.apps.iter().map(|app| app.cluster.as_str()).collect();
-    assert_eq!(
-        clusters,
-        ["hung", "one", "two"],
-        "an unknown cluster is left alone"
-    );
-    stop(engine, &shutdown).await;
-    one.server.shutdown().await;
-    two.server.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
