@@ -73,8 +73,22 @@ fn whoever_has_a_kubeconfig_alone_is_told_the_same() {
         blamed.contains("say bye") && blamed.contains("hello.ord:"),
         "{blamed}"
     );
-    let refused = far.there(&["blame", "cm/nothing", "data.text"]);
-    assert_ne!(refused.status.code(), Some(0), "{}", text(&refused));
+    // What cannot be meant is a failure of the command line, wherever it is found out.
+    for (args, why) in [
+        (
+            ["blame", "cm/nothing", "data.text"],
+            "no cm/nothing is deployed",
+        ),
+        (
+            ["blame", "cm/greeting", "data.nothing"],
+            "has no field `data.nothing`",
+        ),
+    ] {
+        for refused in [far.here(&args), far.there(&args)] {
+            assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+            assert!(text(&refused).contains(why), "{}", text(&refused));
+        }
+    }
 
     // The chain is checked by whoever asks, the objects by the reconciler.
     let verified = json(&far.there(&["audit", "verify", "--format", "json"]));
