@@ -105,13 +105,9 @@ impl Copy {
 
     /// Whether another copy says the same. Places do not count.
     pub(crate) fn is_like(&self, other: &Copy) -> bool {
-        let says = |copy: &Copy| -> bool {
-            let pairs = copy.leaves.iter().zip(&*other.leaves);
-            let is_same =
-                |(one, two): (&Leaf, &Leaf)| (&one.path, &one.value) == (&two.path, &two.value);
-            pairs.map(is_same).all(|same| same)
-        };
-        self.leaves.len() == other.leaves.len() && says(self)
+        let mut pairs = self.leaves.iter().zip(&*other.leaves);
+        self.leaves.len() == other.leaves.len()
+            && pairs.all(|(one, two)| (&one.path, &one.value) == (&two.path, &two.value))
     }
 
     /// Gives the places that it remembers.
