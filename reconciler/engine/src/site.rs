@@ -151,6 +151,9 @@ pub(crate) struct Place {
     pub(crate) marks: Arc<Marks>,
 }
 
+/// A cluster's uid and its name here, when it answers.
+type Named = Option<(String, Arc<str>)>;
+
 /// The name of a cluster, and the user that requests to it are made as.
 type ClusterAndUser = (Arc<str>, Option<String>);
 
@@ -247,7 +250,7 @@ impl Sites {
     /// The names of the clusters that answer, by the uid of each. They are asked side by side: one that hangs costs its own
     /// apps a start, and nobody else more than that time.
     pub(crate) async fn by_uid(&self) -> BTreeMap<String, Arc<str>> {
-        let mut asks: Vec<BoxFuture<'static, Option<(String, Arc<str>)>>> = Vec::new();
+        let mut asks: Vec<BoxFuture<'static, Named>> = Vec::new();
         for (name, place) in &self.places {
             let (name, cluster) = (Arc::clone(name), place.cluster.clone());
             let ask = async move {
