@@ -23,6 +23,7 @@ use crate::{
     facts,
     gate::in_a_lane,
     origin::{Compile, Origin},
+    post,
     progress::Rollout,
     rollback,
     shared::Shared,
@@ -61,7 +62,7 @@ fn nothing_changed(affected: &[String]) -> String {
 /// A worker, and what it was given last.
 pub(crate) struct Handed {
     digest: Digest,
-    targets: watch::Sender<Arc<Target>>,
+    targets: post::Sender<Target>,
     site: Arc<Site>,
 }
 
@@ -455,7 +456,7 @@ impl Follower {
         let at: Arc<str> = commit.id.as_str().into();
         for app in &kept {
             if let Some(worker) = self.workers.get(app) {
-                worker.targets.borrow().moved_on(&at);
+                worker.targets.last().moved_on(&at);
             }
         }
         self.shared.moved_on(&kept, &at);
@@ -482,7 +483,7 @@ impl Follower {
         if moved || worker.digest != app.digest() {
             return Verdict::Changed;
         }
-        let standing = worker.targets.borrow().rollout.clone();
+        let standing = worker.targets.last().rollout.clone();
         if standing.inherit(reference, rollout) {
             // Starting over would only take longer; a storm of commits would keep it from ever being done.
             return Verdict::UnderWay;
@@ -531,16 +532,16 @@ impl Follower {
             // What is no longer declared goes from where it was.
             if target.cluster().is_none() || Arc::ptr_eq(&worker.site, &site) {
                 worker.digest = digest;
-                worker.targets.send_replace(target);
+                worker.targets.send(target);
                 return;
             }
             let (from, to) = (&worker.site.name, &site.name);
             tracing::warn!(%app, %from, %to, "it moves; what is in the old cluster stays there");
         }
-        let (targets, receiver) = watch::channel(target);
+        let (targets, reader) = post::post(target);
         let worker = Worker::new(Arc::clone(&site), app.clone());
         self.tasks
-            .spawn(in_a_lane(worker.run(receiver, self.term.clone())));
+            .spawn(in_a_lane(worker.run(reader, self.term.clone())));
         let handed = Handed {
             digest,
             targets,

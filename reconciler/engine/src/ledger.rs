@@ -21,8 +21,8 @@ struct Deploy {
     /// Number of its intent.
     id: u64,
     commit: Arc<str>,
-    /// The commit that it was recorded for; an earlier one, when `commit` changes nothing.
-    since: Arc<str>,
+    /// The commit that it was recorded for, when that is an earlier one: `commit` changes nothing then.
+    since: Option<Box<str>>,
     /// Its last recorded outcome.
     outcome: Option<Outcome>,
 }
@@ -61,7 +61,7 @@ impl Ledger {
     /// The commit from which this commit's objects were deployed, once that is known.
     pub(crate) fn deployed(&self, commit: &CommitInfo) -> Option<&str> {
         let deploy = self.deploy.as_ref()?;
-        (*deploy.commit == *commit.id).then_some(&*deploy.since)
+        (*deploy.commit == *commit.id).then(|| deploy.since.as_deref().unwrap_or(&deploy.commit))
     }
 
     /// True when this commit was deployed and became healthy.
@@ -135,7 +135,7 @@ impl Ledger {
             self.deploy = Some(Deploy {
                 id: last.id,
                 commit: commit.id.as_str().into(),
-                since: last.commit.into(),
+                since: (last.commit != commit.id).then(|| last.commit.into()),
                 outcome,
             });
             return Ok(());
@@ -239,7 +239,7 @@ impl Ledger {
         self.deploy = Some(Deploy {
             id,
             commit: commit.id.as_str().into(),
-            since: commit.id.as_str().into(),
+            since: None,
             outcome: None,
         });
         Ok(())

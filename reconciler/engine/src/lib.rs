@@ -40,6 +40,7 @@ mod packed;
 mod pass;
 mod past;
 pub mod policy;
+mod post;
 mod prepared;
 mod preview;
 mod preview_rules;

@@ -154,12 +154,12 @@ impl Worker {
                     }
                 }
                 // The approval of another app's plan is no reason to look.
-                Ok(()) = wakers.approvals.changed(), if is_held => {
+                () = changed_when(is_held, wakers.approvals) => {
                     if wakers.approvals.borrow_and_update().contains(hash) {
                         return Next::All;
                     }
                 }
-                Ok(()) = wakers.apps.changed(), if applied.stuck.iter().any(waits) => {}
+                () = changed_when(applied.stuck.iter().any(waits), wakers.apps) => {}
             }
         }
     }
@@ -394,10 +394,17 @@ fn waits(stuck: &Stuck) -> bool {
     stuck.waits()
 }
 
-/// Waits for a moment, or for ever when there is none.
+/// Waits for a moment, or for ever when there is none: then it takes no room, as for most apps most of the time.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
+        Some(moment) => Box::pin(tokio::time::sleep_until(moment)).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits for news of something, when it matters; otherwise, and when there will be none, for ever.
+async fn changed_when<T>(matters: bool, news: &mut watch::Receiver<T>) {
+    if !matters || Box::pin(news.changed()).await.is_err() {
+        std::future::pending().await
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ordain_reconciler_journal::{Event, Outcome};
+use ordain_reconciler_journal::{Digest, Event, Outcome};
 use ordain_reconciler_plan::{
     Action, Candidate, External, Graph, Hook, Input, Inventory, ObjectKey, Plan, Policy, Refusal,
     Verb, adoption, health::Health, plan, plan_rollback, set_occasion,
@@ -395,10 +395,11 @@ impl Worker {
         // Said once, and again when there is more to say than that it is being carried out.
         let stands = self.ledger.stands(&target.commit);
         let more = (stands && !drifted.is_empty()) || plan.count(Verb::Refused) > 0;
-        let news = self.planned.is_empty() || (self.planned != text && more);
+        let digest = Some(Digest::of(text.as_bytes()));
+        let news = self.planned.is_none() || (self.planned != digest && more);
         if target.rollout.is_pending(&self.app) && news {
             target.rollout.line(&text);
-            self.planned = text;
+            self.planned = digest;
         }
         if stands && !drifted.is_empty() {
             self.shared.metrics.drifted(drifted.len());

@@ -246,7 +246,7 @@ impl Worker {
             env: self.app.env.clone(),
             namespace: target.namespace.clone(),
             cluster: self.shared.name.as_ref().to_owned(),
-            commit: target.at().as_ref().to_owned(),
+            commit: target.at(),
             deployed: self.ledger.deployed(&target.commit).map(str::to_owned),
             sync,
             health: health.to_string(),

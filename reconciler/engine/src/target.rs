@@ -69,15 +69,14 @@ pub(crate) struct Target {
     pub(crate) rollout: Rollout,
     /// True when the commit no longer has the app.
     pub(crate) is_removed: bool,
-    /// The newest commit for which the app is the same as for `commit`.
-    at: Mutex<Arc<str>>,
+    /// The newest commit for which the app is the same as for `commit`, when there is one.
+    at: Mutex<Option<Arc<str>>>,
 }
 
 impl Target {
     pub(crate) fn new(compiled: Arc<App>, commit: Arc<CommitInfo>, rollout: Rollout) -> Self {
         let app = compiled.reference();
         let namespace = compiled.namespace.clone();
-        let at = Mutex::new(commit.id.as_str().into());
         Self {
             app,
             namespace,
@@ -85,7 +84,7 @@ impl Target {
             compiled,
             rollout,
             is_removed: false,
-            at,
+            at: Mutex::default(),
         }
     }
 
@@ -102,14 +101,15 @@ impl Target {
     }
 
     /// The newest commit for which this is what the app should be.
-    pub(crate) fn at(&self) -> Arc<str> {
-        Arc::clone(&self.at.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn at(&self) -> String {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.as_deref().unwrap_or(&self.commit.id).to_owned()
     }
 
     /// Takes note of a newer commit that has the same objects.
     pub(crate) fn moved_on(&self, commit: &Arc<str>) {
         let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-        *at = Arc::clone(commit);
+        *at = Some(Arc::clone(commit));
     }
 
     /// Its objects; none when the commit no longer has the app.

@@ -136,7 +136,8 @@ pub(crate) fn read_state(
         what: error.to_string(),
     };
     let text = zstd::decode_all(&payload[..]).map_err(|error| broken(&error))?;
-    let index = serde_json::from_slice(&text).map_err(|error| broken(&error))?;
+    let mut index: Index = serde_json::from_slice(&text).map_err(|error| broken(&error))?;
+    index.shrink();
     Ok((header, index))
 }
 

@@ -10,14 +10,17 @@ use serde_json::Value;
 
 use crate::{Desired, OWNER_ANNOTATION, ObjectKey, Rules, json, policy::Policy};
 
+/// Who declares an object: one app nearly always, so there is no room to spare.
+type Owners = Box<[Arc<str>]>;
+
 /// What the apps of one cluster declare. Kept for all of them, with a [`Claims::view`] for each plan.
 ///
 /// Identities are kept as 64-bit hashes: for 100,000 objects that is a few megabytes, and by chance two of them
 /// collide once in billions of such clusters, for which an app would be told that another one declares the object too.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    declared: HashMap<u64, Vec<Arc<str>>>,
-    owned: HashMap<Arc<str>, Vec<u64>>,
+    declared: HashMap<u64, Owners>,
+    owned: HashMap<Arc<str>, Box<[u64]>>,
     apps: Arc<HashSet<Arc<str>>>,
 }
 
@@ -54,12 +57,11 @@ impl Claims {
         owned.sort_unstable();
         owned.dedup();
         for key in &owned {
-            self.declared
-                .entry(*key)
-                .or_default()
-                .push(Arc::clone(&owner));
+            let owners = self.declared.entry(*key).or_default();
+            let others = owners.iter().cloned();
+            *owners = others.chain([Arc::clone(&owner)]).collect();
         }
-        self.owned.insert(Arc::clone(&owner), owned);
+        self.owned.insert(Arc::clone(&owner), owned.into());
         Arc::make_mut(&mut self.apps).insert(owner);
     }
 
@@ -73,9 +75,12 @@ impl Claims {
     fn withdraw(&mut self, owner: &str) {
         for key in self.owned.remove(owner).unwrap_or_default() {
             if let Some(owners) = self.declared.get_mut(&key) {
-                owners.retain(|other| &**other != owner);
-                if owners.is_empty() {
+                let others = owners.iter().filter(|other| &***other != owner);
+                let others: Owners = others.cloned().collect();
+                if others.is_empty() {
                     self.declared.remove(&key);
+                } else {
+                    *owners = others;
                 }
             }
         }

@@ -53,7 +53,9 @@ impl Choice {
         let left = until.as_millisecond().saturating_sub(now_ms());
         let left = std::time::Duration::from_millis(u64::try_from(left).unwrap_or(0));
         // A clock that is set back must not make this a busy loop.
-        tokio::time::sleep(left.max(std::time::Duration::from_millis(100))).await;
+        let left = left.max(std::time::Duration::from_millis(100));
+        // In a box: most choices stand for ever, and are kept for each app.
+        Box::pin(tokio::time::sleep(left)).await;
     }
 }
 
