@@ -27,6 +27,13 @@ struct Deploy {
     outcome: Option<Outcome>,
 }
 
+impl Deploy {
+    /// The commit that it was recorded for.
+    fn since(&self) -> &str {
+        self.since.as_deref().unwrap_or(&self.commit)
+    }
+}
+
 /// What an app wrote into the journal.
 pub(crate) struct Ledger {
     shared: Arc<Shared>,
@@ -61,7 +68,7 @@ impl Ledger {
     /// The commit from which this commit's objects were deployed, once that is known.
     pub(crate) fn deployed(&self, commit: &CommitInfo) -> Option<&str> {
         let deploy = self.deploy.as_ref()?;
-        (*deploy.commit == *commit.id).then(|| deploy.since.as_deref().unwrap_or(&deploy.commit))
+        (*deploy.commit == *commit.id).then(|| deploy.since())
     }
 
     /// True when this commit was deployed and became healthy.
@@ -83,7 +90,8 @@ impl Ledger {
             deploy.outcome,
             Some(Outcome::Healthy | Outcome::Blocked { .. })
         );
-        let short = deploy.since.get(..10).unwrap_or(&deploy.since);
+        let since = deploy.since();
+        let short = since.get(..10).unwrap_or(since);
         (!was_done).then(|| format!("{short}-{}", deploy.id))
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use ordain_reconciler_journal::{AppRef, Journal};
+use ordain_reconciler_journal::{AppRef, Deploy, Journal};
 use ordain_reconciler_plan::{Breaker, DryRun, Input, Inventory, MASK, ObjectKey, Plan, plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -276,7 +276,8 @@ fn sets(journal: &Journal) -> Result<Vec<Applied>, Error> {
         let deploy = match journal.last(&app).filter(|last| last.was_applied) {
             Some(last) => Some(last),
             None => {
-                let history = journal.history(&app)?;
+                let applied = |rows: &[Deploy]| rows.iter().any(|row| row.was_applied);
+                let history = journal.history_until(&app, applied)?;
                 history.into_iter().rev().find(|deploy| deploy.was_applied)
             }
         };

@@ -10,6 +10,7 @@ mod chain;
 mod compact;
 mod deploy;
 mod digest;
+mod entries;
 mod error;
 mod export;
 mod files;
@@ -23,6 +24,7 @@ mod log;
 mod packs;
 mod parts;
 mod reading;
+mod recent;
 mod record;
 mod set;
 #[doc(hidden)]

@@ -15,6 +15,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::{
     Digest, Error,
+    entries::{self, ENTRY, PREFIX, numbers},
     files::{Header, numbered, read_header, read_sealed, sync_folder, write_sealed},
     key::Key,
     steps,
@@ -57,10 +58,6 @@ const LOOK_BACK: usize = 4;
 
 /// A pack is written again when one in so many of its blobs, or more, is not needed any more.
 const SWEEP_SHARE: usize = 10;
-
-/// One entry of a sealed pack's index: the first bytes of a digest, block, offset and length.
-const ENTRY: usize = PREFIX + 4 + 4 + 4;
-const PREFIX: usize = 16;
 
 /// One entry of the table of blocks: where it begins, and its length packed and unpacked.
 const BLOCK_ENTRY: usize = 8 + 4 + 4;
@@ -308,22 +305,7 @@ impl Packs {
     /// Looks an entry up in a sealed pack's index.
     fn find(&self, pack: &Sealed, digest: &Digest) -> Result<Option<(u32, u32, u32)>, Error> {
         let path = sealed_path(&self.folder, pack.number);
-        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
-        let (mut low, mut high) = (0, pack.blobs);
-        let wanted = &digest.as_bytes()[..PREFIX];
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let mut entry = [0; ENTRY];
-            file.seek(SeekFrom::Start(pack.start + middle * ENTRY as u64))
-                .and_then(|_| file.read_exact(&mut entry))
-                .map_err(Error::io("read", &path))?;
-            match entry[..PREFIX].cmp(wanted) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(Some(numbers(&entry[PREFIX..]))),
-            }
-        }
-        Ok(None)
+        entries::find(&path, pack.start, pack.blobs, digest)
     }
 
     fn block(&self, pack: &Sealed, number: u32) -> Result<Arc<Vec<u8>>, Error> {
@@ -433,13 +415,6 @@ impl Packs {
         }
         Ok(blobs)
     }
-}
-
-/// Three numbers of four bytes.
-fn numbers(bytes: &[u8]) -> (u32, u32, u32) {
-    let number =
-        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    (number(0), number(4), number(8))
 }
 
 fn open_sealed(folder: &Path, number: u64, key: Option<&VerifyingKey>) -> Result<Sealed, Error> {

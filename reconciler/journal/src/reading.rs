@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AppRef, Deploy, Digest, Error, Journal, Record,
-    deploy::{AppLog, Index, last_healthy},
+    deploy::{Index, last_healthy},
     files::read_header,
     key,
     line::genesis,
@@ -121,43 +121,6 @@ pub(crate) fn replay(
 }
 
 impl Journal {
-    /// The deploys of an app, oldest first, read from the whole log.
-    ///
-    /// # Errors
-    /// When a part of the log cannot be read.
-    pub fn history(&self, app: &AppRef) -> Result<Vec<Deploy>, Error> {
-        let name = serde_json::to_string(&app.name).expect("plain text");
-        let wanted = |body: &str| body.contains(&name);
-        let key = key::public(self.folder())?;
-        steadily(|| {
-            let parts = Parts::list(self.folder())?;
-            // A compacted log begins with what it said there.
-            let compacted = self.index().compacted;
-            let mut log = AppLog::default();
-            if compacted > 0 {
-                let (index, _) = state_at(&parts.folder, compacted, &key)?;
-                log = index.apps.get(app).cloned().unwrap_or_default();
-            }
-            for part in parts.all() {
-                if matches!(part, Part::Sealed(first) if first <= compacted) {
-                    continue;
-                }
-                if parts
-                    .about(&part, &key)
-                    .is_some_and(|about| !about.has(app))
-                {
-                    continue;
-                }
-                for record in parts.read(&part, wanted)? {
-                    if record.event.app() == Some(app) {
-                        log.add(&record);
-                    }
-                }
-            }
-            Ok(log.deploys)
-        })
-    }
-
     /// Records, newest first.
     ///
     /// # Errors
@@ -264,15 +227,20 @@ impl Journal {
                 standing.into_iter().find(|deploy| deploy.app == *app)
             }
             At::Commit(commit) => {
-                let rows = self.history(app)?;
+                let is_it = |row: &Deploy| row.commit.starts_with(commit);
+                let rows = self.history_until(app, |rows| rows.iter().any(is_it))?;
                 let found = rows.into_iter().rev();
                 found.into_iter().find(|row| row.commit.starts_with(commit))
             }
             At::Number(number) => {
-                let rows = self.history(app)?;
-                rows.into_iter().find(|row| row.number == number)
+                let is_it = |row: &Deploy| row.number == number;
+                let rows = self.history_until(app, |rows| rows.iter().any(is_it))?;
+                rows.into_iter().find(is_it)
             }
-            At::LastHealthy => last_healthy(&self.history(app)?).cloned(),
+            At::LastHealthy => {
+                let rows = self.history_until(app, |rows| last_healthy(rows).is_some())?;
+                last_healthy(&rows).cloned()
+            }
         };
         let Some(deploy) = deploy else {
             return Ok(None);

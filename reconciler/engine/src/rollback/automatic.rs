@@ -74,28 +74,27 @@ async fn late(requests: &Requests) -> Vec<(AppRef, u64, String)> {
                 return None;
             }
             let deadline = rules.deadline(&app.name).unwrap_or(default);
-            let is_open = matches!(
-                journal.last(&app)?.state,
-                State::Started | State::Applied | State::Failed { .. }
-            );
-            let rows = is_open.then(|| journal.history(&app).ok()).flatten()?;
             let known = journal.quarantine(&app).map(|one| one.commit);
-            let (deploy, reason) = verdict(&rows, known.as_deref(), deadline, now)?;
-            Some((app, deploy, reason))
+            // What is on its way in time, as nearly everything is, needs no look at what was before.
+            let last = journal.last(&app)?;
+            let reason = lateness(&last, known.as_deref(), deadline, now)?;
+            let is_enough = |rows: &[Deploy]| last_healthy(rows).is_some();
+            let rows = journal.history_until(&app, is_enough).ok()?;
+            last_healthy(&rows)?;
+            Some((app, last.id, reason))
         };
         journal.apps().into_iter().filter_map(late).collect()
     });
     found.await
 }
 
-/// Whether the last deploy has to be rolled back, and why.
-fn verdict(
-    rows: &[Deploy],
+/// Why a deploy, which is its app's last one, has to be rolled back, when there is something to go back to.
+fn lateness(
+    last: &Deploy,
     quarantined: Option<&str>,
     deadline: Duration,
     now_ms: i64,
-) -> Option<(u64, String)> {
-    let last = rows.last()?;
+) -> Option<String> {
     let reasons = match &last.state {
         State::Started | State::Applied => Vec::new(),
         State::Failed { reasons } => reasons.clone(),
@@ -109,14 +108,13 @@ fn verdict(
     if quarantined == Some(last.commit.as_str()) {
         return None;
     }
-    last_healthy(rows)?;
     let mut reason = format!("not healthy within {} s", deadline.as_secs());
     let named = &reasons[..reasons.len().min(REASONS_MAX)];
     for (at, one) in named.iter().enumerate() {
         reason.push_str(if at == 0 { ": " } else { "; " });
         reason.push_str(one);
     }
-    Some((last.id, reason))
+    Some(reason)
 }
 
 #[cfg(test)]
@@ -156,50 +154,24 @@ mod tests {
             reasons: vec!["ImagePullBackOff".to_owned()],
         };
         let deadline = Duration::from_secs(5);
-        let late = |rows: &[Deploy]| verdict(rows, None, deadline, 6000);
-        let good = row(1, State::Healthy);
+        let late = |last: &Deploy| lateness(last, None, deadline, 6000);
         let bad = row(2, failed.clone());
-        let rows = [good.clone(), bad.clone()];
         let reason = "not healthy within 5 s: ImagePullBackOff".to_owned();
-        assert_eq!(late(&rows), Some((2, reason)));
-        assert_eq!(
-            verdict(&rows, None, deadline, 5999),
-            None,
-            "there is time left"
-        );
-        assert_eq!(
-            verdict(&rows, Some("commit 2"), deadline, 6000),
-            None,
-            "done already"
-        );
-        assert_eq!(
-            late(std::slice::from_ref(&bad)),
-            None,
-            "nothing to go back to"
-        );
-        assert_eq!(
-            late(&[bad.clone(), row(3, failed.clone())]),
-            None,
-            "nothing healthy"
-        );
-        assert_eq!(late(&[good.clone(), row(2, State::Healthy)]), None);
+        assert_eq!(late(&bad), Some(reason));
+        let early = lateness(&bad, None, deadline, 5999);
+        assert_eq!(early, None, "there is time left");
+        let known = lateness(&bad, Some("commit 2"), deadline, 6000);
+        assert_eq!(known, None, "done already");
+        assert_eq!(late(&row(2, State::Healthy)), None);
         let waits = State::Blocked {
             reasons: Vec::new(),
         };
-        assert_eq!(
-            late(&[good.clone(), row(2, waits)]),
-            None,
-            "somebody is asked"
-        );
+        assert_eq!(late(&row(2, waits)), None, "somebody is asked");
         let mut own = row(3, failed);
         own.rollback = Some(Rollback {
             of: "commit 2".to_owned(),
             to: "commit 1".to_owned(),
         });
-        assert_eq!(
-            late(&[good, bad, own]),
-            None,
-            "a rollback is never rolled back"
-        );
+        assert_eq!(late(&own), None, "a rollback is never rolled back");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a rollback goes: a commit, a time, or the last deploy that was healthy.
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
-use ordain_reconciler_journal::{AppRef, Deploy, Digest, State, last_healthy};
+use ordain_reconciler_journal::{AppRef, Deploy, Digest, Journal, State, last_healthy};
 use ordain_reconciler_source::CommitId;
 
 use crate::{Error, engine::blocking, requests::Requests, shared::now_ms};
@@ -26,18 +26,16 @@ pub(super) struct Goal {
 impl Requests {
     /// Finds out what `--to` means for an app.
     pub(super) async fn goal(&self, app: &AppRef, to: &str) -> Result<Goal, Error> {
-        let wanted = app.clone();
-        let rows = self
-            .shared
-            .journal(move |journal| journal.history(&wanted))
-            .await?;
         if to == LAST_HEALTHY {
+            let rows = self.rows(app, |rows| last_healthy(rows).is_some()).await?;
             let row = last_healthy(&rows).ok_or_else(|| Error::NeverHealthy {
                 app: app.to_string(),
             })?;
             return Ok(self.deployed(row).await);
         }
         if let Some(time) = past(to, now_ms()) {
+            let rows = self.rows(app, move |rows| in_force(rows, time).is_some());
+            let rows = rows.await?;
             let row = in_force(&rows, time).ok_or_else(|| Error::NotThen {
                 app: app.to_string(),
                 time: to.to_owned(),
@@ -47,7 +45,14 @@ impl Requests {
         let (origin, revision) = (self.origin.clone(), to.to_owned());
         match blocking(move || origin.repository().resolve(&revision)).await {
             Ok(commit) => {
-                let set = rows.iter().rev().find(|row| row.commit == commit.as_str());
+                let name = commit.to_string();
+                let is_it = move |row: &Deploy| row.commit == name;
+                let rows = self.rows(app, {
+                    let is_it = is_it.clone();
+                    move |rows| rows.iter().any(&is_it)
+                });
+                let rows = rows.await?;
+                let set = rows.iter().rev().find(|row| is_it(row));
                 Ok(Goal {
                     name: commit.to_string(),
                     set: set.map(|row| row.set),
@@ -56,11 +61,31 @@ impl Requests {
             }
             // Gone from the repository, by a rewritten branch or a collection; the journal remembers.
             Err(error) => {
-                let is_it = |row: &&Deploy| to.len() >= DIGITS_MIN && row.commit.starts_with(to);
-                let row = rows.iter().rev().find(is_it).ok_or(error)?;
+                let digits = to.to_owned();
+                let is_it = move |row: &Deploy| {
+                    digits.len() >= DIGITS_MIN && row.commit.starts_with(&digits)
+                };
+                let rows = self.rows(app, {
+                    let is_it = is_it.clone();
+                    move |rows| rows.iter().any(&is_it)
+                });
+                let rows = rows.await?;
+                let row = rows.iter().rev().find(|row| is_it(row));
+                let row = row.ok_or(error)?;
                 Ok(self.deployed(row).await)
             }
         }
+    }
+
+    /// The deploys of an app, as far back as `is_enough` asks.
+    async fn rows(
+        &self,
+        app: &AppRef,
+        is_enough: impl Fn(&[Deploy]) -> bool + Send + 'static,
+    ) -> Result<Vec<Deploy>, Error> {
+        let app = app.clone();
+        let read = move |journal: &Journal| journal.history_until(&app, is_enough);
+        Ok(self.shared.journal(read).await?)
     }
 
     /// Finds out what `--to` means for the whole repository.
@@ -70,14 +95,12 @@ impl Requests {
             let (origin, to) = (self.origin.clone(), to.to_owned());
             return Ok(blocking(move || origin.repository().resolve(&to)).await?);
         }
-        let rows: Result<Vec<_>, _> = self
-            .shared
-            .journal(|journal| {
-                let apps = journal.apps();
-                apps.iter().map(|app| journal.history(app)).collect()
-            })
-            .await;
-        let rows: Vec<Deploy> = rows?.into_iter().flatten().collect();
+        let rows = self.shared.journal(|journal| {
+            // All of them at once: the log is gone through once, not once for each app.
+            let apps = journal.apps().into_iter().collect();
+            journal.histories(&apps, |_| false)
+        });
+        let rows: Vec<Deploy> = rows.await?.into_values().flatten().collect();
         let found = match time {
             Some(time) => {
                 let before = rows.iter().filter(|row| row.started_ms <= time);
