@@ -102,7 +102,7 @@ fn edited(
     })
 }
 
-fn build(session: &mut Session) -> Result<Vec<Arc<App>>, Diagnostic> {
+fn build(session: &mut Session) -> Result<Vec<Arc<App>>, Box<Diagnostic>> {
     let built = session.build(&BuildOptions {
         env: None,
         cluster: None,
@@ -112,7 +112,7 @@ fn build(session: &mut Session) -> Result<Vec<Arc<App>>, Diagnostic> {
         .iter()
         .find(|found| Diagnostic::is_error(found))
     {
-        Some(error) => Err(error.clone()),
+        Some(error) => Err(Box::new(error.clone())),
         None => Ok(built.apps),
     }
 }
