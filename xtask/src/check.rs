@@ -10,6 +10,10 @@ const TESTS: [&str; 4] = ["test", "--workspace", "--no-fail-fast", "--quiet"];
 ///
 /// A gate that fails does not keep the later ones from running, so that one run shows everything.
 pub(crate) fn run(clippy: bool) -> ExitCode {
+    if let Err(why) = crate::setup::install() {
+        eprintln!("xtask: {why}");
+        return ExitCode::FAILURE;
+    }
     let mut failed = Vec::new();
     if !gate("format", &["fmt", "--all", "--check"]) {
         failed.push("format");

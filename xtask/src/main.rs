@@ -3,6 +3,7 @@
 mod check;
 mod editors;
 mod schemas;
+mod setup;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask TASK
 
 tasks:
+  demo           install what is missing, then `cargo run --release -- demo`
+  test           install what is missing, then `cargo test --workspace`
   check          format check, clippy with warnings denied, all tests; what CI runs
   check --fast   the same without clippy
   schemas WHEEL_DIR [PROTOBUF_TSV]
@@ -20,6 +23,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
+        ["demo"] => setup::then(&["run", "--release", "--", "demo"]),
+        ["test"] => setup::then(&["test", "--workspace"]),
         ["check"] => check::run(true),
         ["check", "--fast"] => check::run(false),
         ["schemas", wheel] => schemas::run(

@@ -36,7 +36,8 @@ pub(crate) struct SnapshotArgs {
 pub(crate) fn run(args: &SnapshotArgs, format: Format) -> Result<Outcome> {
     let key = signing_key(args.key.as_deref(), &args.cluster.data_dir.path())?;
     let (cluster, apps) = applied(&args.cluster)?;
-    let (count, objects) = (apps.len(), apps.iter().map(|app| app.objects.len()).sum());
+    let count = apps.len();
+    let objects: usize = apps.iter().map(|app| app.objects.len()).sum();
     let objects: usize = objects;
     let made = jiff::Timestamp::now().round(jiff::Unit::Second);
     let made = made.map_or_else(|_| String::new(), |made| made.to_string());
@@ -61,7 +62,9 @@ pub(crate) fn run(args: &SnapshotArgs, format: Format) -> Result<Outcome> {
         )?,
         Format::Text => {
             terminal::say(&format!(
-                "objects: {objects}, of apps: {count}; check it with this public key:"
+                "{objects} object{} of {count} app{}; check it with this public key:",
+                if objects == 1 { "" } else { "s" },
+                if count == 1 { "" } else { "s" },
             ));
             terminal::data(&format!("{public}\n"))?;
         }

@@ -255,11 +255,18 @@ fn check_blobs(
     head: Option<(u64, u64)>,
 ) -> Result<u64, Error> {
     let (packs, _) = Packs::open(folder, None, Some(key))?;
-    let mut known = BTreeSet::new();
+    let (mut known, mut seen, mut members) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for pack in &packs.sealed {
         let path = packs::sealed_path(&packs.folder, pack.number);
         read_sealed(&path, Some(key))?;
-        known.extend(packs.blobs_of(pack)?.into_iter().map(|(digest, _)| digest));
+        for (digest, bytes) in packs.blobs_of(pack)? {
+            // Read in the order of the packs: looked up later, each set would unpack a block of its own.
+            if check.sets.contains(&digest) {
+                members.extend(set::digests(&digest, &bytes)?);
+                seen.insert(digest);
+            }
+            known.insert(digest);
+        }
     }
     let appended = numbered(&packs.folder, ".pack").unwrap_or_default();
     if let Some((number, 1..)) = head
@@ -289,14 +296,10 @@ fn check_blobs(
         }
     }
     let journal = Journal::read(folder)?;
-    for set in &check.sets {
-        for digest in set::digests(set, &journal.get(set)?)? {
-            if !known.contains(&digest) {
-                journal.get(&digest)?;
-            }
-        }
+    for set in check.sets.difference(&seen) {
+        members.extend(set::digests(set, &journal.get(set)?)?);
     }
-    for digest in &check.blobs {
+    for digest in members.iter().chain(&check.blobs) {
         if !known.contains(digest) {
             journal.get(digest)?;
         }
