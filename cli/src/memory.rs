@@ -10,8 +10,8 @@
     reason = "allocators are unsafe by their nature; 10,000 apps at rest take 100 MiB less, a build of 1,000 objects 3 MiB less"
 )]
 mod chosen {
-    use std::alloc::{GlobalAlloc, Layout, System};
-    use std::ffi::{CStr, c_char, c_int};
+    use std::alloc::{GlobalAlloc, Layout};
+    use std::ffi::{CStr, c_char, c_int, c_void};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tikv_jemallocator::Jemalloc;
@@ -42,6 +42,62 @@ mod chosen {
         arguments.any(|word| LONG_LIVED.contains(&word))
     }
 
+    // jemalloc has the names of the C library's functions, so that libgit2 and zstd use it; these are the C library's own.
+    unsafe extern "C" {
+        fn __libc_malloc(size: usize) -> *mut c_void;
+        fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        fn __libc_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
+        fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+        fn __libc_free(memory: *mut c_void);
+    }
+
+    /// What malloc(3) aligns everything to.
+    const ALIGNED: usize = 2 * size_of::<usize>();
+
+    /// The C library's allocator.
+    struct Glibc;
+
+    // SAFETY: what is returned has the wanted size and alignment or is null, and is freed by the function that belongs to it.
+    unsafe impl GlobalAlloc for Glibc {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let memory = match layout.align() <= ALIGNED {
+                true => unsafe { __libc_malloc(layout.size()) },
+                false => unsafe { __libc_memalign(layout.align(), layout.size()) },
+            };
+            memory.cast()
+        }
+
+        unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
+            unsafe { __libc_free(memory.cast()) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            if layout.align() <= ALIGNED {
+                return unsafe { __libc_calloc(1, layout.size()) }.cast();
+            }
+            let memory = unsafe { self.alloc(layout) };
+            if !memory.is_null() {
+                unsafe { memory.write_bytes(0, layout.size()) };
+            }
+            memory
+        }
+
+        unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            if layout.align() <= ALIGNED {
+                return unsafe { __libc_realloc(memory.cast(), size) }.cast();
+            }
+            // SAFETY: the caller promises that the size fits the alignment.
+            let moved =
+                unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+            if !moved.is_null() {
+                let kept = layout.size().min(size);
+                unsafe { moved.copy_from_nonoverlapping(memory, kept) };
+                unsafe { self.dealloc(memory, layout) };
+            }
+            moved
+        }
+    }
+
     struct Chosen;
 
     #[global_allocator]
@@ -56,52 +112,44 @@ mod chosen {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             match is_jemalloc() {
                 true => unsafe { Jemalloc.alloc(layout) },
-                false => unsafe { System.alloc(layout) },
+                false => unsafe { Glibc.alloc(layout) },
             }
         }
 
         unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
             match is_jemalloc() {
                 true => unsafe { Jemalloc.dealloc(memory, layout) },
-                false => unsafe { System.dealloc(memory, layout) },
+                false => unsafe { Glibc.dealloc(memory, layout) },
             }
         }
 
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
             match is_jemalloc() {
                 true => unsafe { Jemalloc.alloc_zeroed(layout) },
-                false => unsafe { System.alloc_zeroed(layout) },
+                false => unsafe { Glibc.alloc_zeroed(layout) },
             }
         }
 
         unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
             match is_jemalloc() {
                 true => unsafe { Jemalloc.realloc(memory, layout, size) },
-                false => unsafe { System.realloc(memory, layout, size) },
+                false => unsafe { Glibc.realloc(memory, layout, size) },
             }
         }
     }
 
     /// Returns free pages to the system, wherever they lie.
     ///
-    /// By themselves the allocators do so while something else is allocated, if at all.
+    /// By itself jemalloc does so some seconds after they became free, but only while something else is allocated.
     pub(crate) fn give_back() {
         // 4096 stands for all arenas (jemalloc(3), "arena.<i>.purge": `MALLCTL_ARENAS_ALL`).
         const PURGE: &CStr = c"arena.4096.purge";
-        unsafe extern "C" {
-            fn malloc_trim(pad: usize) -> c_int;
-        }
         let none = std::ptr::null_mut();
-        if is_jemalloc() {
-            // SAFETY: the name ends with a zero byte; this control reads and writes nothing through the other pointers, may
-            // be called from any thread, and touches no memory that is in use.
-            let _ = unsafe {
-                tikv_jemalloc_sys::mallctl(PURGE.as_ptr(), none, std::ptr::null_mut(), none, 0)
-            };
-        }
-        // Libraries in C keep to the system's.
-        // SAFETY: malloc_trim(3) takes any number, may be called from any thread, and touches no memory that is in use.
-        let _ = unsafe { malloc_trim(0) };
+        // SAFETY: the name ends with a zero byte; this control reads and writes nothing through the other pointers, may be
+        // called from any thread, and touches no memory that is in use.
+        let _ = unsafe {
+            tikv_jemalloc_sys::mallctl(PURGE.as_ptr(), none, std::ptr::null_mut(), none, 0)
+        };
     }
 
     #[cfg(test)]
@@ -113,6 +161,25 @@ mod chosen {
             let is_long = |words: &[&'static CStr]| is_long_lived(&mut words.iter().copied());
             assert!(is_long(&[c"up"]) && is_long(&[c"-v", c"run", c"--kubeconfig", c"f"]));
             assert!(!is_long(&[]) && !is_long(&[c"build", c"upper.ord"]));
+        }
+
+        #[test]
+        fn memory_of_the_c_library_is_aligned_zeroed_and_kept() {
+            for align in [1, 16, 64, 4096] {
+                let layout = Layout::from_size_align(100, align).expect("a layout");
+                // SAFETY: what is allocated here is written within its size and freed once.
+                unsafe {
+                    let memory = Glibc.alloc_zeroed(layout);
+                    assert!(!memory.is_null() && memory.addr().is_multiple_of(align));
+                    assert!((0..100).all(|at| *memory.add(at) == 0));
+                    memory.write_bytes(7, 100);
+                    let grown = Glibc.realloc(memory, layout, 9_000);
+                    assert!(!grown.is_null() && grown.addr().is_multiple_of(align));
+                    assert!((0..100).all(|at| *grown.add(at) == 7));
+                    let layout = Layout::from_size_align(9_000, align).expect("a layout");
+                    Glibc.dealloc(grown, layout);
+                }
+            }
         }
     }
 }
