@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome> {
         });
     }
     let project = disk::load(&args.source.path)?;
-    let diagnostics = ordain_lang_project::build(&project, &all).diagnostics;
+    let diagnostics = ordain_lang_project::mistakes(&project, &all);
     tell(args, &project, &diagnostics)
 }
 

@@ -93,6 +93,16 @@ pub fn build(project: &Project, options: &BuildOptions) -> Build {
     Build { apps, diagnostics }
 }
 
+/// Finds what [`build`] finds, and makes no objects.
+pub fn mistakes(project: &Project, options: &BuildOptions) -> Vec<Diagnostic> {
+    run(project, options, |_, _, _, _| ()).1
+}
+
+/// Of an app that is only looked at nothing stays.
+impl Outcome for () {
+    fn leave_out(&mut self, _: &[usize]) {}
+}
+
 /// An evaluated app with its objects as JSON.
 pub(crate) fn as_app(
     env: Option<&Environment>,

@@ -29,7 +29,8 @@ mod vaults;
 mod whole;
 
 pub use build::{
-    App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, yaml,
+    App, AppText, Build, BuildOptions, Format, Object, Texts, build, build_text, json, mistakes,
+    yaml,
 };
 pub use check::{Environment, check};
 pub use crds::crd_paths;

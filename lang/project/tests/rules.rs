@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ordain_lang_project::{BuildOptions, Format, Memory, Out, Project, build_text, build_to};
+use ordain_lang_project::{
+    BuildOptions, Format, Memory, Out, Project, build_text, build_to, mistakes,
+};
 use ordain_lang_syntax::Diagnostic;
 
 /// Codes whose pages are run here.
@@ -86,6 +88,7 @@ fn straight(project: &Project) {
         let is_ok = build_to(project, &all, format, &mut written);
         let built = build_text(project, &all, format);
         assert_eq!(written.found, built.diagnostics);
+        assert_eq!(mistakes(project, &all), built.diagnostics);
         assert_eq!(is_ok, Ok(built.is_ok()));
         let text = match built.is_ok() {
             true => built.joined(format),
