@@ -1,11 +1,10 @@
 //! The dashboard's port.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use ordain_reconciler_engine::port::Port;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Ask,
@@ -13,9 +12,6 @@ use crate::{
     now::Now,
     routes::{Rooms, answer},
 };
-
-/// How long somebody may take to send the head of a request.
-const HEAD_WAIT: Duration = Duration::from_secs(10);
 
 /// Connections at the same time; more wait to be accepted. A browser opens six.
 const CONNECTIONS_MAX: usize = 128;
@@ -59,41 +55,12 @@ pub async fn serve(
         arguments: options.arguments,
         shutdown: shutdown.clone(),
     });
-    tokio::spawn(async move {
-        let free = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            // It is never closed.
-            let permit = Arc::clone(&free).acquire_owned().await.ok();
-            let stream = tokio::select! {
-                () = shutdown.cancelled() => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // Out of file descriptors, as a rule; it passes.
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-            };
-            let (rooms, shutdown) = (Arc::clone(&rooms), shutdown.clone());
-            tokio::spawn(async move {
-                let service = service_fn(|request| {
-                    let rooms = Arc::clone(&rooms);
-                    async move { Ok::<_, Infallible>(answer(rooms, request).await) }
-                });
-                let mut server = hyper::server::conn::http1::Builder::new();
-                server
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WAIT);
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    // Whoever leaves in the middle is nobody's trouble.
-                    _ = server.serve_connection(TokioIo::new(stream), service) => {}
-                }
-                drop(permit);
-            });
-        }
-    });
+    let port = Port {
+        listener,
+        connections_max: CONNECTIONS_MAX,
+        tasks: TaskTracker::new(),
+        shutdown,
+    };
+    port.serve(move |request| answer(Arc::clone(&rooms), request));
     Ok(Dashboard { address, url })
 }

@@ -40,6 +40,7 @@ mod packed;
 mod pass;
 mod past;
 pub mod policy;
+pub mod port;
 mod post;
 mod prepared;
 mod preview;

@@ -3,21 +3,17 @@
 //! Nothing here changes what is deployed. A webhook makes the engine look at its repository, which it does
 //! by itself as well; commands come in by the control socket.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use ordain_reconciler_source::{HOOK_BYTES_MAX, HookSecret, read_hook};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::metrics::Metrics;
-
-/// How long somebody may take to send the head of a request.
-const HEAD_WAIT: Duration = Duration::from_secs(10);
+use crate::{metrics::Metrics, port::Port};
 
 /// How long a payload may take. Hosts give up after ten seconds themselves (GitHub docs, "Best practices for webhooks").
 const BODY_WAIT: Duration = Duration::from_secs(20);
@@ -48,51 +44,22 @@ pub(crate) async fn serve(
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    let (doors, connections) = (Arc::new(doors), tasks.clone());
-    tasks.spawn(async move {
-        let free = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            // It is never closed.
-            let permit = Arc::clone(&free).acquire_owned().await.ok();
-            let stream = tokio::select! {
-                () = shutdown.cancelled() => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // Out of file descriptors, as a rule; it passes.
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-            };
-            let (doors, shutdown) = (Arc::clone(&doors), shutdown.clone());
-            connections.spawn(async move {
-                let service = service_fn(|request| answer(&doors, request));
-                let mut server = hyper::server::conn::http1::Builder::new();
-                server
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WAIT);
-                let connection = server.serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    // Whoever leaves in the middle is nobody's trouble.
-                    _ = connection => {}
-                }
-                drop(permit);
-            });
-        }
-    });
+    let port = Port {
+        listener,
+        connections_max: CONNECTIONS_MAX,
+        tasks: tasks.clone(),
+        shutdown,
+    };
+    let doors = Arc::new(doors);
+    port.serve(move |request| answer(Arc::clone(&doors), request));
     Ok(bound)
 }
 
-async fn answer(
-    doors: &Doors,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(doors: Arc<Doors>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let doors = &*doors;
     let path = request.uri().path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let response = match (path, is_read) {
+    match (path, is_read) {
         ("/metrics", true) => {
             let mut response = text(StatusCode::OK, doors.metrics.text());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -114,8 +81,7 @@ async fn answer(
             StatusCode::NOT_FOUND,
             "there is /metrics, /healthz, /readyz and /hooks/git\n".to_owned(),
         ),
-    };
-    Ok(response)
+    }
 }
 
 async fn hook(doors: &Doors, request: Request<Incoming>) -> Response<Full<Bytes>> {
