@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ordain_reconciler_engine::{AppStatus, Hold, SourceStatus, Status, Sync};
+use ordain_reconciler_engine::{AppStatus, Hold, Status, Sync};
 use serde::Serialize;
 
 /// Apps of one answer: nobody reads more, and a browser with ten thousand rows is slow.
@@ -22,7 +22,6 @@ pub(crate) struct Filter {
 pub(crate) struct Overview<'a> {
     /// Changes when the page should be asked for again.
     pub(crate) number: u64,
-    pub(crate) source: &'a SourceStatus,
     pub(crate) holds: Vec<&'a Hold>,
     /// How many apps stand how, whatever is looked for.
     pub(crate) counts: BTreeMap<&'static str, usize>,
@@ -126,7 +125,6 @@ pub(crate) fn overview<'a>(number: u64, status: &'a Status, filter: &Filter) -> 
     };
     Overview {
         number,
-        source: &status.source,
         holds: status.holds.iter().take(ROWS_MAX).collect(),
         counts,
         found,
@@ -136,6 +134,8 @@ pub(crate) fn overview<'a>(number: u64, status: &'a Status, filter: &Filter) -> 
 
 #[cfg(test)]
 mod tests {
+    use ordain_reconciler_engine::SourceStatus;
+
     use super::*;
 
     fn app(name: &str, sync: Sync, health: &str) -> AppStatus {

@@ -1,6 +1,6 @@
 // Which page is shown, and when it is asked for anew.
 
-import { ask, el, short } from './dom.js'
+import { el, short } from './dom.js'
 import { app, apps, log, object } from './pages.js'
 
 const page = document.getElementById('page')
@@ -37,14 +37,12 @@ async function show(isNew) {
   }
 }
 
-async function source() {
-  try {
-    const { source } = await ask('overview', { state: 'none' })
-    document.getElementById('source').replaceChildren(
-      el('span', { class: 'dim' }, source.repository, ' ', source.branch, ' '),
-      source.commit ? short(source.commit) : 'no commit yet',
-      source.message ? el('span', { class: 'trouble' }, ' ', source.message) : '')
-  } catch { /* The page says it. */ }
+/** Says in the head where everything comes from. */
+function tell(source) {
+  document.getElementById('source').replaceChildren(
+    el('span', { class: 'dim' }, source.repository, ' ', source.branch, ' '),
+    source.commit ? short(source.commit) : 'no commit yet',
+    source.message ? el('span', { class: 'trouble' }, ' ', source.message) : '')
 }
 
 for (const link of document.querySelectorAll('nav a')) {
@@ -55,10 +53,12 @@ for (const link of document.querySelectorAll('nav a')) {
 addEventListener('hashchange', () => show(true))
 
 const events = new EventSource('/api/events')
-events.onmessage = () => {
+events.onmessage = ({ data }) => {
+  const { source } = JSON.parse(data)
   live.textContent = 'live'
   live.className = 'on'
-  source()
+  // Without a reconciler there is none, and the page says so.
+  if (source) tell(source)
   // An object and the log are as they were asked for: whoever reads is not disturbed.
   if (/^#?\/?(app\/.*)?$/.test(location.hash)) show(false)
 }
@@ -66,5 +66,4 @@ events.onerror = () => {
   live.textContent = 'not connected'
   live.className = 'off'
 }
-source()
 show(true)

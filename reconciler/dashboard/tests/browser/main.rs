@@ -87,7 +87,7 @@ async fn the_apps_and_what_is_wrong_with_them(world: &mut World) {
     };
     assert!(at("web") < at("settings"), "trouble comes first:\n{text}");
     assert!(text.contains("commit b0b0b0b0b0 was rolled back"), "{text}");
-    assert!(text.contains("/srv/shop.git"), "{text}");
+    browser.sees("/srv/shop.git").await;
     let address = browser.value("location.href").await;
     assert!(
         !address.to_string().contains("key="),
