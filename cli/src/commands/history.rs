@@ -20,6 +20,10 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "ENV")]
     pub(crate) env: Option<String>,
 
+    /// At most so many deploys, the newest; all of them when it is left out
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
     #[command(flatten)]
     pub(crate) target: TargetArg,
 }
@@ -28,6 +32,7 @@ pub(crate) fn run(args: &HistoryArgs, format: Format) -> miette::Result<Outcome>
     let request = Request::History {
         app: args.app.clone(),
         env: args.env.clone(),
+        limit: args.limit,
     };
     let answers =
         control::call(args.target.target(), &request, |_| {}).map_err(super::engine_error)?;

@@ -131,6 +131,7 @@ impl Story {
         let request = Request::History {
             app: APP.to_owned(),
             env: None,
+            limit: None,
         };
         for answer in self.ask(request).await? {
             if let Response::History { deploys } = answer {

@@ -172,6 +172,7 @@ async fn app(rooms: &Rooms, asked: &Asked) -> Result<Value, Refusal> {
     let question = Question::History {
         app: name.clone(),
         env: Some(env.clone()),
+        limit: Some(DEPLOYS),
     };
     let deploys = rooms.now.ask(question).await.map_err(from_far)?;
     let mut deploys = deploys
@@ -182,7 +183,6 @@ async fn app(rooms: &Rooms, asked: &Asked) -> Result<Value, Refusal> {
         })
         .unwrap_or_default();
     deploys.reverse();
-    deploys.truncate(DEPLOYS);
     let why = match state(app) {
         "synced" => None,
         _ => {
@@ -356,7 +356,9 @@ fn events(rooms: &Arc<Rooms>) -> Response<Body> {
             let seen = told.rooms.now.seen().await;
             let line = if seen.number != told.number {
                 told.number = seen.number;
-                format!("data: {}\n\n", seen.number)
+                let source = seen.status.as_ref().ok().map(|status| &status.source);
+                let told = json!({ "number": seen.number, "source": source });
+                format!("data: {told}\n\n")
             } else if told.quiet >= BEAT {
                 ":\n\n".to_owned()
             } else {

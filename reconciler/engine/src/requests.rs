@@ -62,8 +62,9 @@ impl Requests {
                     })
                     .await;
             }
-            Request::History { app, env } => {
-                let deploys = self.history(&app, env.as_deref()).await?;
+            Request::History { app, env, limit } => {
+                let app = self.find(&app, env.as_deref()).await?;
+                let deploys = self.history(app, limit).await?;
                 reply.send(Response::History { deploys }).await;
             }
             Request::Rollback {
@@ -253,13 +254,14 @@ impl Requests {
         }
     }
 
-    async fn history(&self, name: &str, env: Option<&str>) -> Result<Vec<HistoryRow>, Error> {
-        let app = self.find(name, env).await?;
-        let rows = self
-            .shared
-            .journal(move |journal| journal.history(&app))
-            .await?;
-        Ok(rows.into_iter().map(row).collect())
+    /// The newest deploys of an app, oldest first.
+    async fn history(&self, app: AppRef, limit: Option<usize>) -> Result<Vec<HistoryRow>, Error> {
+        let limit = limit.unwrap_or(usize::MAX);
+        let read =
+            move |journal: &Journal| journal.history_until(&app, |deploys| deploys.len() >= limit);
+        let mut deploys = self.shared.journal(read).await?;
+        deploys.drain(..deploys.len().saturating_sub(limit));
+        Ok(deploys.into_iter().map(row).collect())
     }
 
     /// Sends the lines of a rollout until it is over; returns how it went.

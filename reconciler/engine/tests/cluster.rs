@@ -125,6 +125,7 @@ impl World {
             .call(&Request::History {
                 app: "shop".to_owned(),
                 env: None,
+                limit: None,
             })
             .into_iter()
             .next()

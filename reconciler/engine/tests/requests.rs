@@ -96,6 +96,7 @@ fn questions() -> Vec<Request> {
         Request::History {
             app: "web".to_owned(),
             env: None,
+            limit: Some(1),
         },
         Request::Rules,
         Request::Journal {
@@ -194,6 +195,18 @@ fn nobody_asks_in_anothers_name_and_nobody_changes_it_afterwards() {
         refusals(policy, &ADA, Some(&old), &new),
         [CHANGED, PLATFORM]
     );
+}
+
+#[test]
+fn a_history_without_a_limit_is_a_request_as_well() {
+    let asked = json!({"request": "history", "app": "web", "env": null});
+    let asked: Request = serde_json::from_value(asked).expect("an older client sends it");
+    let wanted = Request::History {
+        app: "web".to_owned(),
+        env: None,
+        limit: None,
+    };
+    assert_eq!(asked, wanted);
 }
 
 #[test]

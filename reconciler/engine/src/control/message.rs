@@ -30,6 +30,9 @@ pub enum Request {
         app: String,
         /// Its environment; may be left out when it is in one only.
         env: Option<String>,
+        /// At most so many, the newest; none means all of them, for which the whole log is read.
+        #[serde(default)]
+        limit: Option<usize>,
     },
     /// Restore an app to an earlier commit, by a new commit.
     Rollback {

@@ -369,8 +369,12 @@ impl World {
 
     /// The deploys of an app, oldest first.
     pub(crate) fn history(&self, app: &str) -> Vec<HistoryRow> {
-        let (app, env) = (app.to_owned(), None);
-        match self.call(&Ask::History { app, env }).into_iter().next() {
+        let asked = Ask::History {
+            app: app.to_owned(),
+            env: None,
+            limit: None,
+        };
+        match self.call(&asked).into_iter().next() {
             Some(Answer::History { deploys }) => deploys,
             _ => Vec::new(),
         }

@@ -338,8 +338,12 @@ fn state(server: &Server) -> BTreeMap<String, Value> {
 async fn approve(data_dir: &std::path::Path, app: &str) {
     let (data_dir, app) = (data_dir.to_owned(), app.to_owned());
     let asked = tokio::task::spawn_blocking(move || {
-        let env = None;
-        let answers = control::call(&data_dir, &Request::History { app, env }, |_| {}).ok()?;
+        let last = Request::History {
+            app,
+            env: None,
+            limit: Some(1),
+        };
+        let answers = control::call(&data_dir, &last, |_| {}).ok()?;
         let plan = answers.into_iter().find_map(|answer| match answer {
             Response::History { deploys } => Some(deploys.last()?.plan.clone()),
             _ => None,

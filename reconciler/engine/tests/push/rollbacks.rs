@@ -46,6 +46,11 @@ pub(crate) async fn a_rollback_is_a_commit_that_restores_the_objects() {
     );
     let states: Vec<_> = history.iter().map(state).collect();
     assert_eq!(states, ["healthy", "rolled-back", "healthy"]);
+    for limit in 0..=4 {
+        let newest = world.newest("web", Some(limit));
+        let left_out = history.len().saturating_sub(limit);
+        assert_eq!(newest, history[left_out..], "the newest {limit}");
+    }
 
     let object = |key| world.api.get(key).expect("it exists");
     assert_eq!(object("v1/configmaps/shop/settings")["data"]["value"], "1");

@@ -423,9 +423,15 @@ impl World {
 
     /// Empty for an app that is not known yet.
     pub(crate) fn history(&self, app: &str) -> Vec<HistoryRow> {
+        self.newest(app, None)
+    }
+
+    /// At most so many deploys of an app, the newest.
+    pub(crate) fn newest(&self, app: &str, limit: Option<usize>) -> Vec<HistoryRow> {
         let request = Request::History {
             app: app.to_owned(),
             env: None,
+            limit,
         };
         let answers = control::call(self.data_dir(), &request, |_| {}).unwrap_or_default();
         match answers.into_iter().next() {

@@ -202,7 +202,11 @@ async fn the_journal_knows_the_cluster_of_each_app() {
 
 fn history(world: &World, env: &str) -> Vec<ordain_reconciler_engine::HistoryRow> {
     let (app, env) = ("shop".to_owned(), Some(env.to_owned()));
-    let request = Request::History { app, env };
+    let request = Request::History {
+        app,
+        env,
+        limit: None,
+    };
     let answers = control::call(world.data("data"), &request, |_| {});
     match answers.unwrap_or_default().into_iter().next() {
         Some(Response::History { deploys }) => deploys,

@@ -87,6 +87,7 @@ async fn apps_and_the_source_are_objects_and_commands_are_too() {
         let history = Request::History {
             app: "shop".to_owned(),
             env: None,
+            limit: None,
         };
         let history = control::call(&asked, &history, |_| {});
         let refused = control::call(&asked, &Request::Applied, |_| {});
