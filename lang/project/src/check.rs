@@ -211,7 +211,10 @@ impl Project {
             found.code == "E0104"
                 && first.is_some_and(|first| self.missing.iter().any(|name| name == first))
         };
-        diagnostics.retain(|found| !is_foreign(found) && !is_missing(found));
+        // What could not be read may use what nothing else does.
+        let is_unread = self.diagnostics.iter().any(|d| d.code.starts_with("E00"));
+        let is_unused = |found: &Diagnostic| is_unread && matches!(found.code, "W0101" | "W0102");
+        diagnostics.retain(|found| !is_foreign(found) && !is_missing(found) && !is_unused(found));
         diagnostics.retain(|found| {
             let is_torn = |span: Span| {
                 torn.iter()

@@ -53,3 +53,9 @@ fn every_mistake_is_reported_once() {
     insta::assert_snapshot!(out);
     assert_eq!(wrong, Vec::<String>::new());
 }
+
+#[test]
+fn the_checker_knows_the_standard_library() {
+    let known: Vec<&str> = ordain_stdlib::MODULES.iter().map(|m| m.path).collect();
+    assert_eq!(known, ordain_lang_types::STANDARD_MODULES);
+}

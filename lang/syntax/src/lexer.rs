@@ -48,8 +48,15 @@ type Read<'a, O> = IResult<Bytes<'a>, O, ()>;
 /// What is being read besides ordinary tokens, innermost last.
 #[derive(Clone, Copy)]
 enum Mode {
-    Str { is_block: bool, start: usize },
-    Interp { is_block: bool, braces: u32 },
+    Str {
+        is_block: bool,
+        start: usize,
+    },
+    Interp {
+        is_block: bool,
+        braces: u32,
+        start: usize,
+    },
 }
 
 /// Splits a source into tokens.
@@ -131,7 +138,7 @@ impl Lexer<'_> {
 
     /// A one-line string ends with its line, also when an interpolation in it is still open.
     fn abandon_string(&mut self) {
-        let mut innermost = None;
+        let (mut innermost, mut outermost) = (None, None);
         while let Some(
             Mode::Interp {
                 is_block: false, ..
@@ -141,13 +148,26 @@ impl Lexer<'_> {
             },
         ) = self.modes.last()
         {
-            if let Some(Mode::Str { start, .. }) = self.modes.pop() {
-                innermost = innermost.or(Some(start));
+            match self.modes.pop() {
+                Some(Mode::Str { start, .. }) => innermost = innermost.or(Some(start)),
+                Some(Mode::Interp { start, .. }) => outermost = Some(start),
+                None => {}
             }
         }
-        if let Some(start) = innermost {
-            self.unterminated(false, start);
+        match (outermost, innermost) {
+            (Some(start), _) => self.open_expression(start),
+            (None, Some(start)) => self.unterminated(false, start),
+            (None, None) => {}
         }
+    }
+
+    /// The `{` at `start`, in a string, has no end.
+    fn open_expression(&mut self, start: usize) {
+        self.problem(
+            Problem::Unterminated("expression in the string"),
+            start,
+            start + 1,
+        );
     }
 
     /// Reads on inside a string, up to its end or the next interpolation.
@@ -198,6 +218,7 @@ impl Lexer<'_> {
                         self.modes.push(Mode::Interp {
                             is_block,
                             braces: 0,
+                            start: at,
                         });
                         self.push(T::InterpOpen, at + 1);
                         return;
@@ -269,10 +290,24 @@ impl Lexer<'_> {
                 }
                 Err(_) => {
                     let end = length(line(rest));
-                    self.problem(Problem::Unterminated("regular expression"), start, end);
+                    let slash = self.source[start + 1..end].iter().rposition(|b| *b == b'/');
+                    // With a `/` behind it, a `[` was left open.
+                    let (what, end) = match slash {
+                        Some(at) => ("`[` of the regular expression", start + at + 2),
+                        None => ("regular expression", end),
+                    };
+                    self.problem(Problem::Unterminated(what), start, end);
                     self.push(T::Regex, end);
                 }
             },
+            // No string begins right after an operand: this ends the string around the expression, whose `}` lacks.
+            b'"' if self.at_outer_quote() => {
+                if let Some(Mode::Interp { start, .. }) = self.modes.pop() {
+                    self.open_expression(start);
+                }
+                self.modes.pop();
+                self.push(T::QuoteEnd, start + 1);
+            }
             b'"' => {
                 let is_block = rest.starts_with(b"\"\"\"");
                 self.modes.push(Mode::Str { is_block, start });
@@ -313,6 +348,22 @@ impl Lexer<'_> {
                 Err(_) => self.invalid(),
             },
         }
+    }
+
+    /// Whether a quotation mark here, in an expression of a one-line string, ends that string.
+    fn at_outer_quote(&self) -> bool {
+        let in_string = matches!(
+            self.modes.last(),
+            Some(Mode::Interp {
+                is_block: false,
+                ..
+            })
+        );
+        let touches = self
+            .tokens
+            .last()
+            .is_some_and(|last| !last.kind.is_trivia());
+        in_string && touches && self.previous.ends_operand()
     }
 
     fn block_comment(&mut self) {

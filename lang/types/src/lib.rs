@@ -49,3 +49,23 @@ pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};
 pub use vault::{SecretKind, SecretShape, SecretsInput};
+
+/// The modules of the standard library. They are not among the modules that are checked before something uses them, so
+/// their names are known here for those who forgot the `use`.
+pub const STANDARD_MODULES: [&str; 15] = [
+    "std.access",
+    "std.availability",
+    "std.ingress",
+    "std.job",
+    "std.labels",
+    "std.mount",
+    "std.network",
+    "std.probe",
+    "std.security",
+    "std.settings",
+    "std.site",
+    "std.storage",
+    "std.variable",
+    "std.web",
+    "std.workload",
+];

@@ -273,11 +273,28 @@ impl<'a> Checker<'a> {
             && (self.k8s.kind(names[0]).is_some() || K8s::SCALARS.contains(&names[0]))
         {
             diagnostic = diagnostic.help(format!("write `k8s.{}`", names[0]));
+        } else if let Some(help) = self.module_help(&names) {
+            diagnostic = diagnostic.help(help);
         } else {
             diagnostic = with_near(diagnostic, nearest(&full, candidates));
         }
         self.report(diagnostic);
         Ty::ERROR
+    }
+
+    /// How to reach the module that a type's name begins with, when nothing imports it.
+    fn module_help(&self, names: &[&str]) -> Option<String> {
+        let [first, _] = names else {
+            return None;
+        };
+        let known = self
+            .modules
+            .iter()
+            .find(|module| module.path.rsplit('.').next() == Some(*first));
+        match known {
+            Some(module) => Some(format!("add `use {}`", module.path)),
+            None => self.standard_module(first),
+        }
     }
 
     /// A type of the namespace `k8s`.

@@ -68,6 +68,28 @@ impl Parser<'_> {
         }
     }
 
+    /// Expects the `else` of a value.
+    pub(super) fn expect_else(&mut self) {
+        if !self.eat(T::Else) && !self.is_lost {
+            let found = self.describe(self.token());
+            let diagnostic = Diagnostic::error("E0001", format!("expected `else`, found {found}"))
+                .label(self.before(), "a value otherwise is missing after this")
+                .help("write `else …`, perhaps `else null`; in a list or a record, `if condition { … }` leaves it out");
+            self.lose(diagnostic);
+        }
+    }
+
+    /// `?[`, which other languages have. The `[` is read as ever.
+    pub(super) fn question_index(&mut self) {
+        let span = self.here();
+        self.report(
+            Diagnostic::error("E0001", "`?` stands before `.` only")
+                .label(span, "here")
+                .help("write `[…]` without it: what is chosen from something absent is absent"),
+        );
+        self.bump();
+    }
+
     /// Reads an expression whose operators bind more tightly than `floor`.
     fn expr_above(&mut self, floor: u8) -> Expr {
         if !self.enter() {

@@ -130,7 +130,7 @@ impl Parser<'_> {
                     Some("write `let`: nothing is ever changed".to_owned())
                 }
                 "apiVersion" | "kind" => Some(
-                    "this looks like YAML; write `key = value` and braces, or paste it as JSON"
+                    "this looks like YAML: `ordain import FILE` turns it into this language; JSON pastes in as it is"
                         .into(),
                 ),
                 _ => match foreign(&word) {

@@ -4,8 +4,10 @@
 //! first failure do not help with. One rule keeps follow-on noise away: after an error the parser is
 //! *lost* and says nothing more until a member, element, statement or item begins again.
 
+mod arms;
 mod exempt;
 mod expr;
+mod foreign;
 mod item;
 mod operand;
 mod record;
@@ -54,6 +56,7 @@ fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
         unclosed_at: usize::MAX,
         is_unbalanced: false,
         brackets: 0,
+        pasted: Vec::new(),
     };
     parser.is_unbalanced = parser
         .tokens
@@ -73,7 +76,9 @@ fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
         ));
     }
     parser.lexer_problems(&lexed.problems);
+    let by_lexer = parser.diagnostics.len();
     let items = parser.file_items();
+    parser.forget_pasted(by_lexer);
     let end = lexed.tokens.len() as u32;
     parser.nodes.push(Entry {
         kind: NodeKind::File,
@@ -222,6 +227,8 @@ struct Parser<'a> {
     is_unbalanced: bool,
     /// How many brackets are open around the current token.
     brackets: u32,
+    /// What was told as pasted from elsewhere.
+    pasted: Vec<Span>,
 }
 
 /// Marks where a tree node begins.
@@ -356,6 +363,7 @@ impl Parser<'_> {
             (T::Colon, _) if expected == "a new line" => {
                 "strings stand between `\"`; a type stands before the `=`: `let name: Type = value`"
             }
+            (T::Comma, _) => "remove it",
             (T::Question, _) => "a choice is written `if condition then a else b`",
             (T::Minus, _) if token.new_line => {
                 "lists are written `[a, b]`; to subtract, put `-` at the end of the line before"
@@ -371,6 +379,7 @@ impl Parser<'_> {
             }
             (T::Ident, "elif" | "elsif" | "elseif") if after_brace => "write `else if`",
             (T::Ident, "mut" | "var" | "const" | "val") => "write `let`: nothing is ever changed",
+            _ if expected == "`,` or a new line" => "members are separated by new lines or commas",
             _ => return None,
         })
     }

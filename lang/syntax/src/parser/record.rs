@@ -218,6 +218,9 @@ impl Parser<'_> {
     fn colon_field(&mut self) -> FieldOp {
         let colon = self.here();
         self.bump();
+        if self.at_yaml() {
+            return FieldOp::Set(self.yaml_block(colon));
+        }
         let at = (
             self.at,
             self.nodes.len(),
@@ -247,22 +250,7 @@ impl Parser<'_> {
                 .label(colon, "`:` stands between a name and its type")
                 .help("write `name = value`; in pasted JSON the name is quoted: `\"name\": value`"),
         );
-        if self.peek() == T::Minus && self.token().new_line {
-            return FieldOp::Set(self.yaml_list());
-        }
         FieldOp::Set(self.value_after_eq())
-    }
-
-    /// Goes past the lines of a YAML list, which the field before it told.
-    fn yaml_list(&mut self) -> Expr {
-        let ends = |p: &Self| {
-            matches!(p.peek(), T::Eof | T::RBrace | T::RBracket | T::RParen)
-                || (p.token().new_line && p.peek() != T::Minus)
-        };
-        while !ends(self) {
-            self.skip_group();
-        }
-        self.error_expr()
     }
 
     /// The value after `=`. When the line ends there and a new field begins, the value is missing.
@@ -421,11 +409,15 @@ impl Parser<'_> {
         let expr = self.expr();
         if self.peek() == T::Eq && !self.is_lost {
             let span = self.here();
-            self.lose(
+            self.report(
                 Diagnostic::error("E0012", "`=` sets a field and compares nothing")
                     .label(span, "here")
                     .help("write `==`"),
             );
+            self.bump();
+            let right = self.expr();
+            let span = expr.span.to(right.span);
+            return self.grown(span, ExprKind::Error);
         }
         expr
     }

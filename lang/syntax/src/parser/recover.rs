@@ -117,9 +117,13 @@ impl Parser<'_> {
             if token.kind == close || token.kind == T::Eof || self.item_at_margin() {
                 break;
             }
-            if token.kind == T::Comma {
-                if !wants_separator {
-                    self.unexpected(what);
+            if matches!(token.kind, T::Comma | T::Semicolon) {
+                if !wants_separator || token.kind == T::Semicolon {
+                    self.unexpected(if wants_separator {
+                        "`,` or a new line"
+                    } else {
+                        what
+                    });
                     self.is_lost = false;
                 }
                 self.at += 1;
@@ -134,6 +138,10 @@ impl Parser<'_> {
                     break;
                 }
                 self.unmatched();
+                continue;
+            }
+            if close == T::RBrace && self.template(what) {
+                wants_separator = true;
                 continue;
             }
             let before = self.at;
@@ -311,6 +319,8 @@ impl Parser<'_> {
                         .help(match *what {
                             "string" => "close it with `\"` on the same line; texts of several lines go between `\"\"\"`",
                             "text block" => "close it with `\"\"\"`",
+                            "expression in the string" => "close it with `}`; a literal brace is written `\\{`",
+                            "`[` of the regular expression" => "close it with `]`; a literal one is written `\\[`",
                             _ => "close it with `/` on the same line",
                         })
                 }
@@ -320,7 +330,9 @@ impl Parser<'_> {
                 Problem::NotUtf8 => Diagnostic::error("E0002", "the text is not UTF-8").label(span, "these bytes"),
                 Problem::Character => {
                     let text = String::from_utf8_lossy(&self.source[span.range()]).into_owned();
-                    let shown: String = text.chars().take(8).map(visible).collect();
+                    // What follows a `#` is a comment, which has nothing to do with it.
+                    let length = if text.starts_with('#') { 1 } else { 8 };
+                    let shown: String = text.chars().take(length).map(visible).collect();
                     let help = match text.chars().next() {
                         Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => "strings stand between straight quotation marks: `\"`",
                         Some('\'') => "strings stand between `\"`",

@@ -6,6 +6,9 @@ use crate::kind::{NodeKind, TokenKind as T};
 use crate::literal::{BadLiteral, block_indent, strip_block, unescape};
 use crate::{Diagnostic, Span};
 
+/// The remedy where a brace was meant as such.
+const LITERAL_BRACE: &str = "an expression stands in `{…}`; a literal brace is written `\\{`";
+
 /// A piece of a string as it stands in the source.
 enum Piece {
     Text(u32, u32),
@@ -48,11 +51,29 @@ impl Parser<'_> {
         let partner = self.partner[self.at];
         self.bump();
         let outside = self.enter_brackets();
-        let expr = self.expr();
+        let said = self.diagnostics.len();
+        let mut expr = self.expr();
         self.leave_brackets(outside);
-        if partner != u32::MAX {
+        if partner == u32::MAX {
+            // The lexer has reported that it has no end: nothing in it counts.
+            self.diagnostics.truncate(said);
+            while !matches!(self.peek(), T::QuoteEnd | T::Eof) && self.same_line() {
+                self.at += 1;
+            }
+            self.is_lost = false;
+            expr.kind = ExprKind::Error;
+        } else {
             if self.peek() != T::InterpClose {
                 self.unexpected("`}`");
+            }
+            if let Some(first) = self.diagnostics.get_mut(said) {
+                // Perhaps no expression was meant: this is one mistake, whatever is in it.
+                first.help.get_or_insert_with(|| LITERAL_BRACE.into());
+                self.diagnostics.truncate(said + 1);
+                let end = self.span_of(self.tokens[partner as usize]);
+                self.pasted
+                    .push(Span::new(self.file, start.offset, end.end));
+                expr.kind = ExprKind::Error;
             }
             // The string goes on after it, whatever went wrong in it.
             self.at = self.at.max(partner as usize);

@@ -33,6 +33,9 @@ impl<'a> Checker<'a> {
             return id;
         }
         let base_id = self.infer(sc, base);
+        if self.hides_module(sc, base, name, base_id) {
+            return self.error;
+        }
         let id = self.field_of(base_id, name, span);
         self.narrowed(sc, id, || {
             dotted(base).map_or_else(String::new, |base| format!("{base}.{}", name.name))
@@ -208,6 +211,10 @@ impl<'a> Checker<'a> {
                 diagnostic.help("choose an element first: `[0]`, or go through it: `[for x in …]`");
         } else if super::method::exists(self.kind(ty), name.name.as_str()) {
             diagnostic = diagnostic.help(format!("call it: `.{}()`", name.name));
+        } else if let Some(near) = super::method::nearest_of(self.kind(ty), name.name.as_str())
+            && nearest(name.name.as_str(), known.iter().copied()).is_none()
+        {
+            diagnostic = diagnostic.help(format!("did you mean `.{near}()`?"));
         }
         self.report(with_near(
             diagnostic,

@@ -225,6 +225,21 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A record that lacks fields after `=` may have been meant to change the fields that it names.
+    fn perhaps_amend(&mut self, e: &Expr, said: usize) {
+        let first = self.diagnostics.get_mut(said);
+        if let (Ast::Record(_), Some(first)) = (&e.kind, first)
+            && first.code == "E0204"
+            && first.span().is_some_and(|at| at.start == e.span.start)
+        {
+            let amend = "or write `{ … }` without the `=`, which changes only what it names";
+            first.help = Some(match first.help.take() {
+                Some(help) => format!("{help}; {amend}"),
+                None => amend.to_owned(),
+            });
+        }
+    }
+
     /// One change at a place.
     pub(crate) fn amend_op(
         &mut self,
@@ -249,8 +264,10 @@ impl<'a> Checker<'a> {
                     let names = key.keys.iter().map(|(at, ..)| fields[*at as usize].name);
                     self.implied = Some((key.record, names.collect()));
                 }
+                let said = self.diagnostics.len();
                 let value = self.check(sc, e, want);
                 self.implied = None;
+                self.perhaps_amend(e, said);
                 if is_final {
                     AmendKind::Final(value)
                 } else {

@@ -143,6 +143,12 @@ impl<'a> Checker<'a> {
             if made == BinOp::Add && (string(ta) || string(tb)) {
                 diagnostic = diagnostic.help("make it part of the string: `\"… {value}\"`");
             }
+            if [ta, tb]
+                .iter()
+                .any(|ty| matches!(self.kind(*ty), TyKind::Fn(..)))
+            {
+                diagnostic = diagnostic.help("call the function: `…()`");
+            }
             self.report(diagnostic);
             return self.error;
         };

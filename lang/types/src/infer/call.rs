@@ -37,6 +37,10 @@ impl<'a> Checker<'a> {
             && !self.is_namespace(sc, base)
         {
             let receiver = self.infer(sc, base);
+            if self.hides_module(sc, base, *name, receiver) {
+                self.args_alone(sc, args);
+                return self.error;
+            }
             return self.method(sc, receiver, *name, args, span);
         }
         if let Ast::Field { base, name, .. } = &callee.kind

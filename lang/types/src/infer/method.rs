@@ -183,6 +183,18 @@ pub(super) fn exists(kind: &TyKind, name: &str) -> bool {
     rows(kind).any(|(n, ..)| *n == name)
 }
 
+/// The method of a kind of type whose name is nearest to what was written.
+pub(super) fn nearest_of(kind: &TyKind, name: &str) -> Option<&'static str> {
+    let short = match name {
+        "length" | "size" | "count" => "len",
+        name => name,
+    };
+    match exists(kind, short) {
+        true => rows(kind).map(|(n, ..)| *n).find(|n| *n == short),
+        false => nearest(name, rows(kind).map(|(n, ..)| *n)),
+    }
+}
+
 impl<'a> Checker<'a> {
     /// `receiver.name(args)`.
     pub(super) fn method(
@@ -235,7 +247,7 @@ impl<'a> Checker<'a> {
             rows(&kind).find(|(n, ..)| name.name == *n).copied()
         else {
             self.args_alone(sc, args);
-            let near = nearest(name.name.as_str(), rows(&kind).map(|(n, ..)| *n));
+            let near = nearest_of(&kind, name.name.as_str());
             let diagnostic = Diagnostic::error(
                 "E0106",
                 format!("`{}` has no method `{}`", self.show(ty), name.name),

@@ -10,6 +10,7 @@ mod call;
 mod control;
 mod fields;
 mod generic;
+mod hidden;
 mod list;
 mod map;
 mod method;
@@ -424,7 +425,8 @@ impl<'a> Checker<'a> {
                     format!("{subject}expected `{expected}`, found `{found}`"),
                 )
                 .label(span, label);
-                match self.conversion_help(from, want.ty, constant.as_ref()) {
+                let seconds = self.seconds_help(want, constant.as_ref());
+                match seconds.or_else(|| self.conversion_help(from, want.ty, constant.as_ref())) {
                     Some(help) => diagnostic.help(help),
                     None => diagnostic,
                 }
@@ -435,10 +437,31 @@ impl<'a> Checker<'a> {
         self.error
     }
 
+    /// What to do about a duration where a field counts seconds.
+    fn seconds_help(&self, want: Want, value: Option<&Constant>) -> Option<String> {
+        let (Some(Constant::Duration(nanos)), Rule::Field(record, at)) = (value, want.rule) else {
+            return None;
+        };
+        let field = self.types.record(record).fields.get(at as usize)?;
+        let counts = field
+            .name
+            .as_str()
+            .to_ascii_lowercase()
+            .ends_with("seconds");
+        (counts && nanos % 1_000_000_000 == 0)
+            .then(|| format!("it counts seconds: write `{}`", nanos / 1_000_000_000))
+    }
+
     /// What to do about a value of the wrong type.
     fn conversion_help(&self, from: Ty, to: Ty, value: Option<&Constant>) -> Option<String> {
         let to = self.types.without_optional(to);
         Some(match (self.kind(from), self.kind(to), value) {
+            (TyKind::Fn(params, ret), _, _) if !matches!(self.fit(*ret, to), Fit::No(_)) => {
+                match params.is_empty() {
+                    true => "call it: `…()`".into(),
+                    false => "call it with its arguments: `…(…)`".into(),
+                }
+            }
             (TyKind::Secret(_), TyKind::Union(_), _) => {
                 "write `.base64()`, or set `stringData` instead".into()
             }

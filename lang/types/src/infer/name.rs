@@ -190,6 +190,8 @@ impl<'a> Checker<'a> {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None => self.somewhere_else(name),
         };
+        // A module of exactly this name is nearer than a name that resembles it.
+        let help = self.standard_module(name.as_str()).or(help);
         let text = want.and_then(|want| self.as_text(name.as_str(), want));
         let help = match (help, text) {
             (help, None) => help,
@@ -220,6 +222,9 @@ impl<'a> Checker<'a> {
         }
         if let Some(module) = self.modules.iter().find(is_it) {
             return Some(format!("add `use {}`", module.path));
+        }
+        if let Some(help) = self.standard_module(name.as_str()) {
+            return Some(help);
         }
         let kind = self.k8s.kind(name.as_str());
         kind.map(|_| format!("write `k8s.{name}`"))

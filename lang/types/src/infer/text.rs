@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordain_lang_syntax::ast::{StrPart, UnitClass, UnitLit};
+use ordain_lang_syntax::ast::{Expr, ExprKind as ExprKindAst, StrPart, UnitClass, UnitLit};
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use super::Want;
@@ -69,7 +69,9 @@ impl<'a> Checker<'a> {
             match part {
                 StrPart::Text(text) => made.push(Part::Text(Arc::from(&**text))),
                 StrPart::Expr(e) => {
+                    let said = self.diagnostics.len();
                     let id = self.infer(sc, e);
+                    self.perhaps_a_brace(e, said);
                     match self.kind(self.hir.ty(id)) {
                         TyKind::Secret(inner) if self.is_scalar(*inner) => secret = true,
                         _ => failed |= !self.printable(id),
@@ -84,6 +86,20 @@ impl<'a> Checker<'a> {
             _ => Ty::STRING,
         };
         self.add(ExprKind::Interp(made.into()), ty, span)
+    }
+
+    /// A name that nobody knows may be no name: text pasted from elsewhere has braces too.
+    fn perhaps_a_brace(&mut self, e: &Expr, said: usize) {
+        if let ExprKindAst::Name(_) = e.kind
+            && let Some(first) = self.diagnostics.get_mut(said)
+            && first.code == "E0101"
+        {
+            let literal = "for a literal brace, write `\\{`";
+            first.help = Some(match first.help.take() {
+                Some(help) => format!("{help} Or, {literal}"),
+                None => literal.to_owned(),
+            });
+        }
     }
 
     fn is_scalar(&self, ty: Ty) -> bool {
