@@ -534,7 +534,6 @@ fn curated_string(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
             Format::DnsLabel
         }
         ("ContainerPort", "name") => Format::PortName,
-        ("EnvVar", "name") => Format::EnvName,
         ("ObjectMeta", "namespace") => Format::DnsLabel,
         ("CronJobSpec", "schedule") => Format::Cron,
         ("CronJobSpec", "timeZone") => Format::TimeZone,
@@ -559,10 +558,6 @@ fn curated_string(types: &mut Types, owner: &str, field: &str) -> Option<Ty> {
             let secret = types.intern(TyKind::Secret(plain));
             let value = types.intern(TyKind::Union([plain, secret].into()));
             return Some(types.intern(TyKind::Map(Ty::STRING, value)));
-        }
-        ("ObjectMeta", "annotations") => {
-            let key = formatted(types, Format::LabelKey);
-            return Some(types.intern(TyKind::Map(key, Ty::STRING)));
         }
         _ => return None,
     };

@@ -1,4 +1,4 @@
-//! Kubernetes' rules in every version: the chapter about them, with the types of each.
+//! Kubernetes' rules in every version: the chapters about them, with the types of each.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -7,9 +7,11 @@ use ordain_schemas::KubeVersion;
 
 #[test]
 fn the_rules_hold_in_every_version() {
-    let path =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chapters/constraints.md");
-    let text = std::fs::read_to_string(path).expect("the chapter is there");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chapters");
+    let text: String = ["constraints.md", "constraints-more.md"]
+        .iter()
+        .map(|name| std::fs::read_to_string(folder.join(name)).expect("the chapter is there"))
+        .collect();
     let mut failures = Vec::new();
     for version in KubeVersion::ALL {
         for mut section in support::sections(&text) {

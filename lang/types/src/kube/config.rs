@@ -6,6 +6,8 @@
 use ordain_lang_syntax::Diagnostic;
 
 use super::{Judge, Slot, View};
+use crate::format::check_format;
+use crate::ty::Format;
 
 /// Most bytes in a ConfigMap or Secret.
 const DATA_MAX: usize = 1 << 20;
@@ -13,6 +15,10 @@ const DATA_MAX: usize = 1 << 20;
 const ANNOTATIONS_MAX: usize = 256 << 10;
 /// Longest key.
 const KEY_MAX: usize = 253;
+
+/// The type of Secret that holds an account's token, and where it says which (ValidateSecret).
+const TOKEN: &str = "kubernetes.io/service-account-token";
+const TOKEN_OWNER: &str = "kubernetes.io/service-account.name";
 
 /// Keys that a type of Secret must have: one of each group.
 const SECRET_KEYS: &[(&str, &[&[&str]])] = &[
@@ -23,7 +29,7 @@ const SECRET_KEYS: &[(&str, &[&[&str]])] = &[
     ("kubernetes.io/ssh-auth", &[&["ssh-privatekey"]]),
 ];
 
-fn check_key(key: &str) -> Result<(), String> {
+pub(super) fn check_key(key: &str) -> Result<(), String> {
     if key.is_empty() {
         return Err("it is empty".into());
     }
@@ -76,6 +82,18 @@ impl<V: View> Judge<'_, V> {
             return;
         };
         let Some(name) = self.text(kind) else { return };
+        if name == TOKEN
+            && self
+                .at(node, &["metadata", "annotations", TOKEN_OWNER])
+                .is_absent()
+        {
+            let at = self.span(kind);
+            self.say(
+                Diagnostic::error("E0711", "a token needs the annotation of its account")
+                    .label(at, "this type")
+                    .help(format!("annotate it with `\"{TOKEN_OWNER}\" = …`")),
+            );
+        }
         let Some((_, groups)) = SECRET_KEYS.iter().find(|(known, _)| *known == name) else {
             return;
         };
@@ -133,11 +151,22 @@ impl<V: View> Judge<'_, V> {
     }
 
     pub(super) fn object_meta(&mut self, node: V::Node) {
+        self.owners(node);
         let Some(annotations) = self.get(node, "annotations") else {
             return;
         };
         let mut size = 0;
         for part in self.parts(annotations).0 {
+            // ValidateAnnotations compares keys in small letters.
+            if let Err(why) = check_format(Format::LabelKey, &part.key.to_ascii_lowercase()) {
+                self.say(
+                    Diagnostic::error(
+                        "E0205",
+                        format!("\"{}\" is no key of an annotation: {why}", part.key),
+                    )
+                    .label(part.key_span, "no such key"),
+                );
+            }
             size += part.key.len() + self.text(part.node).map_or(0, |text| text.len());
         }
         if size > ANNOTATIONS_MAX {

@@ -8,16 +8,22 @@
 
 mod config;
 mod constants;
+mod forms;
+mod jobs;
 mod names;
 mod needs;
 mod network;
 mod pods;
+mod quotas;
 mod rbac;
 mod resources;
 mod rollout;
+mod schedule;
+mod services;
 mod storage;
 pub(crate) mod unions;
 mod view;
+mod volumes;
 mod workloads;
 
 pub use crate::exempt::OWN_PODS;
@@ -38,6 +44,7 @@ pub struct Rules {
     subject: Option<Which>,
     union: Option<&'static Union>,
     needs: Option<&'static str>,
+    forms: Option<&'static [(&'static str, forms::Form)]>,
     naming: Option<Naming>,
 }
 
@@ -55,6 +62,7 @@ impl Rules {
                 subject: None,
                 union: None,
                 needs: None,
+                forms: None,
                 naming: Some(naming),
             });
         };
@@ -62,11 +70,13 @@ impl Rules {
             subject: subject(name),
             union: unions::of(name),
             needs: needs::of(name),
+            forms: forms::of(name),
             naming,
         };
         let any = rules.subject.is_some()
             || rules.union.is_some()
             || rules.needs.is_some()
+            || rules.forms.is_some()
             || rules.naming.is_some();
         any.then_some(rules)
     }
@@ -85,6 +95,9 @@ impl Rules {
         }
         if let Some(field) = self.needs {
             judge.needs(node, field);
+        }
+        if let Some(forms) = self.forms {
+            judge.forms(forms, node);
         }
         if let Some(subject) = self.subject {
             judge.subject(subject, node);
@@ -135,7 +148,13 @@ subjects! {
     Pod => pod,
     Toleration => toleration,
     LabelSelectorRequirement => selector_requirement,
-    NodeSelectorRequirement => selector_requirement,
+    NodeSelectorRequirement => node_requirement,
+    NodeSelectorTerm => node_selector_term,
+    TopologySpreadConstraint => spread,
+    EnvVarSource => env_source,
+    DownwardAPIVolumeFile => downward_file,
+    ProjectedVolumeSource => projected,
+    EmptyDirVolumeSource => empty_dir,
     DeploymentSpec => deployment_spec,
     ReplicaSetSpec => replica_set_spec,
     StatefulSetSpec => stateful_set_spec,
@@ -156,13 +175,23 @@ subjects! {
     AppArmorProfile => profile,
     ServiceSpec => service_spec,
     ServicePort => service_port,
+    Ingress => ingress,
     IngressSpec => ingress_spec,
+    IngressClassParametersReference => class_parameters,
     HTTPIngressPath => ingress_path,
     NetworkPolicyPeer => network_peer,
     NetworkPolicyPort => network_port,
     IPBlock => ip_block,
     PersistentVolumeClaimSpec => claim_spec,
     PersistentVolumeSpec => volume_spec,
+    StorageClass => storage_class,
+    ResourceQuotaSpec => quota,
+    LimitRangeSpec => limit_ranges,
+    LimitRangeItem => limit_range,
+    PriorityClass => priority_class,
+    RuleWithOperations => admission_rule,
+    NamedRuleWithOperations => admission_rule,
+    ValidatingAdmissionPolicySpec => admission_policy,
     PolicyRule => policy_rule,
     Role => role,
     RoleBinding => role_binding,

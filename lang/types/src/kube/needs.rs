@@ -22,6 +22,8 @@ static NEEDS: &[(&str, &str)] = &[
     ("ExecAction", "command"),
     ("LocalObjectReference", "name"),
     ("HostAlias", "ip"),
+    ("PodDNSConfigOption", "name"),
+    ("EphemeralVolumeSource", "volumeClaimTemplate"),
 ];
 
 /// The field that a record needs beside those of its schema.
@@ -97,6 +99,7 @@ impl<V: View> Judge<'_, V> {
     }
 
     pub(super) fn resource_selector(&mut self, node: V::Node) {
+        self.divisor(node);
         let Some(resource) = self.get(node, "resource") else {
             return;
         };

@@ -20,6 +20,7 @@ impl<V: View> Judge<'_, V> {
             Slot::Is(kind) => self.text(kind).map(|text| text.into_owned()),
         };
         self.service_ports(node, kind.as_deref());
+        self.service_addresses(node, kind.as_deref());
         let headless = self
             .text_of(node, "clusterIP")
             .is_some_and(|ip| ip == "None");

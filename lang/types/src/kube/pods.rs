@@ -24,6 +24,7 @@ impl<V: View> Judge<'_, V> {
         }
         self.container_ports(node);
         self.mount_paths(node);
+        self.mount_modes(node);
         for probe in ["livenessProbe", "startupProbe"] {
             if let Some(threshold) = self.at(node, &[probe, "successThreshold"]).known()
                 && self.view.int(threshold).is_some_and(|n| n != 1)
@@ -253,6 +254,8 @@ impl<V: View> Judge<'_, V> {
     }
 
     pub(super) fn pod_spec(&mut self, node: V::Node) {
+        self.whole_pod(node);
+        self.devices(node);
         let mut names: HashMap<String, (Span, &str)> = HashMap::new();
         let mut host_ports: HashMap<(i64, String), Span> = HashMap::new();
         let host_network = self.flag_of(node, "hostNetwork") == Some(true);
@@ -474,6 +477,17 @@ impl<V: View> Judge<'_, V> {
 
     pub(super) fn toleration(&mut self, node: V::Node) {
         let operator = self.text_of(node, "operator");
+        if let Some(kind) = self.get(node, "operator")
+            && operator.as_deref().is_some_and(|text| text != "Exists")
+            && self.slot(node, "key").is_absent()
+        {
+            let at = self.span(kind);
+            self.say(
+                Diagnostic::error("E0711", "a toleration without `key` is of every taint")
+                    .label(at, "compares with no key")
+                    .help("add `key = \"…\"`, or write \"Exists\""),
+            );
+        }
         if let (Some("Exists"), Some(value)) = (operator.as_deref(), self.get(node, "value"))
             && self.text(value).is_none_or(|text| !text.is_empty())
         {

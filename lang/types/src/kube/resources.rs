@@ -5,7 +5,7 @@
 
 use ordain_lang_syntax::Diagnostic;
 
-use super::{Judge, View};
+use super::{Judge, Slot, View};
 use crate::literal::quantity_nanos;
 use crate::suggest::nearest;
 
@@ -42,7 +42,52 @@ impl<V: View> Judge<'_, V> {
                 self.say(diagnostic);
             }
         }
+        self.whole_devices(node);
         self.requests_within_limits(node);
+    }
+
+    /// Devices are not divided, and huge pages need ordinary resources beside them.
+    fn whole_devices(&mut self, node: V::Node) {
+        let mut ordinary = false;
+        let mut huge = None;
+        for field in ["limits", "requests"] {
+            let map = match self.slot(node, field) {
+                Slot::Absent => continue,
+                Slot::Unknown => return,
+                Slot::Is(map) => map,
+            };
+            let (parts, all) = self.parts(map);
+            let parts: Vec<_> = parts.collect();
+            ordinary |= !all;
+            for part in parts {
+                let name = &*part.key;
+                ordinary |= matches!(name, "cpu" | "memory");
+                if name.starts_with("hugepages-") {
+                    huge = Some(part.key_span);
+                }
+                let amount = self.text(part.node).as_deref().and_then(quantity_nanos);
+                // Names of Kubernetes' own domain are not those of devices (IsExtendedResourceName).
+                if name.contains('/')
+                    && !name.contains("kubernetes.io/")
+                    && amount.is_some_and(|n| n % 1_000_000_000 != 0)
+                {
+                    let at = self.span(part.node);
+                    self.say(
+                        Diagnostic::error("E0203", format!("`{field}.{name}` is no whole number"))
+                            .label(at, "cannot be divided"),
+                    );
+                }
+            }
+        }
+        if let Some(huge) = huge
+            && !ordinary
+        {
+            self.say(
+                Diagnostic::error("E0711", "huge pages need `cpu` or `memory` beside them")
+                    .label(huge, "alone")
+                    .help("add `limits.memory = …`"),
+            );
+        }
     }
 
     pub(super) fn claim_resources(&mut self, node: V::Node) {
@@ -95,7 +140,7 @@ impl<V: View> Judge<'_, V> {
         for part in self.parts(requests).0 {
             let name = &*part.key;
             let limit = match limits {
-                super::Slot::Is(limits) => self.slot(limits, name),
+                Slot::Is(limits) => self.slot(limits, name),
                 other => other,
             };
             let at = self.span(part.node);

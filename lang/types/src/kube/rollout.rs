@@ -172,7 +172,31 @@ impl<V: View> Judge<'_, V> {
         }
     }
 
+    /// Resources are not used by pods that are not there; something outside must ask for the first one.
+    fn wakes_up(&mut self, node: V::Node) {
+        let Some(min) = self.get(node, "minReplicas") else {
+            return;
+        };
+        if self.view.int(min) != Some(0) {
+            return;
+        }
+        let (metrics, all) = self.elements(node, "metrics");
+        let outside = metrics.iter().any(|metric| {
+            self.text_of(*metric, "type")
+                .is_none_or(|text| matches!(&*text, "Object" | "External"))
+        });
+        if all && !outside {
+            let at = self.span(min);
+            self.say(
+                Diagnostic::error("E0711", "no pods at all need a metric of the outside")
+                    .label(at, "nothing would start the first pod")
+                    .help("add a metric of type `Object` or `External`, or use 1"),
+            );
+        }
+    }
+
     pub(super) fn autoscaler(&mut self, node: V::Node) {
+        self.wakes_up(node);
         let (Some(min), Some(max)) = (self.get(node, "minReplicas"), self.get(node, "maxReplicas"))
         else {
             return;

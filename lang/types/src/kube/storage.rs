@@ -11,6 +11,7 @@ use crate::literal::quantity_nanos;
 impl<V: View> Judge<'_, V> {
     pub(super) fn claim_spec(&mut self, node: V::Node) {
         self.access_modes(node, "a volume claim");
+        self.data_sources(node);
         let storage = self.at(node, &["resources", "requests", "storage"]);
         self.amount(
             node,
@@ -20,8 +21,69 @@ impl<V: View> Judge<'_, V> {
         );
     }
 
+    pub(super) fn storage_class(&mut self, node: V::Node) {
+        let Some(parameters) = self.get(node, "parameters") else {
+            return;
+        };
+        for part in self.parts(parameters).0 {
+            if part.key.is_empty() {
+                self.say(
+                    Diagnostic::error("E0205", "a parameter has a name")
+                        .label(part.key_span, "empty"),
+                );
+            }
+        }
+    }
+
+    /// What a claim is filled from, said twice, is the same.
+    fn data_sources(&mut self, node: V::Node) {
+        let (Some(one), Some(other)) = (
+            self.get(node, "dataSource"),
+            self.get(node, "dataSourceRef"),
+        ) else {
+            return;
+        };
+        for field in ["kind", "name"] {
+            let (a, b) = (self.text_of(one, field), self.text_of(other, field));
+            if let (Some(a), Some(b)) = (a, b)
+                && a != b
+            {
+                let (one, other) = (self.span(one), self.span(other));
+                self.say(
+                    Diagnostic::error("E0710", "`dataSource` and `dataSourceRef` are different")
+                        .label(other, "this one")
+                        .label(one, "and this one")
+                        .help("remove `dataSource`"),
+                );
+                return;
+            }
+        }
+    }
+
     pub(super) fn volume_spec(&mut self, node: V::Node) {
         self.access_modes(node, "a persistent volume");
+        if let Some(local) = self.get(node, "local")
+            && self.slot(node, "nodeAffinity").is_absent()
+        {
+            let at = self.span(local);
+            self.say(
+                Diagnostic::error("E0711", "a local volume needs `nodeAffinity`")
+                    .label(at, "on which node?"),
+            );
+        }
+        if let (Slot::Is(path), Some(policy)) = (
+            self.at(node, &["hostPath", "path"]),
+            self.get(node, "persistentVolumeReclaimPolicy"),
+        ) && self.text(path).is_some_and(|text| text == "/")
+            && self.text(policy).is_some_and(|text| text == "Recycle")
+        {
+            let (at, path) = (self.span(policy), self.span(path));
+            self.say(
+                Diagnostic::error("E0710", "a whole node cannot be recycled")
+                    .label(at, "everything is removed")
+                    .label(path, "of the node"),
+            );
+        }
         let storage = self.at(node, &["capacity", "storage"]);
         self.amount(node, storage, "a persistent volume", "capacity.storage");
     }

@@ -139,6 +139,18 @@ static UNIONS: &[Union] = &[
         true,
     ),
     union(
+        "PodResourceClaim",
+        "a claim is made of one thing",
+        These(&["resourceClaimName", "resourceClaimTemplateName"]),
+        true,
+    ),
+    union(
+        "WebhookClientConfig",
+        "a webhook is reached by a service or a URL",
+        These(&["service", "url"]),
+        true,
+    ),
+    union(
         "VolumeMount",
         "a path in a volume is given once",
         These(&["subPath", "subPathExpr"]),

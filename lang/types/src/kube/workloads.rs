@@ -7,13 +7,30 @@ use ordain_lang_syntax::Diagnostic;
 
 use super::{Judge, Slot, View};
 
+/// How long a rollout may take when nobody says it, in seconds.
+const PROGRESS_DEADLINE: i64 = 600;
+
 impl<V: View> Judge<'_, V> {
     pub(super) fn deployment_spec(&mut self, node: V::Node) {
         self.replicated(node, "a Deployment");
-        let (Some(ready), Some(deadline)) = (
-            self.get(node, "minReadySeconds"),
-            self.get(node, "progressDeadlineSeconds"),
-        ) else {
+        let Some(ready) = self.get(node, "minReadySeconds") else {
+            return;
+        };
+        if self.slot(node, "progressDeadlineSeconds").is_absent()
+            && self.view.int(ready).is_some_and(|s| s >= PROGRESS_DEADLINE)
+        {
+            let at = self.span(ready);
+            self.say(
+                Diagnostic::error(
+                    "E0710",
+                    "a rollout must be given more time than a pod takes to be ready",
+                )
+                .label(at, "for a pod")
+                .help("set `progressDeadlineSeconds`")
+                .note(format!("it is {PROGRESS_DEADLINE} when nobody sets it")),
+            );
+        }
+        let Some(deadline) = self.get(node, "progressDeadlineSeconds") else {
             return;
         };
         if let (Some(ready_s), Some(deadline_s)) = (self.view.int(ready), self.view.int(deadline))
@@ -73,6 +90,7 @@ impl<V: View> Judge<'_, V> {
 
     pub(super) fn job_spec(&mut self, node: V::Node) {
         self.template_mounts(node, (&[], true));
+        self.job_endings(node);
         let manual = self.slot(node, "manualSelector");
         if let (Slot::Absent, Some(selector)) = (manual, self.get(node, "selector"))
             && !self.view.is_finished()
@@ -141,6 +159,21 @@ impl<V: View> Judge<'_, V> {
     }
 
     fn always(&mut self, node: V::Node, what: &str) {
+        for field in ["activeDeadlineSeconds", "ephemeralContainers"] {
+            let Slot::Is(value) = self.at(node, &["template", "spec", field]) else {
+                continue;
+            };
+            let count = self.view.count(value);
+            if self.view.int(value).is_none() && count.all && count.len == 0 {
+                continue;
+            }
+            let at = self.span(value);
+            self.say(
+                Diagnostic::error("E0710", format!("pods of {what} have no `{field}`"))
+                    .label(at, "of single pods only")
+                    .help("remove it"),
+            );
+        }
         let Slot::Is(policy) = self.at(node, &["template", "spec", "restartPolicy"]) else {
             return;
         };
