@@ -2,6 +2,7 @@
 
 mod arrows;
 mod files;
+mod layout;
 mod pages;
 mod purity;
 
