@@ -228,3 +228,33 @@ proptest! {
         reads_back(&value);
     }
 }
+
+/// Every character that JSON escapes, wherever it stands.
+#[test]
+fn escapes_are_found_at_every_place() {
+    for length in 1..20 {
+        for at in 0..length {
+            for byte in (0..0x80u8).chain([b'"', b'\\']) {
+                let mut text = vec![b'a'; length];
+                text[at] = byte;
+                let text = String::from_utf8(text).expect("ASCII");
+                let written = json_text(&json!(text), false);
+                let read: Value = serde_json::from_str(&written).expect("we write JSON");
+                assert_eq!(read, json!(text), "{written}");
+                let is_escaped = byte < 0x20 || byte == b'"' || byte == b'\\';
+                assert_eq!(written.contains('\\'), is_escaped, "{written}");
+            }
+        }
+    }
+}
+
+/// However deep, each level is indented by two more spaces.
+#[test]
+fn indentation_has_no_end() {
+    let mut value = json!("x");
+    for _ in 0..100 {
+        value = json!({ "a": [value] });
+    }
+    let wanted = serde_json::to_string_pretty(&value).expect("JSON");
+    assert_eq!(json_text(&value, true), wanted);
+}

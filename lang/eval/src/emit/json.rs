@@ -55,38 +55,69 @@ impl JsonText {
     }
 
     fn line(&mut self) {
-        if self.pretty {
-            self.out.push('\n');
-            for _ in 0..self.open.len() {
-                self.out.push_str("  ");
-            }
+        if !self.pretty {
+            return;
         }
+        let mut spaces = 2 * self.open.len();
+        let first = spaces.min(LINE.len() - 1);
+        self.out.push_str(&LINE[..=first]);
+        spaces -= first;
+        self.out.extend(std::iter::repeat_n(' ', spaces));
     }
 }
+
+/// A new line, and spaces for as deep as objects are nested as a rule.
+const LINE: &str = "\n                                                                ";
 
 /// Appends `text` as a JSON string with its quotes.
 pub(crate) fn quote(out: &mut String, text: &str) {
     out.push('"');
-    let mut from = 0;
-    for (i, b) in text.bytes().enumerate() {
-        if b >= 0x20 && b != b'"' && b != b'\\' {
-            continue;
-        }
-        out.push_str(&text[from..i]);
-        from = i + 1;
-        match b {
+    let mut rest = text;
+    while let Some(at) = special(rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
-            _ => {
-                let _ = write!(out, "\\u{b:04x}");
+            byte => {
+                let _ = write!(out, "\\u{byte:04x}");
             }
         }
+        rest = &rest[at + 1..];
     }
-    out.push_str(&text[from..]);
+    out.push_str(rest);
     out.push('"');
+}
+
+/// Where the first byte stands that a JSON string cannot hold as it is: a quote, a backslash, a control character.
+fn special(bytes: &[u8]) -> Option<usize> {
+    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (number, eight) in eights.iter().enumerate() {
+        if may_be_special(u64::from_le_bytes(*eight))
+            && let Some(at) = eight.iter().position(is_special)
+        {
+            return Some(number * 8 + at);
+        }
+    }
+    let at = rest.iter().position(is_special)?;
+    Some(bytes.len() - rest.len() + at)
+}
+
+/// Whether one of eight bytes is special; it may say so where none is, but never misses one.
+///
+/// A byte below `n` (of at most 128) borrows from its highest bit when `n` is taken away, and a byte that is XORed
+/// with itself is below 1 ("Determine if a word has a byte less than n", Bit Twiddling Hacks).
+fn may_be_special(eight: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = ONES << 7;
+    let below = |eight: u64, n: u64| eight.wrapping_sub(ONES * n) & !eight & HIGHEST;
+    let control = below(eight, 0x20);
+    let quote = below(eight ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(eight ^ (ONES * u64::from(b'\\')), 1);
+    control | quote | backslash != 0
 }
 
 /// Appends a float so that it reads back as a float (`1.0`, never `1`).
