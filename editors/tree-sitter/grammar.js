@@ -111,12 +111,12 @@ module.exports = grammar({
       seq(
         "use",
         choice(
-          seq(field("what", choice("crd", "secrets")), field("file", $.string)),
+          seq(field("what", choice("crd", "secrets", "text")), field("file", $.string)),
           field("module", alias($._module, $.path)),
         ),
         optional(seq("as", field("alias", $.identifier))),
       ),
-    _module: ($) => seq(choice($._field_name, $.string, alias(choice("crd", "secrets"), $.identifier)), repeat(seq(".", choice($._field_name, $.string)))),
+    _module: ($) => seq(choice($._field_name, $.string, alias(choice("crd", "secrets", "text"), $.identifier)), repeat(seq(".", choice($._field_name, $.string)))),
 
     type_declaration: ($) =>
       seq(

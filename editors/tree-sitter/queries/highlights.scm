@@ -13,7 +13,7 @@
 (null) @constant.builtin
 (interpolation ["{" "}"] @punctuation.special)
 
-["use" "crd" "secrets" "as"] @keyword.import
+["use" "crd" "secrets" "text" "as"] @keyword.import
 ["type" "fn" "let" "export" "app" "env" "test" "policy" "extends" "final"] @keyword
 ["if" "then" "else" "match"] @keyword.conditional
 ["for" "in"] @keyword.repeat

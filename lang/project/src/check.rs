@@ -137,6 +137,7 @@ impl Project {
                 .collect(),
             kubernetes,
             secrets: self.secrets.clone(),
+            texts: self.texts.clone(),
             crds: self.crds.clone(),
         }
     }

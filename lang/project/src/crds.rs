@@ -24,22 +24,7 @@ impl Project {
     pub(crate) fn add_crds(&mut self, files: &dyn Files, paths: &[String]) {
         let mut read: BTreeMap<String, Option<usize>> = BTreeMap::new();
         for each in self.crd_uses() {
-            let from = self.sources.path(each.module).to_owned();
-            let from = from.strip_prefix(&self.folder).unwrap_or(&from);
-            let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-            // A dependency's paths start from its own folder, and stay in it.
-            let root = match each.is_own {
-                true => String::new(),
-                false => from.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"),
-            };
-            let mut candidates = crd_paths(folder, &each.path);
-            if !each.is_own {
-                candidates = [folder, root.as_str()]
-                    .iter()
-                    .filter_map(|folder| inside(folder, &each.path))
-                    .filter(|path| path.starts_with(&root))
-                    .collect();
-            }
+            let (folder, candidates) = self.used_paths(each.module, each.is_own, &each.path);
             let mut found = None;
             for path in &candidates {
                 match self.crd_file(files, path, &mut read) {
@@ -63,7 +48,7 @@ impl Project {
                 Some(None) => {}
                 None => {
                     let diagnostic = match candidates.is_empty() {
-                        false => self.missing(&each, folder, paths),
+                        false => self.missing(&each, &folder, paths),
                         true => outside(&each.path, each.span),
                     };
                     self.diagnostics.push(diagnostic);
@@ -89,6 +74,29 @@ impl Project {
                 }
             }
         }
+    }
+
+    /// The folder of a module, and where a file is looked for that it names by a path.
+    pub(crate) fn used_paths(
+        &self,
+        module: FileId,
+        is_own: bool,
+        path: &str,
+    ) -> (String, Vec<String>) {
+        let from = self.sources.path(module);
+        let from = from.strip_prefix(&self.folder).unwrap_or(from);
+        let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if is_own {
+            return (folder.to_owned(), crd_paths(folder, path));
+        }
+        // A dependency's paths start from its own folder, and stay in it.
+        let root = from.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+        let candidates = [folder, root.as_str()]
+            .iter()
+            .filter_map(|folder| inside(folder, path))
+            .filter(|path| path.starts_with(&root))
+            .collect();
+        (folder.to_owned(), candidates)
     }
 
     /// The uses of CRDs in all modules.
@@ -174,7 +182,7 @@ fn unreadable(error: &FilesError, span: Span) -> Diagnostic {
     }
 }
 
-/// Returns where `use crd` looks for a file that is written as `path` in a module of a folder, in order: beside the
+/// Returns where `use crd` and `use text` look for a file that is written as `path` in a module of a folder, in order: beside the
 /// module, then from the project's root. Empty when it leads out of the project.
 pub fn crd_paths(folder: &str, path: &str) -> Vec<String> {
     let mut found: Vec<String> = [folder, ""]

@@ -25,6 +25,7 @@ mod shared;
 mod stream;
 mod suites;
 mod template;
+mod texts;
 mod vaults;
 mod whole;
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use ordain_lang_syntax::ast::{ItemKind, UseTarget};
 use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Severity, Sources, parse};
 use ordain_lang_types::Crds;
-use ordain_lang_types::SecretsInput;
+use ordain_lang_types::{SecretsInput, TextInput};
 
 use crate::deps;
 use crate::files::{Files, FilesError, Memory};
@@ -69,6 +69,8 @@ pub struct Project {
     pub(crate) folder: String,
     /// The secrets files that the modules use.
     pub(crate) secrets: Vec<SecretsInput>,
+    /// The files that the modules use as texts.
+    pub(crate) texts: Vec<TextInput>,
     /// Its CRD files: those of `use crd`, and those that `ordain.toml` names. They are read when the
     /// project is loaded; a change of one of them may change everything.
     pub crds: Crds,
@@ -118,6 +120,7 @@ impl Project {
         project.add_crds(files, &paths);
         project.report_twins();
         vaults::load(&mut project, Some(files));
+        project.add_texts(files, &paths);
         project
     }
 
@@ -141,6 +144,7 @@ impl Project {
         project.add_std();
         vaults::load(&mut project, None);
         project.add_crds(files, &[]);
+        project.add_texts(files, &[]);
         project
     }
 
@@ -184,6 +188,7 @@ impl Project {
             is_single,
             folder: String::new(),
             secrets: Vec::new(),
+            texts: Vec::new(),
             missing: Vec::new(),
             crds: Crds::new(),
             diagnostics: Vec::new(),

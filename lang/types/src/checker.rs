@@ -210,6 +210,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) error: ExprId,
     /// Secrets files, and the constants that stand for them with the place of their `use`.
     pub(crate) secrets: Vec<crate::vault::SecretsInput>,
+    /// The texts of `use text`; their constants are among the vaults.
+    pub(crate) texts: Vec<crate::vault::TextInput>,
     pub(crate) vaults: Vec<(LetId, Span)>,
     pub(crate) used_vaults: std::collections::HashSet<LetId>,
     /// What an editor wants to know; none when nobody asks.
@@ -252,6 +254,7 @@ impl<'a> Checker<'a> {
             implied: None,
             error,
             secrets: Vec::new(),
+            texts: Vec::new(),
             vaults: Vec::new(),
             used_vaults: std::collections::HashSet::new(),
             index: None,

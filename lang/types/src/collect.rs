@@ -131,6 +131,10 @@ impl<'a> Checker<'a> {
                         self.use_secrets(module, path, *span, item_use.alias);
                         continue;
                     }
+                    if let UseTarget::Text { path, span } = &item_use.target {
+                        self.use_text(module, (file.id, path), *span, item_use.alias);
+                        continue;
+                    }
                     let mut crd = None;
                     let (name, target, span) = match &item_use.target {
                         UseTarget::Module(path) => {
@@ -155,7 +159,7 @@ impl<'a> Checker<'a> {
                             crd = self.crds.known.used(file.id, path);
                             (item_use.alias, None, *span)
                         }
-                        UseTarget::Secrets { .. } => continue,
+                        UseTarget::Secrets { .. } | UseTarget::Text { .. } => continue,
                     };
                     let Some(name) = name.filter(|n| !n.name.is_empty()) else {
                         continue;

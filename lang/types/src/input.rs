@@ -32,6 +32,8 @@ pub struct Input<'a> {
     pub kubernetes: KubeVersion,
     /// The secrets files that `use secrets` names.
     pub secrets: Vec<crate::vault::SecretsInput>,
+    /// The files that `use text` names.
+    pub texts: Vec<crate::vault::TextInput>,
     /// The CRD files of the project.
     pub crds: crate::Crds,
 }
@@ -89,6 +91,7 @@ fn run(input: &Input<'_>, is_recording: bool) -> (Checked, Index) {
     checker.crds.known = input.crds.clone();
     checker.index = is_recording.then(Box::default);
     checker.secrets.clone_from(&input.secrets);
+    checker.texts.clone_from(&input.texts);
     checker.collect(&input.modules);
     checker.chain_envs();
     checker.declare_apps();

@@ -48,7 +48,7 @@ pub use kind_names::KindNames;
 pub use pages::{codes, page};
 pub use program::Program;
 pub use ty::{Ty, TyKind};
-pub use vault::{SecretKind, SecretShape, SecretsInput};
+pub use vault::{SecretKind, SecretShape, SecretsInput, TextInput};
 
 /// The modules of the standard library. They are not among the modules that are checked before something uses them, so
 /// their names are known here for those who forgot the `use`.

@@ -1,3 +1,5 @@
+//! `use text "file" as name`: the content of a file as a constant.
+//!
 //! `use secrets "file" as vault`: the keys of a secrets file as a constant whose values are all `Secret<…>`.
 //!
 //! The keys stand in the clear in such a file, so the checker knows them; the values nobody knows before they are applied.
@@ -21,6 +23,17 @@ pub struct SecretsInput {
     pub path: Arc<str>,
     /// Its keys; none when it could not be read, which was reported.
     pub shape: Option<SecretShape>,
+}
+
+/// A file that the project reads as a text.
+#[derive(Clone, Debug)]
+pub struct TextInput {
+    /// The module whose `use text` it is.
+    pub module: FileId,
+    /// Its path, as that names it.
+    pub path: Arc<str>,
+    /// Its content; none when it could not be read, which was reported.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a secrets file has.
@@ -61,14 +74,37 @@ impl Checker<'_> {
         span: Span,
         alias: Option<Ident>,
     ) {
-        let Some(alias) = alias.filter(|name| !name.name.is_empty()) else {
-            return;
-        };
         let file = self.secrets.iter().find(|file| *file.path == *path);
         let shape = file.and_then(|file| file.shape.clone());
         let expr = match shape {
             Some(shape) => self.vault(&shape, path, span),
             None => self.error,
+        };
+        self.use_constant(module, expr, span, alias);
+    }
+
+    /// Declares the constant of a `use text`.
+    pub(crate) fn use_text(
+        &mut self,
+        module: usize,
+        (file, path): (FileId, &str),
+        span: Span,
+        alias: Option<Ident>,
+    ) {
+        let mut texts = self.texts.iter();
+        let text = texts
+            .find(|text| text.module == file && *text.path == *path)
+            .and_then(|text| text.text.clone());
+        let expr = match text {
+            Some(text) => self.add(ExprKind::Str(text), Ty::STRING, span),
+            None => self.error,
+        };
+        self.use_constant(module, expr, span, alias);
+    }
+
+    fn use_constant(&mut self, module: usize, expr: ExprId, span: Span, alias: Option<Ident>) {
+        let Some(alias) = alias.filter(|name| !name.name.is_empty()) else {
+            return;
         };
         let id = LetId::new(self.lets.len());
         self.lets.push(LetItem {
@@ -152,7 +188,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Warns of secrets files that nothing uses.
+    /// Warns of secrets files and texts that nothing uses.
     pub(crate) fn unused_vaults(&mut self) {
         for (id, span) in self.vaults.clone() {
             let item = &self.lets[id.index()];

@@ -34,6 +34,7 @@ fn record() -> (Checked, Index) {
         modules,
         kubernetes,
         secrets: Vec::new(),
+        texts: Vec::new(),
         crds: ordain_lang_types::Crds::new(),
     })
 }

@@ -48,6 +48,7 @@ impl Program {
             modules,
             kubernetes: KubeVersion::DEFAULT,
             secrets: Vec::new(),
+            texts: Vec::new(),
             crds: ordain_lang_types::Crds::new(),
         });
         diagnostics.extend(checked.diagnostics);

@@ -101,7 +101,7 @@ fn module_use(item: &Item) -> Option<(&NamePath, Option<Ident>)> {
     };
     match &used.target {
         UseTarget::Module(path) => Some((path, used.alias)),
-        UseTarget::Crd { .. } | UseTarget::Secrets { .. } => None,
+        UseTarget::Crd { .. } | UseTarget::Text { .. } | UseTarget::Secrets { .. } => None,
     }
 }
 
@@ -335,7 +335,7 @@ pub(crate) fn rewrite(view: &View<'_>, moves: &[Move], keeps_names: bool) -> Rew
                     }
                     made.modules.push(Edit::new(path.span, text));
                 }
-                UseTarget::Crd { path, span } => {
+                UseTarget::Crd { path, span } | UseTarget::Text { path, span } => {
                     let (from, to) = (folder(project.sources.path(module.file)), {
                         let path = project.sources.path(module.file);
                         let to = moved(moves, path).unwrap_or_else(|| path.to_owned());

@@ -247,7 +247,7 @@ fn add(project: &mut Project, files: &dyn Files, package: &Package<'_>) {
                             );
                         }
                     }
-                    UseTarget::Crd { path, .. } => {
+                    UseTarget::Crd { path, .. } | UseTarget::Text { path, .. } => {
                         let whole = format!("{folder}{path}");
                         if package.paths.iter().any(|known| **known == **path) {
                             *path = whole.into();

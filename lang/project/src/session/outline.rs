@@ -76,6 +76,7 @@ impl Outline {
                         let alias = used.alias.map_or("", |alias| alias.name.as_str());
                         format!("crd {path} as {alias}")
                     }
+                    UseTarget::Text { path, .. } => format!("text {path}"),
                     UseTarget::Secrets { path, .. } => format!("secrets {path}"),
                 }),
                 ItemKind::Env(env) => {

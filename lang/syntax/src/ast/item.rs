@@ -64,6 +64,13 @@ pub enum UseTarget {
         /// The string literal.
         span: Span,
     },
+    /// A file whose content is a text, relative to the module's folder or the project's root.
+    Text {
+        /// The path as written.
+        path: Box<str>,
+        /// The string literal.
+        span: Span,
+    },
     /// A file of encrypted values, relative to the project's root.
     Secrets {
         /// The path as written.

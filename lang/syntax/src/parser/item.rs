@@ -171,6 +171,10 @@ impl Parser<'_> {
             self.bump();
             let (path, span) = self.plain_string("the path of a secrets file");
             UseTarget::Secrets { path, span }
+        } else if self.peek_at(1) == T::Quote && self.text(self.token()) == "text" {
+            self.bump();
+            let (path, span) = self.plain_string("the path of a text file");
+            UseTarget::Text { path, span }
         } else {
             UseTarget::Module(self.module_path())
         };
@@ -179,14 +183,20 @@ impl Parser<'_> {
             let told = match &target {
                 UseTarget::Crd { span, .. } => Some((*span, "the types of a CRD", "crd")),
                 UseTarget::Secrets { span, .. } => Some((*span, "a secrets file", "secrets")),
+                UseTarget::Text { span, .. } => Some((*span, "a text file", "text")),
                 UseTarget::Module(_) => None,
             };
             if let Some((span, what, word)) = told {
                 let verb = if word == "crd" { "need" } else { "needs" };
+                let file = if word == "text" {
+                    "file.conf"
+                } else {
+                    "file.yaml"
+                };
                 self.report(
                     Diagnostic::error("E0015", format!("{what} {verb} a name"))
                         .label(span, "used here")
-                        .help(format!("write `use {word} \"file.yaml\" as name`")),
+                        .help(format!("write `use {word} \"{file}\" as name`")),
                 );
             }
         }

@@ -92,6 +92,7 @@ pub(crate) fn run(files: &[(String, String)]) -> Run {
         modules,
         kubernetes,
         secrets: Vec::new(),
+        texts: Vec::new(),
         crds: ordain_lang_types::Crds::new(),
     });
     diagnostics.extend(checked.diagnostics.iter().cloned());

@@ -275,7 +275,9 @@ impl<'v> At<'_, 'v> {
             ItemKind::Use(used) => {
                 return match &used.target {
                     UseTarget::Module(path) => names::modules(self, path),
-                    UseTarget::Crd { .. } | UseTarget::Secrets { .. } => Vec::new(),
+                    UseTarget::Crd { .. } | UseTarget::Text { .. } | UseTarget::Secrets { .. } => {
+                        Vec::new()
+                    }
                 };
             }
             ItemKind::Env(env) if env.extends.is_some_and(|base| self.is_mark(base.span)) => {

@@ -1,4 +1,4 @@
-//! Paths: the files of `use crd`, and the modules of a folder.
+//! Paths: the files of `use crd` and `use text`, and the modules of a folder.
 //!
 //! Looks at one folder at a time, and into no more files than fit the budget below.
 
@@ -16,6 +16,47 @@ const KINDS_SHOWN: usize = 3;
 /// What a file with kinds to use contains.
 const DEFINITION: &str = "CustomResourceDefinition";
 
+/// Files that are no sources, and folders: beside the module, then from the project's root.
+pub(super) fn texts(at: &At<'_, '_>) -> Vec<Proposal> {
+    let (folder, begun) = match at.typed.prefix.rfind('/') {
+        Some(slash) => at.typed.prefix.split_at(slash + 1),
+        None => ("", &*at.typed.prefix),
+    };
+    let mut found: Vec<Proposal> = Vec::new();
+    for inside in crd_paths(&own_folder(at), &format!("{folder}x")) {
+        let looked = inside.strip_suffix('x').unwrap_or(&inside);
+        let entries = at.files.entries(looked.trim_end_matches('/'));
+        let entries = entries.unwrap_or_default().into_iter();
+        for entry in entries.filter(|entry| is_shown(entry, begun)) {
+            let written = format!("{folder}{}", entry.name);
+            if found
+                .iter()
+                .any(|one| one.label.trim_end_matches('/') == written)
+            {
+                continue;
+            }
+            found.push(match entry.is_folder {
+                true => Proposal::new(format!("{written}/"), Kind::Folder, "folder").ranked(3),
+                false if entry.name.ends_with(".ord") => continue,
+                false => Proposal::new(written, Kind::File, "text").ranked(1),
+            });
+        }
+    }
+    found
+}
+
+/// The folder of the module; empty for a single file, which is where its paths start.
+fn own_folder(at: &At<'_, '_>) -> String {
+    let own = at.view.project.sources.path(at.view.file);
+    match at.view.project.is_single {
+        true => String::new(),
+        false => own
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder)
+            .to_owned(),
+    }
+}
+
 /// Files that declare kinds, and folders that may hold some: beside the module, then from the project's root.
 pub(super) fn crds(at: &At<'_, '_>) -> Vec<Proposal> {
     let (folder, begun) = match at.typed.prefix.rsplit_once('/') {
@@ -25,15 +66,11 @@ pub(super) fn crds(at: &At<'_, '_>) -> Vec<Proposal> {
             .split_at(at.typed.prefix.len() - begun.len()),
         None => ("", &*at.typed.prefix),
     };
-    let own = at.view.project.sources.path(at.view.file);
-    let own = match at.view.project.is_single {
-        true => "",
-        false => own.rsplit_once('/').map_or("", |(folder, _)| folder),
-    };
+    let own = own_folder(at);
     let mut found = Vec::new();
     let (mut budget, mut named) = (READ_MAX, NAMED_MAX);
     // What a path means is asked of a name in the folder: the folder may be the root itself.
-    for inside in crd_paths(own, &format!("{folder}x")) {
+    for inside in crd_paths(&own, &format!("{folder}x")) {
         let looked = inside.strip_suffix('x').unwrap_or(&inside);
         let looked = looked.trim_end_matches('/');
         let entries = at.files.entries(looked).unwrap_or_default();

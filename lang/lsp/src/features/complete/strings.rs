@@ -19,6 +19,7 @@ pub(super) fn content(at: &At<'_, '_>) -> Vec<Proposal> {
     {
         return match &used.target {
             UseTarget::Crd { .. } => paths::crds(at),
+            UseTarget::Text { .. } => paths::texts(at),
             UseTarget::Module(_) | UseTarget::Secrets { .. } => Vec::new(),
         };
     }

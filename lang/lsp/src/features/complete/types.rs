@@ -52,7 +52,9 @@ fn in_scope(at: &At<'_, '_>) -> Vec<Proposal> {
             };
             let called = match &used.target {
                 UseTarget::Module(path) => used.alias.or(path.parts.last().copied()),
-                UseTarget::Crd { .. } | UseTarget::Secrets { .. } => used.alias,
+                UseTarget::Crd { .. } | UseTarget::Text { .. } | UseTarget::Secrets { .. } => {
+                    used.alias
+                }
             };
             if let Some(called) = called {
                 let made = Proposal::new(called.name.as_str(), Kind::Module, "module");
@@ -117,7 +119,7 @@ pub(super) fn imported_kinds(at: &At<'_, '_>) -> Vec<Proposal> {
     let aliases = items.iter().filter_map(|item| match &item.kind {
         ItemKind::Use(used) => match &used.target {
             UseTarget::Crd { .. } => used.alias,
-            UseTarget::Module(_) | UseTarget::Secrets { .. } => None,
+            UseTarget::Module(_) | UseTarget::Text { .. } | UseTarget::Secrets { .. } => None,
         },
         _ => None,
     });

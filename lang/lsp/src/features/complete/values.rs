@@ -261,6 +261,7 @@ fn in_scope(at: &At<'_, '_>, wanted: Option<Ty>) -> Vec<Proposal> {
                     used.alias.or(path.parts.last().copied())
                 }
                 ordain_lang_syntax::ast::UseTarget::Crd { .. }
+                | ordain_lang_syntax::ast::UseTarget::Text { .. }
                 | ordain_lang_syntax::ast::UseTarget::Secrets { .. } => used.alias,
             };
             if let Some(called) = called.filter(|called| !called.name.is_empty()) {
