@@ -99,6 +99,8 @@ module.exports = grammar({
     [$.app_field, $.segment],
     [$._if_members, $._field_name],
     [$._expression, $._name],
+    [$.assert],
+    [$.deny],
   ],
 
   rules: {
@@ -148,7 +150,7 @@ module.exports = grammar({
     env: ($) =>
       seq("env", field("name", $._name), optional(seq("extends", field("base", $._name))), field("body", $.record)),
     test: ($) => seq("test", field("name", $.string), optional(seq("in", field("env", $._name))), $.statements),
-    policy: ($) => seq("policy", field("name", $.string), $.statements),
+    policy: ($) => seq("policy", field("name", $.string), optional(seq("in", field("env", $._name))), $.statements),
 
     // Types.
     _type: ($) => prec.right(seq(optional("|"), choice($._type_postfix, $.union_type))),
@@ -219,10 +221,12 @@ module.exports = grammar({
     statements: ($) => seq(open($, "{", $._amend_open), separated($._statement), "}"),
     _statement: ($) =>
       choice($.let, $.assert, $.snapshot, $.must_fail, $.deny, alias($.for_statement, $.for), alias($.if_statement, $.if)),
-    assert: ($) => prec.right(seq("assert", $._expression, optional(seq(",", $.string)))),
+    assert: ($) => seq("assert", $._expression, optional($._reason)),
+    // A comma may also end the statement.
+    _reason: ($) => seq(",", $.string),
     snapshot: ($) => seq("snapshot", $._expression),
     must_fail: ($) => seq("must", "fail", optional($.string), $.record),
-    deny: ($) => prec.right(seq(choice("deny", "warn"), choice(seq("if", $._expression, optional(seq(",", $.string))), $.string))),
+    deny: ($) => seq(choice("deny", "warn"), choice(seq("if", $._expression, optional($._reason)), $.string)),
     for_statement: ($) => seq($._for_head, $.statements),
     if_statement: ($) =>
       prec.right(seq("if", $._head, $.statements, optional(seq("else", choice($.statements, alias($.if_statement, $.if)))))),
@@ -249,7 +253,11 @@ module.exports = grammar({
     match: ($) => seq("match", field("value", $._head), open($, "{", $._amend_open), separated($.arm), "}"),
     arm: ($) => seq($._pattern, repeat(seq("|", $._pattern)), optional(seq("if", $._head)), "=>", $._expression),
     _pattern: ($) => choice(alias($._pattern_literal, $.literal_pattern), $.name_pattern, $.type_pattern),
-    _pattern_literal: ($) => seq($._pattern_value, optional(seq(choice("..", "..="), optional($._pattern_value)))),
+    _pattern_literal: ($) =>
+      choice(
+        seq($._pattern_value, optional(seq(choice("..", "..="), optional($._pattern_value)))),
+        seq(choice("..", "..="), $._pattern_value),
+      ),
     _pattern_value: ($) => choice($.string, seq(optional("-"), $._number), $.boolean, $.null),
     name_pattern: ($) => $._pattern_name,
     _pattern_name: ($) => $.identifier,

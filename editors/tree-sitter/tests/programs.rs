@@ -86,6 +86,50 @@ fn every_program_of_the_reference_can_be_read() {
     assert!(failures.is_empty(), "not understood:\n{}", failures.join("\n---\n"));
 }
 
+/// The right programs of the pages of mistakes, and all of the checker's chapters: what is wrong there is wrong in meaning.
+#[test]
+fn every_program_of_pages_and_chapters_can_be_read() {
+    let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lang/types");
+    let mut parser = parser();
+    let mut failures = Vec::new();
+    let mut seen = 0;
+    for folder in ["diagnostics", "tests/chapters"] {
+        let mut pages: Vec<PathBuf> = std::fs::read_dir(types.join(folder))
+            .expect("the folder is there")
+            .map(|entry| entry.expect("readable").path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md"))
+            .collect();
+        pages.sort();
+        for page in pages {
+            let text = std::fs::read_to_string(&page).expect("readable");
+            let name = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            for block in text.split("```").skip(1).step_by(2) {
+                // What fails on a page of syntax fails here too.
+                let program = match block.strip_prefix("ord fails\n") {
+                    Some(_) if name.starts_with("E00") => continue,
+                    Some(program) => program,
+                    None => match block.strip_prefix("ord\n") {
+                        Some(program) => program,
+                        None => continue,
+                    },
+                };
+                if program.contains("error: E00") {
+                    continue;
+                }
+                seen += 1;
+                let tree = parser.parse(program, None).expect("there is a language and no time limit");
+                if let Some(node) = mistake(tree.root_node()) {
+                    let line = program.lines().nth(node.start_position().row);
+                    let column = node.start_position().column + 1;
+                    failures.push(format!("{name}, column {column}: {}", line.unwrap_or_default()));
+                }
+            }
+        }
+    }
+    assert!(seen > 300, "{seen} programs are found");
+    assert!(failures.is_empty(), "not understood:\n{}", failures.join("\n"));
+}
+
 #[test]
 fn brackets_belong_to_what_is_before_them_on_the_same_line() {
     let mut parser = parser();

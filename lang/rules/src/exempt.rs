@@ -7,6 +7,9 @@ use ordain_lang_syntax::{FileId, Span};
 
 use crate::facts::Facts;
 
+/// Stands for any API group.
+const ANY_GROUP: &str = "*";
+
 /// An exemption.
 #[derive(Clone, Debug)]
 pub struct Exemption {
@@ -33,7 +36,7 @@ impl Exempt {
         };
         own == code
             && object.as_ref().is_none_or(|(group, kind, name)| {
-                *group == facts.identity.group()
+                (group == ANY_GROUP || *group == facts.identity.group())
                     && facts.identity.kind == **kind
                     && fits(name, &facts.identity.name)
             })
@@ -58,7 +61,7 @@ pub enum Exempt {
     Allow {
         /// The code of the rule.
         code: String,
-        /// Group, kind and name of the objects that need not keep it; all, when there is none.
+        /// Group (`*` stands for any), kind and name of the objects that need not keep it; all, when there is none.
         object: Option<(String, String, String)>,
     },
 }

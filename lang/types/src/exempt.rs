@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ordain_lang_syntax::ast::{
-    AllowedRule, Exemption as Written, ExemptionKind, ItemKind, MemberKind, TypeExpr,
+    AllowedRule, Exemption as Written, ExemptionKind, ItemKind, MemberKind, TypeExpr, TypeKind,
 };
 use ordain_lang_syntax::{Diagnostic, Span};
 
@@ -18,6 +18,12 @@ use crate::ty::{Ty, TyKind};
 /// The code of the rule that a selector selects its own pods. A label that a webhook adds is none that anyone could know
 /// here, so the rule has exemptions although it is one of a single object.
 pub const OWN_PODS: &str = "E0703";
+
+/// The code of the rule that no kind is one that the version has no more. What is exempt from it is of no type.
+const GONE: &str = "E0613";
+
+/// Stands for any group where a kind is named that no version of the table may have.
+const ANY_GROUP: &str = "*";
 
 /// Whether a code is that of a rule which an exemption may name: one over the whole set, that no two objects share an
 /// identity among them, or that of selectors and their own pods.
@@ -93,6 +99,24 @@ impl<'a> Checker<'a> {
         })
     }
 
+    /// Whether an object of a kind that the version does not have may stay as it is written; evaluation judges it.
+    pub(crate) fn may_be_gone(&self, api_version: &str, kind: &str, name: Option<&str>) -> bool {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let is_ours =
+            group == "extensions" || self.k8s.table.kinds().iter().any(|own| own.group == group);
+        is_ours
+            && self.exemptions.iter().any(|one| match &one.what {
+                Exempt::Allow {
+                    rule: ExemptRule::Code(code),
+                    object,
+                    ..
+                } if *code == *GONE => object.as_ref().is_none_or(|object| {
+                    *object.kind == *kind && name.is_none_or(|name| object.is_called(name))
+                }),
+                _ => false,
+            })
+    }
+
     fn exemption(&mut self, module: usize, written: &'a ExemptionKind) -> Option<Exempt> {
         match written {
             ExemptionKind::External {
@@ -113,7 +137,12 @@ impl<'a> Checker<'a> {
                 reason,
             } => {
                 let rule = self.exempt_rule(rule, *rule_span);
+                let gone = matches!(&rule, Some(ExemptRule::Code(code)) if *code == *GONE);
                 let object = match object {
+                    Some((ty, name)) if gone => Some(match gone_object(ty, name) {
+                        Some(object) => object,
+                        None => self.exempt_object(module, ty, name)?,
+                    }),
                     Some((ty, name)) => Some(self.exempt_object(module, ty, name)?),
                     None => None,
                 };
@@ -186,4 +215,19 @@ impl<'a> Checker<'a> {
             AllowedRule::Policy(name) => Some(ExemptRule::Policy(Arc::from(&**name))),
         }
     }
+}
+
+/// An object of a kind by the name alone: `k8s.PodSecurityPolicy`, which no table has.
+fn gone_object(ty: &TypeExpr, name: &str) -> Option<ExemptObject> {
+    let TypeKind::Named { path, .. } = &ty.kind else {
+        return None;
+    };
+    let [first, .., kind] = path.parts.as_slice() else {
+        return None;
+    };
+    (first.name.as_str() == "k8s").then(|| ExemptObject {
+        group: ANY_GROUP.into(),
+        kind: kind.name.as_str().into(),
+        name: name.into(),
+    })
 }

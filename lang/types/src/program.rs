@@ -310,7 +310,7 @@ pub enum Exempt {
 /// Names objects of a kind.
 #[derive(Clone, Debug)]
 pub struct ExemptObject {
-    /// The API group; empty for the core group.
+    /// The API group; empty for the core group, `*` for any.
     pub group: Arc<str>,
     /// The kind.
     pub kind: Arc<str>,

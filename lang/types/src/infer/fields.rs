@@ -102,7 +102,10 @@ impl<'a> Checker<'a> {
         if let Some(id) = self.crd_object(api, kind, api_span) {
             return self.construct_record(sc, id, members, span, span);
         }
-        self.construct_any(sc, members, span);
+        let made = self.construct_any(sc, members, span);
+        if self.may_be_gone(api, kind, literal_name(members).as_deref()) {
+            return made;
+        }
         let version = self.k8s.table.version();
         let named: Vec<String> = self
             .k8s
@@ -140,45 +143,7 @@ impl<'a> Checker<'a> {
     /// How messages call the object that members describe.
     pub(crate) fn object_name(&self, id: RecordId, members: &[Pm<'a>]) -> Option<String> {
         let gvk = self.types.record(id).gvk()?;
-        let mut name = None;
-        for member in members {
-            let Some((first, _)) = member.name() else {
-                continue;
-            };
-            if first != "metadata" {
-                continue;
-            }
-            if name.is_some() {
-                break;
-            }
-            name = match member {
-                Pm::Field {
-                    path: [_, second],
-                    op: Op::Set(e),
-                    ..
-                } if is_name(second) => text_of(e),
-                Pm::Field { path: [_], op, .. } => {
-                    let r = match op {
-                        Op::Set(Expr {
-                            kind: Ast::Record(r),
-                            ..
-                        }) => r,
-                        Op::Amend(r) => r,
-                        _ => continue,
-                    };
-                    r.members.iter().find_map(|m| match &m.kind {
-                        MemberKind::Field(Field {
-                            path,
-                            op: FieldOp::Set(e),
-                            ..
-                        }) if path.len() == 1 && is_name(&path[0]) => text_of(e),
-                        _ => None,
-                    })
-                }
-                _ => None,
-            };
-        }
-        Some(match name {
+        Some(match literal_name(members) {
             Some(name) => format!("{} {name}", gvk.kind),
             None => gvk.kind.to_string(),
         })
@@ -414,4 +379,47 @@ fn text_of(e: &Expr) -> Option<String> {
         Ast::Str(text) => Some(text.to_string()),
         _ => None,
     }
+}
+
+/// The name that members say outright: `metadata.name = "…"`.
+fn literal_name(members: &[Pm<'_>]) -> Option<String> {
+    let mut name = None;
+    for member in members {
+        let Some((first, _)) = member.name() else {
+            continue;
+        };
+        if first != "metadata" {
+            continue;
+        }
+        if name.is_some() {
+            break;
+        }
+        name = match member {
+            Pm::Field {
+                path: [_, second],
+                op: Op::Set(e),
+                ..
+            } if is_name(second) => text_of(e),
+            Pm::Field { path: [_], op, .. } => {
+                let r = match op {
+                    Op::Set(Expr {
+                        kind: Ast::Record(r),
+                        ..
+                    }) => r,
+                    Op::Amend(r) => r,
+                    _ => continue,
+                };
+                r.members.iter().find_map(|m| match &m.kind {
+                    MemberKind::Field(Field {
+                        path,
+                        op: FieldOp::Set(e),
+                        ..
+                    }) if path.len() == 1 && is_name(&path[0]) => text_of(e),
+                    _ => None,
+                })
+            }
+            _ => None,
+        };
+    }
+    name
 }
