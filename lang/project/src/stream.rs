@@ -183,24 +183,18 @@ fn write<O: Out>(app: &mut eval::App<'_, '_>, format: Format, out: &mut O) -> Re
     let written = match format {
         Format::Yaml => {
             let mut text = eval::YamlText::new();
-            let mut pending = String::new();
             let mut result = Ok(());
-            for (at, object) in objects.iter().enumerate() {
-                if at > 0 {
-                    pending.push_str("---\n");
-                }
+            for object in &objects {
                 text.document();
                 app.write(object, &mut text);
-                pending.push_str(&text.take());
-                if pending.len() >= CHUNK {
-                    result = out.text(&pending);
-                    pending.clear();
+                if text.pending() >= CHUNK {
+                    result = text.give(|part| out.text(part));
                 }
                 if result.is_err() {
                     break;
                 }
             }
-            result.and_then(|()| out.text(&pending))
+            result.and_then(|()| out.text(&text.finish()))
         }
         Format::Json => {
             let mut text = eval::JsonText::new(true);
@@ -209,7 +203,7 @@ fn write<O: Out>(app: &mut eval::App<'_, '_>, format: Format, out: &mut O) -> Re
             for object in &objects {
                 app.write(object, &mut text);
                 if text.pending() >= CHUNK {
-                    result = out.text(&text.take());
+                    result = text.give(|part| out.text(part));
                 }
                 if result.is_err() {
                     break;

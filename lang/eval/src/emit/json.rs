@@ -31,15 +31,17 @@ impl JsonText {
         self.out
     }
 
-    /// How many bytes the text has that was not taken.
+    /// How many bytes of text wait to be given out.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.out.len()
     }
 
-    /// The text written since the last call; what is open stays open.
-    pub fn take(&mut self) -> String {
-        std::mem::take(&mut self.out)
+    /// Gives out the text that was written since the last call, and goes on behind it; what is open stays open.
+    pub fn give<R>(&mut self, to: impl FnOnce(&str) -> R) -> R {
+        let result = to(&self.out);
+        self.out.clear();
+        result
     }
 
     fn before(&mut self) {

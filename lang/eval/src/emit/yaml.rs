@@ -15,6 +15,7 @@ pub struct YamlText {
     out: String,
     open: Vec<Open>,
     place: Place,
+    has_document: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +49,7 @@ impl YamlText {
 
     /// Starts a new document; the separator is written between documents, not before the first.
     pub fn document(&mut self) {
-        if !self.out.is_empty() {
+        if std::mem::replace(&mut self.has_document, true) {
             self.out.push_str("---\n");
         }
         self.place = Place::Root;
@@ -60,15 +61,17 @@ impl YamlText {
         self.out
     }
 
-    /// How many bytes the text has that was not taken.
+    /// How many bytes of text wait to be given out.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.out.len()
     }
 
-    /// The text written so far, leaving the writer empty for the next documents.
-    pub fn take(&mut self) -> String {
-        std::mem::take(&mut self.out)
+    /// Gives out the text that was written since the last call, and goes on behind it.
+    pub fn give<R>(&mut self, to: impl FnOnce(&str) -> R) -> R {
+        let result = to(&self.out);
+        self.out.clear();
+        result
     }
 
     fn spaces(&mut self, count: usize) {
