@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// Runs of a row; the fastest counts.
-const TIMES: u32 = 5;
+/// Runs of a row; the fastest counts. All rows take turns, so that a machine which is slow for a while is slow for all.
+const TIMES: u32 = 10;
 
 /// Runs of a peer that takes seconds.
 const TIMES_SLOW: u32 = 3;
@@ -46,145 +46,201 @@ fn run() -> Result<(), String> {
         .parse()
         .map_err(|_| format!("`{n}` is no number of applications"))?;
     let temp = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let bench = Bench {
-        temp: temp.path(),
-        ordain: ordain()?,
-    };
-    let own = bench.ordain(number)?;
-    println!("{number} applications, best of {TIMES}; ratios are of wall time and of memory\n");
+    let mut rows = vec![own("ordain, typed, all checks", temp.path(), number)?];
+    rows.extend(peers_rows(temp.path(), number)?);
+    let peers_end = rows.len();
+    rows.push(own(
+        &format!("{} applications", number * 10),
+        temp.path(),
+        number * 10,
+    )?);
+    rows.push(Row::build(
+        "one object",
+        temp.path(),
+        "one.ord",
+        ONE_OBJECT,
+    )?);
+
+    let runs = take_turns(&rows, temp.path());
+    let ordain = runs[0].clone()?;
+    println!(
+        "{number} applications, best of {TIMES} in turns; ratios are of wall time and of memory\n"
+    );
     println!(
         "{:<28} {:>10} {:>10} {:>8} {:>8}",
         "", "wall ms", "peak MiB", "time", "memory"
     );
-    row("ordain, typed, all checks", own, own);
-    bench.peers(number, own)?;
-    bench.alone(number, own)?;
+    for (at, (row, run)) in rows.iter().zip(runs).enumerate() {
+        if at == peers_end {
+            println!("\nordain alone");
+        }
+        match run {
+            Ok(run) => show(&row.label, run, ordain),
+            Err(error) => println!("{:<28} {error}", row.label),
+        }
+        if at == 0 {
+            compare_with_reference(&output(temp.path(), 0), number);
+        }
+    }
     edits(number)
 }
 
-struct Bench<'t> {
-    temp: &'t Path,
-    ordain: PathBuf,
+const ONE_OBJECT: &str =
+    "export k8s.ConfigMap { metadata.name = \"settings\", data = { LOG_LEVEL = \"info\" } }\n";
+
+/// A command to measure.
+struct Row {
+    label: String,
+    program: Result<PathBuf, String>,
+    args: Vec<OsString>,
+    times: u32,
 }
 
-impl Bench<'_> {
-    fn measure(&self, times: u32, program: &Path, args: &[OsString]) -> Result<Run, String> {
-        let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
-        measure(times, &self.temp.join("output"), program, &args)
-    }
-
-    /// The committed program is for 1,000; another number is the same program with another constant.
-    fn ordain(&self, number: usize) -> Result<Run, String> {
-        let from = root().join("benches/compile/k8s-1000/main.ord");
-        let text =
-            std::fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
-        self.build(&text.replace("0..1000", &format!("0..{number}")))
-    }
-
-    fn build(&self, text: &str) -> Result<Run, String> {
-        let path = self.temp.join("main.ord");
+impl Row {
+    /// `ordain build` of a text.
+    fn build(label: &str, temp: &Path, file: &str, text: &str) -> Result<Self, String> {
+        let path = temp.join(file);
         std::fs::write(&path, text).map_err(|e| e.to_string())?;
-        let args = [
-            "build".into(),
-            path.into(),
-            "--format".into(),
-            "json".into(),
-        ];
-        self.measure(TIMES, &self.ordain, &args)
+        Ok(Self {
+            label: label.to_owned(),
+            program: Ok(ordain()?),
+            args: vec![
+                "build".into(),
+                path.into(),
+                "--format".into(),
+                "json".into(),
+            ],
+            times: TIMES,
+        })
     }
 
-    fn peers(&self, number: usize, own: Run) -> Result<(), String> {
-        let workload = root()
-            .parent()
-            .map(|p| p.join("shared/bench/k8s-1000"))
-            .filter(|p| p.is_dir());
-        let Some(workload) = workload else {
-            println!(
-                "peers left out: their programs are in ../shared/bench/k8s-1000, which is not there"
-            );
-            return Ok(());
-        };
-        self.compare_with_reference(&workload, number);
-        let n = format!("N={number}");
-        let file = |path: &str| workload.join(path).into_os_string();
-        let peer_row = |label: &str, name: &str, times, args: &[OsString]| {
-            let found = peer(name).ok_or_else(|| "not installed; run benches/peers.sh".to_owned());
-            match found.and_then(|program| self.measure(times, &program, args)) {
-                Ok(run) => row(label, run, own),
-                Err(error) => println!("{label:<28} {error}"),
-            }
-        };
-        peer_row(
+    fn peer(label: &str, name: &str, times: u32, args: Vec<OsString>) -> Self {
+        Self {
+            label: label.to_owned(),
+            program: peer(name).ok_or_else(|| "not installed; run benches/peers.sh".to_owned()),
+            args,
+            times,
+        }
+    }
+}
+
+/// The committed program is for 1,000; another number is the same program with another constant.
+fn own(label: &str, temp: &Path, number: usize) -> Result<Row, String> {
+    let from = root().join("benches/compile/k8s-1000/main.ord");
+    let text = std::fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
+    let text = text.replace("0..1000", &format!("0..{number}"));
+    Row::build(label, temp, &format!("apps-{number}.ord"), &text)
+}
+
+fn workload() -> Option<PathBuf> {
+    let path = root().parent()?.join("shared/bench/k8s-1000");
+    path.is_dir().then_some(path)
+}
+
+fn peers_rows(temp: &Path, number: usize) -> Result<Vec<Row>, String> {
+    let Some(workload) = workload() else {
+        println!(
+            "peers left out: their programs are in ../shared/bench/k8s-1000, which is not there"
+        );
+        return Ok(Vec::new());
+    };
+    let n = format!("N={number}");
+    let file = |path: &str| workload.join(path).into_os_string();
+    // Nickel takes no arguments: the number is a file on its import path.
+    std::fs::write(temp.join("n.json"), number.to_string()).map_err(|e| e.to_string())?;
+    // KCL comes as a Python library.
+    let mut path = OsString::from("PYTHONPATH=");
+    path.push(peers().join("kcl"));
+    Ok(vec![
+        Row::peer(
             "jrsonnet, untyped",
             "jrsonnet",
             TIMES,
-            &["-V".into(), n.clone().into(), file("jsonnet/main.jsonnet")],
-        );
-        peer_row(
+            vec!["-V".into(), n.clone().into(), file("jsonnet/main.jsonnet")],
+        ),
+        Row::peer(
             "Pkl, own classes",
             "pkl",
             TIMES,
-            &["eval".into(), "-p".into(), n.into(), file("pkl/main.pkl")],
-        );
-        // Nickel takes no arguments: the number is a file on its import path.
-        std::fs::write(self.temp.join("n.json"), number.to_string()).map_err(|e| e.to_string())?;
-        peer_row(
+            vec!["eval".into(), "-p".into(), n.into(), file("pkl/main.pkl")],
+        ),
+        Row::peer(
             "Nickel, contracts",
             "nickel",
             TIMES_SLOW,
-            &[
+            vec![
                 "export".into(),
                 "-I".into(),
-                self.temp.into(),
+                temp.into(),
                 file("nickel/main.ncl"),
             ],
-        );
-        // KCL comes as a Python library.
-        let mut path = OsString::from("PYTHONPATH=");
-        path.push(peers().join("kcl"));
-        peer_row(
+        ),
+        Row::peer(
             "KCL, schemas",
             "env",
             TIMES_SLOW,
-            &[
+            vec![
                 path,
                 "python3".into(),
                 file("run_kcl.py"),
                 file("kcl/main.k"),
                 number.to_string().into(),
             ],
-        );
-        Ok(())
-    }
+        ),
+    ])
+}
 
-    /// Says whether what Ordain wrote last is what all of them must write.
-    fn compare_with_reference(&self, workload: &Path, number: usize) {
-        let check = Command::new("python3")
-            .arg(workload.join("check.py"))
-            .arg(self.temp.join("output"))
-            .arg(number.to_string())
-            .output();
-        match check {
-            Ok(done) => {
-                let said = String::from_utf8_lossy(&done.stdout);
-                println!(
-                    "  the reference says: {}",
-                    said.lines().next().unwrap_or("nothing")
-                );
+/// Where the row at this place writes.
+fn output(temp: &Path, row: usize) -> PathBuf {
+    temp.join(format!("output-{row}"))
+}
+
+/// Runs every row once, and again, until each has run as often as it wants; returns the fastest run of each.
+fn take_turns(rows: &[Row], temp: &Path) -> Vec<Result<Run, String>> {
+    let mut best: Vec<Option<Result<Run, String>>> = rows.iter().map(|_| None).collect();
+    for round in 0..TIMES {
+        for (at, row) in rows.iter().enumerate() {
+            if round >= row.times || matches!(best[at], Some(Err(_))) {
+                continue;
             }
-            Err(error) => println!("  not compared with the reference: {error}"),
+            let args: Vec<&OsStr> = row.args.iter().map(OsString::as_os_str).collect();
+            let run = row
+                .program
+                .clone()
+                .and_then(|program| measure(1, &output(temp, at), &program, &args));
+            let is_better = match (&best[at], &run) {
+                (Some(Ok(before)), Ok(run)) => run.wall < before.wall,
+                _ => true,
+            };
+            if is_better {
+                best[at] = Some(run);
+            }
         }
     }
+    best.into_iter()
+        .map(|run| run.unwrap_or_else(|| Err("not run".to_owned())))
+        .collect()
+}
 
-    fn alone(&self, number: usize, own: Run) -> Result<(), String> {
-        let ten = self.ordain(number * 10)?;
-        let one = self.build(
-            "export k8s.ConfigMap { metadata.name = \"settings\", data = { LOG_LEVEL = \"info\" } }\n",
-        )?;
-        println!("\nordain alone");
-        row(&format!("{} applications", number * 10), ten, own);
-        row("one object", one, own);
-        Ok(())
+/// Says whether what Ordain wrote is what all of them must write.
+fn compare_with_reference(output: &Path, number: usize) {
+    let Some(workload) = workload() else {
+        return;
+    };
+    let check = Command::new("python3")
+        .arg(workload.join("check.py"))
+        .arg(output)
+        .arg(number.to_string())
+        .output();
+    match check {
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stdout);
+            println!(
+                "  the reference says: {}",
+                said.lines().next().unwrap_or("nothing")
+            );
+        }
+        Err(error) => println!("  not compared with the reference: {error}"),
     }
 }
 
@@ -250,7 +306,7 @@ fn edits(number: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn row(label: &str, run: Run, own: Run) {
+fn show(label: &str, run: Run, own: Run) {
     #[expect(
         clippy::cast_precision_loss,
         reason = "memory of a process fits a float's 53 bits"
