@@ -7,7 +7,7 @@ use ordain_lang_syntax::{Diagnostic, FileId, Span};
 use ordain_lang_types::{CrdFile, crd_problem};
 
 use crate::files::{Files, FilesError};
-use crate::load::Project;
+use crate::load::{Module, Project};
 use crate::near::nearest;
 
 /// A `use crd`.
@@ -97,6 +97,21 @@ impl Project {
             .filter(|path| path.starts_with(&root))
             .collect();
         (folder.to_owned(), candidates)
+    }
+
+    /// Where the texts and CRDs may lie that a module of the project itself uses.
+    pub(crate) fn used_files(&self, module: &Module) -> Vec<String> {
+        let used = module.parsed.file.items.iter().filter_map(|item| {
+            let ItemKind::Use(item) = &item.kind else {
+                return None;
+            };
+            match &item.target {
+                UseTarget::Text { path, .. } | UseTarget::Crd { path, .. } => Some(path),
+                _ => None,
+            }
+        });
+        used.flat_map(|path| self.used_paths(module.file, true, path).1)
+            .collect()
     }
 
     /// The uses of CRDs in all modules.

@@ -112,3 +112,16 @@ fn the_page_tells_the_truth() {
         assert_eq!(codes, wanted);
     }
 }
+
+/// A rollback restores what an app was made of; a text is a part of that.
+#[test]
+fn the_inputs_of_an_app_name_its_texts() {
+    let program = "use text \"nginx.conf\" as nginx\n\
+        app web { objects = [k8s.ConfigMap { metadata.name = \"web\", data = { nginx = nginx } }] }\n";
+    let files = files("conf/web.ord", program).with("other.ord", "app other { objects = [] }\n");
+    let mut session = Session::new(files);
+    let inputs = session.inputs("web");
+    assert!(inputs.contains(&"conf/nginx.conf".to_owned()), "{inputs:?}");
+    assert!(inputs.contains(&"conf/web.ord".to_owned()), "{inputs:?}");
+    assert_eq!(session.inputs("other"), ["other.ord"]);
+}

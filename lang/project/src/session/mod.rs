@@ -262,7 +262,8 @@ impl Session {
     }
 
     /// Names the files that an app's objects are made from, sorted: its module, those it uses, and those that
-    /// declare environments. Files that are no modules are left out.
+    /// declare environments; and the texts and CRDs that these use, by every path where one may lie. Encrypted files are
+    /// left out: the objects themselves refer to them.
     pub fn inputs(&mut self, app: &str) -> Vec<String> {
         let (project, statics, _) = self.checked();
         let graph = &statics.graph;
@@ -273,12 +274,12 @@ impl Session {
         let with_envs = graph.whole.iter();
         modules.extend(with_envs.filter(|at| !graph.outlines[**at].envs.is_empty()));
         let modules = modules.iter().map(|at| &project.modules[*at]);
-        let own = modules.filter(|module| module.is_own);
-        let mut paths: Vec<String> = own
-            .map(|module| project.sources.path(module.file).to_owned())
-            .collect();
-        paths.sort();
-        paths
+        let mut paths = BTreeSet::new();
+        for module in modules.filter(|module| module.is_own) {
+            paths.insert(project.sources.path(module.file).to_owned());
+            paths.extend(project.used_files(module));
+        }
+        paths.into_iter().collect()
     }
 
     /// Brings the texts up to date.
