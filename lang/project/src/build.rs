@@ -10,10 +10,11 @@ use ordain_lang_types::Program;
 use ordain_schemas::KubeVersion;
 use serde_json::Value;
 
-use crate::check::{Environment, find, of_versions, sort};
+use crate::check::{Environment, find, sort};
 use crate::in_force::InForce;
 use crate::load::Project;
 use crate::shared::{Outcome, SharedNames, Sharing};
+use crate::versions::of_versions;
 use crate::whole::{self, UnitFacts, Whole};
 
 /// The environment's name in a project that declares none.
@@ -426,7 +427,11 @@ pub(crate) fn prepare<'e>(
             place.insert(program);
         }
     }
-    add(&mut diagnostics, of_versions(by_version, environments));
+    let named = options.env.as_deref();
+    add(
+        &mut diagnostics,
+        of_versions(project, by_version, environments, named),
+    );
     Prepared {
         diagnostics,
         wanted,

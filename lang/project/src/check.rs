@@ -8,6 +8,8 @@ use ordain_lang_syntax::{Diagnostic, FileId, Parsed, Span};
 use ordain_lang_types::{Checked, Index, Input, ModuleInput, Program};
 use ordain_schemas::KubeVersion;
 
+use crate::versions::of_versions;
+
 use crate::load::{Module, Project, module_path};
 use crate::manifest::unknown_version;
 
@@ -311,41 +313,13 @@ pub(crate) fn check_with(
         .into_iter()
         .map(|version| (version, checked(version)))
         .collect();
-    for diagnostic in of_versions(found, &environments) {
+    for diagnostic in of_versions(project, found, &environments, None) {
         if !diagnostics.contains(&diagnostic) {
             diagnostics.push(diagnostic);
         }
     }
     sort(&mut diagnostics);
     diagnostics
-}
-
-/// What was found for each version, one after the other. What is not found for all of them is said of
-/// the environments that it is found for.
-pub(crate) fn of_versions(
-    found: Vec<(KubeVersion, Vec<Diagnostic>)>,
-    environments: &[Environment],
-) -> Vec<Diagnostic> {
-    let mut all = Vec::new();
-    for (version, own) in &found {
-        let is_everywhere = |one: &Diagnostic| {
-            let mut others = found.iter().filter(|(other, _)| other != version);
-            others.all(|(_, found)| found.contains(one))
-        };
-        let names = || {
-            let envs = environments.iter().filter(|env| env.kubernetes == *version);
-            let names: Vec<&str> = envs.map(|env| &*env.name).collect();
-            names.join(", ")
-        };
-        for one in own {
-            let mut one = one.clone();
-            if one.env.is_none() && !is_everywhere(&one) {
-                one.env = Some(names());
-            }
-            all.push(one);
-        }
-    }
-    all
 }
 
 /// The Kubernetes versions that a project is checked against, the oldest first.

@@ -27,6 +27,7 @@ mod suites;
 mod template;
 mod texts;
 mod vaults;
+mod versions;
 mod whole;
 
 pub use build::{

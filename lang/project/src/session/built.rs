@@ -14,11 +14,12 @@ use super::moved::Moved;
 use super::statics::{Programs, Statics};
 use super::store::{Known, Store, Units};
 use crate::build::{App, AppText, BuildOptions, add, as_app, as_text, wanted};
-use crate::check::{Environment, of_versions, sort};
+use crate::check::{Environment, sort};
 use crate::in_force::InForce;
 use crate::load::Project;
 use crate::nearby::Near;
 use crate::shared::{Outcome, SharedNames, Sharing};
+use crate::versions::of_versions;
 use crate::whole::{self, Judged, UnitFacts, Whole};
 
 /// With fewer apps, starting threads for the rules costs more than it saves.
@@ -185,7 +186,9 @@ impl Built {
             .into_iter()
             .map(|version| (version, statics.found(project, version)))
             .collect();
-        add(&mut diagnostics, of_versions(found, &environments));
+        let named = options.env.as_deref();
+        let found = of_versions(project, found, &environments, named);
+        add(&mut diagnostics, found);
         let (mut apps, mut changed) = (Vec::new(), Vec::new());
         let shared = SharedNames::of(project);
         if shared != self.shared {
