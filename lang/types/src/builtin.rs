@@ -112,6 +112,8 @@ pub enum Builtin {
     Ceil,
     /// `d.seconds() -> Int`, rounded down.
     Seconds,
+    /// `d.milliseconds() -> Int`, rounded down.
+    Milliseconds,
     /// `q.value() -> Int`, rounded up as Kubernetes does.
     QuantityValue,
     /// `quantity("256Mi")`, and `q.to_string()` is its inverse.

@@ -336,6 +336,8 @@ pub(crate) struct Scope {
     pub(crate) owner: Node,
     /// Whether all apps, and `objects`, are in scope (tests, policies, environments).
     pub(crate) whole: bool,
+    /// Whether it is a test: what is compared and absent there fails the test when it runs.
+    pub(crate) in_test: bool,
     /// Expressions known not to be absent, as they are written.
     pub(crate) present: Vec<String>,
 }
@@ -351,6 +353,7 @@ impl Scope {
             self_app: None,
             owner,
             whole: false,
+            in_test: false,
             present: Vec::new(),
         }
     }

@@ -23,6 +23,7 @@ impl<'a> Checker<'a> {
                 sc.whole = true;
                 match &item.kind {
                     ItemKind::Test(test) => {
+                        sc.in_test = true;
                         let env = test.env.and_then(|name| self.env_named(name));
                         let mut steps = Vec::new();
                         self.env = test.env.map(|name| name.name.to_string());

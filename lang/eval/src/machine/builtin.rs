@@ -69,6 +69,9 @@ impl<'p> Machine<'p> {
             (Builtin::Seconds, Value::Duration(nanos)) => {
                 Value::Int(nanos.div_euclid(1_000_000_000))
             }
+            (Builtin::Milliseconds, Value::Duration(nanos)) => {
+                Value::Int(nanos.div_euclid(1_000_000))
+            }
             (Builtin::QuantityValue, value) => {
                 let whole = self
                     .amount(value)

@@ -364,6 +364,10 @@ impl Parser<'_> {
                 "strings stand between `\"`; a type stands before the `=`: `let name: Type = value`"
             }
             (T::Comma, _) => "remove it",
+            (T::Ellipsis, _) if expected == "a value" => {
+                "all elements of a list are added by braces: `for x in xs { ...list }`"
+            }
+            (T::Minus, _) if expected.starts_with("`=`, `+=`") => "a name with `-` in it is quoted",
             (T::Question, _) => "a choice is written `if condition then a else b`",
             (T::Minus, _) if token.new_line => {
                 "lists are written `[a, b]`; to subtract, put `-` at the end of the line before"

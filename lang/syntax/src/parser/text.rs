@@ -55,13 +55,15 @@ impl Parser<'_> {
         let mut expr = self.expr();
         self.leave_brackets(outside);
         if partner == u32::MAX {
-            // The lexer has reported that it has no end: nothing in it counts.
+            // The lexer has reported that it has no end: what else is wrong in it does not count.
+            if self.diagnostics.len() > said || !matches!(self.peek(), T::QuoteEnd) {
+                expr.kind = ExprKind::Error;
+            }
             self.diagnostics.truncate(said);
             while !matches!(self.peek(), T::QuoteEnd | T::Eof) && self.same_line() {
                 self.at += 1;
             }
             self.is_lost = false;
-            expr.kind = ExprKind::Error;
         } else {
             if self.peek() != T::InterpClose {
                 self.unexpected("`}`");

@@ -143,6 +143,16 @@ impl<'a> Checker<'a> {
             if made == BinOp::Add && (string(ta) || string(tb)) {
                 diagnostic = diagnostic.help("make it part of the string: `\"… {value}\"`");
             }
+            let numbers = match (self.kind(ta), self.kind(tb)) {
+                (TyKind::Duration, TyKind::Duration) => {
+                    Some("take the numbers: `.seconds()`, `.milliseconds()`")
+                }
+                (TyKind::Quantity, TyKind::Quantity) => Some("take the numbers: `.value()`"),
+                _ => None,
+            };
+            if let Some(help) = numbers {
+                diagnostic = diagnostic.help(help);
+            }
             if [ta, tb]
                 .iter()
                 .any(|ty| matches!(self.kind(*ty), TyKind::Fn(..)))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ordain_lang_syntax::ast::{Element, Expr, ForClause};
+use ordain_lang_syntax::ast::{Element, Expr, ExprKind as Ast, ForClause, MemberKind};
 use ordain_lang_syntax::{Diagnostic, Span};
 
 use super::Want;
@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
         let mut items = Vec::with_capacity(elements.len());
         for element in elements {
             match element {
-                Element::Item(e) => items.push(Item::Expr(each(self, sc, e))),
+                Element::Item(e) => items.extend(self.body_items(sc, e, &each)),
                 Element::Spread(e) => {
                     let id = self.infer(sc, e);
                     let ty = self.types.without_optional(self.hir.ty(id));
@@ -241,9 +241,9 @@ impl<'a> Checker<'a> {
                 } => {
                     let mark = sc.mark();
                     let (fors, conditions) = self.clauses(sc, clauses, condition.as_ref());
-                    let body = each(self, sc, body);
+                    let body = self.body_items(sc, body, &each);
                     self.leave(sc, mark);
-                    items.push(nest(fors, conditions, Item::Expr(body)));
+                    items.push(nest(fors, conditions, body));
                 }
                 Element::If {
                     condition, body, ..
@@ -251,17 +251,59 @@ impl<'a> Checker<'a> {
                     let present = sc.present.len();
                     let condition = self.condition(sc, condition);
                     self.assume(sc, condition.1, true);
-                    let body = each(self, sc, body);
+                    let body = self.body_items(sc, body, &each);
                     sc.present.truncate(present);
-                    items.push(Item::If(
-                        condition.0,
-                        Box::new([Item::Expr(body)]),
-                        Box::default(),
-                    ));
+                    items.push(Item::If(condition.0, body.into(), Box::default()));
                 }
             }
         }
         items.into()
+    }
+
+    /// What a body adds to a list: `{ ...list }` all elements of the list, anything else itself.
+    fn body_items(
+        &mut self,
+        sc: &mut Scope,
+        body: &'a Expr,
+        each: &impl Fn(&mut Self, &mut Scope, &'a Expr) -> ExprId,
+    ) -> Vec<Item> {
+        if let Ast::If {
+            condition,
+            then,
+            otherwise: Some(otherwise),
+        } = &body.kind
+            && self.spread_list(sc, then).is_some()
+        {
+            let (condition, facts) = self.condition(sc, condition);
+            let present = sc.present.len();
+            self.assume(sc, facts.clone(), true);
+            let then = self.body_items(sc, then, each);
+            sc.present.truncate(present);
+            self.assume(sc, facts, false);
+            let otherwise = self.body_items(sc, otherwise, each);
+            sc.present.truncate(present);
+            return vec![Item::If(condition, then.into(), otherwise.into())];
+        }
+        match self.spread_list(sc, body) {
+            Some(list) => vec![Item::Spread(list)],
+            None => vec![Item::Expr(each(self, sc, body))],
+        }
+    }
+
+    /// The list in `{ ...list }`. Braces with a spread alone make a record everywhere else, and of a record here too.
+    fn spread_list(&mut self, sc: &mut Scope, body: &'a Expr) -> Option<ExprId> {
+        let Ast::Record(record) = &body.kind else {
+            return None;
+        };
+        let [member] = record.members.as_slice() else {
+            return None;
+        };
+        let MemberKind::Spread(e) = &member.kind else {
+            return None;
+        };
+        let id = self.infer(sc, e);
+        let ty = self.types.without_optional(self.hir.ty(id));
+        matches!(self.kind(ty), TyKind::List(_) | TyKind::Error).then_some(id)
     }
 
     /// The clauses of a comprehension; their names stay in scope.
@@ -341,14 +383,14 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Nests clauses around an item: the condition belongs to the innermost.
-fn nest(fors: Vec<For>, condition: Option<ExprId>, item: Item) -> Item {
-    let mut made = item;
+/// Nests clauses, of which there is at least one, around items: the condition belongs to the innermost.
+fn nest(fors: Vec<For>, condition: Option<ExprId>, items: Vec<Item>) -> Item {
+    let mut made = items;
     for (at, mut clause) in fors.into_iter().rev().enumerate() {
         if at == 0 {
             clause.when = condition.into_iter().collect();
         }
-        made = Item::For(clause, Box::new([made]));
+        made = vec![Item::For(clause, made.into())];
     }
-    made
+    made.swap_remove(0)
 }

@@ -137,7 +137,10 @@ const ANY_VALUE: &[Row] = &[
 ];
 const SCALAR: &[Row] = &[("to_string", B::ToString, &[], R::Str)];
 const QUANTITY: &[Row] = &[("value", B::QuantityValue, &[], R::Int)];
-const DURATION: &[Row] = &[("seconds", B::Seconds, &[], R::Int)];
+const DURATION: &[Row] = &[
+    ("seconds", B::Seconds, &[], R::Int),
+    ("milliseconds", B::Milliseconds, &[], R::Int),
+];
 
 fn own(kind: &TyKind) -> &'static [Row] {
     match kind {

@@ -150,6 +150,17 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The value of an expression that may be absent, which is a mistake where it is evaluated.
+    fn there(&mut self, id: ExprId) -> ExprId {
+        match *self.kind(self.hir.ty(id)) {
+            TyKind::Optional(inner) => {
+                let span = self.hir.span(id);
+                self.add(ExprKind::Check(id, inner, None), inner, span)
+            }
+            _ => id,
+        }
+    }
+
     /// Whether an expression's values can be ordered; reports when not.
     pub(super) fn ordered(&mut self, id: ExprId) -> bool {
         let ty = self.hir.ty(id);
@@ -190,7 +201,10 @@ impl<'a> Checker<'a> {
         right: &'a Expr,
         span: Span,
     ) -> ExprId {
-        let (a, b) = self.sides(sc, left, right);
+        let (mut a, mut b) = self.sides(sc, left, right);
+        if sc.in_test {
+            (a, b) = (self.there(a), self.there(b));
+        }
         let (good_a, good_b) = (self.ordered(a), self.ordered(b));
         if !good_a || !good_b {
             return self.error;
