@@ -25,6 +25,16 @@ pub(crate) enum Entry {
     Removed(&'static str),
 }
 
+impl Entry {
+    /// Returns the name of the type that it is about.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Entry::Type(ty) => ty.name,
+            Entry::Removed(name) => name,
+        }
+    }
+}
+
 /// Splits a fact file into its types without looking into their fields.
 pub(crate) fn entries(text: &'static str) -> impl Iterator<Item = Entry> {
     let mut rest = text;

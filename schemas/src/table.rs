@@ -17,13 +17,15 @@ use crate::{
 const BASE: &str = include_str!("../facts/v1.36.tsv");
 const RESOURCES: &str = include_str!("../facts/resources.tsv");
 
+/// About as many types as a version has.
+const TYPES: usize = 800;
+
 /// All kinds and types of one Kubernetes version.
 pub struct Table {
     version: KubeVersion,
     kinds: Vec<Kind>,
     /// Sorted by name.
     types: Vec<(RawType, OnceLock<Type>)>,
-    by_name: HashMap<&'static str, TypeId>,
 }
 
 /// Returns the table of a version. The first call indexes it (well under a millisecond); a type's
@@ -47,25 +49,27 @@ fn differences(version: KubeVersion) -> &'static str {
 
 impl Table {
     fn read(version: KubeVersion) -> Table {
-        let mut raw = BTreeMap::new();
+        let mut raw: Vec<RawType> = Vec::with_capacity(TYPES);
         for entry in parse::entries(BASE).chain(parse::entries(differences(version))) {
-            match entry {
-                Entry::Type(ty) => raw.insert(ty.name, ty),
-                Entry::Removed(name) => raw.remove(name),
+            let name = entry.name();
+            // The base comes in order.
+            let place = match raw.last() {
+                Some(last) if last.name >= name => raw.binary_search_by(|ty| ty.name.cmp(name)),
+                _ => Err(raw.len()),
             };
+            match (entry, place) {
+                (Entry::Type(ty), Ok(at)) => raw[at] = ty,
+                (Entry::Type(ty), Err(at)) => raw.insert(at, ty),
+                (Entry::Removed(_), Ok(at)) => drop(raw.remove(at)),
+                (Entry::Removed(_), Err(_)) => {}
+            }
         }
-        let types: Vec<_> = raw.into_values().map(|ty| (ty, OnceLock::new())).collect();
-        let by_name: HashMap<_, _> = (0..)
-            .map(TypeId)
-            .zip(&types)
-            .map(|(id, (ty, _))| (ty.name, id))
-            .collect();
+        let types: Vec<_> = raw.into_iter().map(|ty| (ty, OnceLock::new())).collect();
         let kinds = kinds(&types);
         Table {
             version,
             kinds,
             types,
-            by_name,
         }
     }
 
@@ -120,7 +124,11 @@ impl Table {
 
     /// Returns the type with this OpenAPI name, such as `io.k8s.api.core.v1.PodSpec`.
     pub fn type_named(&self, name: &str) -> Option<TypeId> {
-        self.by_name.get(name).copied()
+        let at = self
+            .types
+            .binary_search_by(|(ty, _)| ty.name.cmp(name))
+            .ok()?;
+        u32::try_from(at).ok().map(TypeId)
     }
 
     /// Returns the field that a path of JSON names leads to from a type, passing through lists and
