@@ -63,13 +63,19 @@ pub(crate) struct Segments {
 impl Segments {
     pub(crate) fn list(folder: &Path) -> Result<Self, Error> {
         let sealed = numbered(folder, ".sealed")?;
-        // What is sealed already is left by a crash between sealing and deleting; what comes behind the
-        // first one by a crash before sealing.
-        let active = numbered(folder, ".log")?
-            .into_iter()
-            .find(|first| sealed.binary_search(first).is_err());
+        // What is sealed already is left by a crash between sealing and deleting; what is empty by a crash or a full disk
+        // before the sealing that it was made for.
+        let mut open = numbered(folder, ".log")?;
+        open.retain(|first| sealed.binary_search(first).is_err());
+        let with_records = open.iter().find(|first| has_records(folder, **first));
+        let active = with_records.or(open.last()).copied();
         Ok(Self { sealed, active })
     }
+}
+
+/// True when something was appended to a segment that is not sealed.
+fn has_records(folder: &Path, first: u64) -> bool {
+    fs::metadata(active_path(folder, first)).is_ok_and(|file| file.len() > 0)
 }
 
 /// The log, open for appending.
@@ -188,6 +194,10 @@ impl Log {
         let folder = journal.join(FOLDER);
         adopt_old(journal, &folder)?;
         let segments = Segments::list(&folder)?;
+        let active = segments.active.filter(|first| has_records(&folder, *first));
+        if let Some(active) = active {
+            premature_states(&folder, active)?;
+        }
         let (mut index, mut seq, mut head) =
             newest_state(&folder, &key.public(), i64::MAX, u64::MAX)?;
         for first in &segments.sealed {
@@ -202,7 +212,7 @@ impl Log {
         }
         let first = seq + 1;
         let path = active_path(&folder, first);
-        if let Some(active) = segments.active.filter(|active| *active != first) {
+        if let Some(active) = active.filter(|active| *active != first) {
             return Err(Error::Corrupt {
                 path: active_path(&folder, active),
                 seq: first,
@@ -236,7 +246,7 @@ impl Log {
         file.seek(SeekFrom::End(0))
             .map_err(Error::io("read", &path))?;
         for left in numbered(&folder, ".log")? {
-            if left < first {
+            if left < first || (left > first && !has_records(&folder, left)) {
                 let left = active_path(&folder, left);
                 fs::remove_file(&left).map_err(Error::io("remove", &left))?;
             }
@@ -321,6 +331,9 @@ impl Log {
     }
 
     /// Seals the segment, keeps what the log says now beside it, and begins a new one.
+    ///
+    /// In an order in which a start finds every record, wherever this one ends: a state is believed to be about sealed
+    /// segments, so it comes after the one that it is about.
     pub(crate) fn seal(&mut self, key: &Key, index: &Index) -> Result<(), Error> {
         let path = self.path();
         let text = fs::read(&path).map_err(Error::io("read", &path))?;
@@ -345,11 +358,10 @@ impl Log {
         let pack =
             |bytes: &[u8]| zstd::encode_all(bytes, LEVEL).map_err(Error::io("compress", &path));
         let state = serde_json::to_vec(index).expect("plain JSON");
-        let payload = pack(&state)?;
-        let to = state_path(&self.folder, self.seq);
-        write_sealed(&to, &header("state", &state, &payload), &payload, key)?;
-        steps::at("seal-state");
-        // Whatever fails here, the segment that is appended to stays the one that a start would open.
+        let packed = pack(&state)?;
+        let state_header = header("state", &state, &packed);
+        let state_path = state_path(&self.folder, self.seq);
+        // Whatever fails until it is sealed, the segment that is appended to stays the one that a start would open.
         let next = active_path(&self.folder, self.seq + 1);
         let file = OpenOptions::new()
             .read(true)
@@ -358,16 +370,22 @@ impl Log {
             .truncate(true)
             .open(&next)
             .map_err(Error::io("create", &next))?;
+        steps::at("seal-next");
         let payload = pack(&bodies)?;
         let to = sealed_path(&self.folder, self.first);
         let segment = header("segment", &bodies, &payload);
-        write_sealed(&to, &segment, &payload, key)?;
+        if let Err(error) = write_sealed(&to, &segment, &payload, key) {
+            let _ = fs::remove_file(&next);
+            return Err(error);
+        }
+        steps::at("seal-segment");
         // Without it readings take longer, and the next sealing makes up for it.
         let _ = std::mem::take(&mut self.about).write(&self.folder, &segment, key);
         self.file = file;
         self.state_bytes = state.len() as u64;
         (self.first, self.before, self.bytes) = (self.seq + 1, self.head, 0);
-        steps::at("sealed");
+        write_sealed(&state_path, &state_header, &packed, key)?;
+        steps::at("seal-state");
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
         let _ = about::fill(&self.folder, &Segments::list(&self.folder)?.sealed, key);
@@ -446,6 +464,18 @@ impl Log {
         sync_folder(&self.folder).map_err(Error::io("sync", &self.folder))?;
         Ok(removed)
     }
+}
+
+/// Deletes states of a segment that is not sealed. Earlier versions wrote a state before its segment was sealed, and could
+/// be killed in between.
+fn premature_states(folder: &Path, active: u64) -> Result<(), Error> {
+    let mut states = numbered(folder, ".state")?;
+    states.retain(|through| *through >= active);
+    for through in states {
+        let path = state_path(folder, through);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
 }
 
 /// A segment must begin where the one before it ended.
