@@ -209,7 +209,10 @@ impl Compiler for ProjectCompiler {
             let text = format!("{text}{}\n", report::summary(&built.diagnostics));
             let affected = changed.map_or_else(Vec::new, |paths| open.session.affected(&paths));
             *guard = Some(open);
-            return Err(CompileError { text, affected });
+            return Err(CompileError {
+                affected,
+                ..CompileError::new(text)
+            });
         }
         let rules = super::rules::rules(&project.manifest.rollout);
         let is_module = |path: &String| path.ends_with(MODULE_SUFFIX);

@@ -178,6 +178,8 @@ pub struct CompileError {
     pub text: String,
     /// The apps that what changed since the last good commit can reach, as far as that is known.
     pub affected: Vec<String>,
+    /// True when it may compile another time, as it is: its files could not all be had.
+    pub may_pass: bool,
 }
 
 impl CompileError {
@@ -187,6 +189,7 @@ impl CompileError {
         Self {
             text: text.into(),
             affected: Vec::new(),
+            may_pass: false,
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Follows the branch: each new tip is judged, compiled and handed to the apps' workers.
+//! Follows the branch: each new tip is judged, compiled and handed over.
 //!
-//! Does not know how an app is applied, or where metrics and commands come in.
+//! Does not know which apps a commit changes, or where metrics and commands come in.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use ordain_reconciler_journal::{AppRef, Digest, Event, Journal, SignatureVerdict};
+use ordain_reconciler_journal::{AppRef, Event, SignatureVerdict};
 use ordain_reconciler_source::CommitId;
 use tokio::{
     sync::{Notify, watch},
@@ -17,19 +17,17 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Compiled, SecretFiles, SourceStatus, Sync, Trust,
+    SourceStatus, Trust,
     election::Lead,
     engine::blocking,
     facts,
-    gate::in_a_lane,
+    handing::Handed,
     origin::{Compile, Origin},
-    post,
-    progress::Rollout,
     rollback,
     shared::Shared,
-    site::{Site, Sites},
-    target::{CommitInfo, Target},
-    worker::Worker,
+    site::Sites,
+    target::CommitInfo,
+    words::some_of,
 };
 
 /// How long after the last news of the branch the compiler lets go of what it need not keep.
@@ -50,30 +48,9 @@ fn nothing_changed(affected: &[String]) -> String {
     if affected.is_empty() {
         return text;
     }
-    let named = &affected[..affected.len().min(AFFECTED_NAMED_MAX)];
     text.push_str("; these apps stay as their last good commit has them: ");
-    text.push_str(&named.join(", "));
-    if affected.len() > named.len() {
-        text.push_str(&format!(" and {} more", affected.len() - named.len()));
-    }
+    text.push_str(&some_of(affected, AFFECTED_NAMED_MAX));
     text
-}
-
-/// A worker, and what it was given last.
-pub(crate) struct Handed {
-    digest: Digest,
-    targets: post::Sender<Target>,
-    site: Arc<Site>,
-}
-
-/// What a commit means for an app.
-enum Verdict {
-    /// It has other objects than before, or has to begin again.
-    Changed,
-    /// Its objects are the same, and it is still on its way to them.
-    UnderWay,
-    /// Nothing at all.
-    Same,
 }
 
 /// Follows the branch.
@@ -91,8 +68,8 @@ pub(crate) struct Follower {
     pub(crate) poll: Duration,
     pub(crate) workers: BTreeMap<AppRef, Handed>,
     pub(crate) trust: Trust,
-    /// True when the tip is not let in for now.
-    pub(crate) is_held: bool,
+    /// True when the tip is not taken for now: a key or an approval may come, or a remote may answer.
+    pub(crate) tries_again: bool,
     /// The tip that was handled last, compiled or not.
     pub(crate) at: Option<CommitId>,
     /// Why the tip is not deployed, or empty.
@@ -119,7 +96,7 @@ impl Follower {
                     if let Some(tip) = tip {
                         let late = waiting.into_iter().filter(|id| id != tip.as_str());
                         late.for_each(|id| self.shared.progress.overtaken(&id, tip.short()));
-                        let news = self.is_held || self.at.as_ref() != Some(&tip);
+                        let news = self.tries_again || self.at.as_ref() != Some(&tip);
                         if news && !*self.leads.borrow() {
                             self.stand_by(&tip).await;
                             self.at = Some(tip);
@@ -191,26 +168,31 @@ impl Follower {
 
     /// Compiles a new tip and hands it to the workers.
     async fn take(&mut self, tip: &CommitId) {
-        let rollout = self.shared.progress.of(tip.as_str());
+        let rollout = self.shared.progress.begin(tip.as_str());
+        // What keeps it out is told once, however often it is tried.
+        let is_told = std::mem::take(&mut self.tries_again) && self.at.as_ref() == Some(tip);
         let (origin, id) = (self.origin.clone(), tip.clone());
         let commit = match blocking(move || origin.repository().commit(&id)).await {
             Ok(commit) => commit,
             Err(error) => {
                 let text = crate::error::chain(&error);
-                rollout.line(&format!("error: {text}"));
-                self.judge(tip, text);
-                rollout.end(false);
+                self.judge(tip, text.clone());
+                self.tries_again = error.may_pass();
+                if !is_told {
+                    rollout.line(&format!("error: {text}"));
+                    rollout.end(false);
+                }
                 return;
             }
         };
         let accepted = self.accepted().await;
         let trusted = self.trusted(accepted.as_ref(), tip).await;
-        // A key may be allowed later, and a rewritten branch approved.
-        let told = std::mem::replace(&mut self.is_held, trusted.is_err());
         let signature = trusted.as_ref().ok().cloned().flatten();
         if let Err(reason) = trusted {
             self.judge(tip, reason.clone());
-            if told && self.at.as_ref() == Some(tip) {
+            // A key may be allowed later, and a rewritten branch approved.
+            self.tries_again = true;
+            if is_told {
                 return;
             }
             tracing::warn!(commit = tip.short(), reason, "a commit is not let in");
@@ -236,8 +218,17 @@ impl Follower {
                 self.deploy(&Arc::new(info), &compiled).await;
             }
             Err(error) => {
+                let mut verdict = format!("commit {} does not compile", tip.short());
+                if error.may_pass {
+                    verdict.push_str(" for now: ");
+                    verdict.push_str(error.text.trim_start_matches("error: "));
+                }
+                self.judge(tip, verdict);
+                self.tries_again = error.may_pass;
+                if is_told {
+                    return;
+                }
                 tracing::warn!(commit = tip.short(), "a commit does not compile");
-                self.judge(tip, format!("commit {} does not compile", tip.short()));
                 rollout.line(&error.text);
                 rollout.line(&nothing_changed(&error.affected));
                 rollout.end(false);
@@ -387,166 +378,5 @@ impl Follower {
         if let Err(error) = self.shared.record(event).await {
             tracing::error!(error = error.chain(), "cannot write to the journal");
         }
-    }
-
-    /// Hands each app over whose objects are others than before, and tells of the rest that nothing changes.
-    async fn deploy(&mut self, commit: &Arc<CommitInfo>, compiled: &Compiled) {
-        let rollout = self.shared.progress.of(&commit.id);
-        self.shared.holds.set_rules(&compiled.rules);
-        if !compiled.warnings.is_empty() {
-            rollout.line(&compiled.warnings);
-        }
-        if compiled.apps.is_empty() {
-            // More often a mistake than a wish, so nothing is concluded from it.
-            let wanted = self.compile.wanted();
-            let text = format!("commit {} has no app for {wanted}", commit.short());
-            rollout.line(&format!("{text}; nothing was changed"));
-            rollout.end(true);
-            if let Ok(tip) = commit.id.parse() {
-                self.judge(&tip, text);
-            }
-            return;
-        }
-        let mut apps = compiled.apps.clone();
-        if self.sites.are_several() {
-            apps.retain(|app| self.sites.knows(app.cluster.as_deref()));
-        }
-        let present: BTreeSet<_> = apps.iter().map(|app| app.reference()).collect();
-        for AppRef { env, name } in self.left_over(&present).await {
-            let mut same = apps.iter().filter(|app| app.env == env);
-            let cluster = same.next().and_then(|app| app.cluster.clone());
-            let reference = AppRef { env, name };
-            if self.sites.are_several()
-                && cluster.is_none()
-                && !self.workers.contains_key(&reference)
-            {
-                // Another cluster does not have its objects, and that they are not there would be no news.
-                tracing::warn!(app = %reference, "its cluster is not known; what is left of it stays");
-                continue;
-            }
-            let AppRef { env, name } = reference;
-            // An app without objects, whose deletions are subject to every rule of pruning.
-            let (namespace, secrets) = (String::new(), SecretFiles::new());
-            let app = App::new(name, env, namespace, Vec::new(), secrets);
-            apps.push(Arc::new(app.on(cluster)));
-        }
-        let (mut expected, mut targets, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for app in &apps {
-            let reference = app.reference();
-            match self.verdict_on(&reference, app, commit, &rollout) {
-                Verdict::Changed => {
-                    expected.push(reference);
-                    // A copy: what was allocated between the garbage of a compilation pins its pages.
-                    let app = Arc::new(App::clone(app));
-                    let target = Target::new(app, Arc::clone(commit), rollout.clone());
-                    let is_removed = !present.contains(&target.app);
-                    targets.push(target.removed(is_removed));
-                }
-                Verdict::UnderWay => {
-                    expected.push(reference.clone());
-                    kept.push(reference);
-                }
-                Verdict::Same => kept.push(reference),
-            }
-        }
-        if targets.is_empty() {
-            rollout.line("no object of any app changes");
-        }
-        rollout.expect(expected);
-        let at: Arc<str> = commit.id.as_str().into();
-        for app in &kept {
-            if let Some(worker) = self.workers.get(app) {
-                worker.targets.last().moved_on(&at);
-            }
-        }
-        self.shared.moved_on(&kept, &at);
-        // All before the first: an object that goes from one app to another must not be deleted in between.
-        targets.iter().for_each(|target| self.claim(target));
-        for target in targets {
-            self.hand_over(target);
-        }
-    }
-
-    /// What a commit means for an app.
-    fn verdict_on(
-        &self,
-        reference: &AppRef,
-        app: &App,
-        commit: &CommitInfo,
-        rollout: &Rollout,
-    ) -> Verdict {
-        let Some(worker) = self.workers.get(reference) else {
-            return Verdict::Changed;
-        };
-        let moved =
-            app.cluster.is_some() && *worker.site.name != *self.sites.name(app.cluster.as_deref());
-        if moved || worker.digest != app.digest() {
-            return Verdict::Changed;
-        }
-        let standing = worker.targets.last().rollout.clone();
-        if standing.inherit(reference, rollout) {
-            // Starting over would only take longer; a storm of commits would keep it from ever being done.
-            return Verdict::UnderWay;
-        }
-        let is_blocked = || {
-            let statuses = self.shared.statuses();
-            let status = statuses.get(reference);
-            status.is_some_and(|status| status.sync == Sync::Blocked)
-        };
-        // What failed is tried again at once, and told to whoever pushes; what waits for an approval gets it.
-        if standing.has_failed(reference) || (!commit.approves.is_empty() && is_blocked()) {
-            return Verdict::Changed;
-        }
-        Verdict::Same
-    }
-
-    /// Apps that were deployed and are no longer declared.
-    async fn left_over(&self, present: &BTreeSet<AppRef>) -> Vec<AppRef> {
-        let apps = self.shared.journal(Journal::apps).await;
-        self.shared.know_apps(&apps);
-        let mut left = Vec::new();
-        for app in apps.into_iter().filter(|app| !present.contains(app)) {
-            // An inventory that cannot be read is no reason to think that nothing is left.
-            let empty = self
-                .shared
-                .inventory(&app)
-                .await
-                .is_ok_and(|found| found.is_empty());
-            if !empty || self.workers.contains_key(&app) {
-                left.push(app);
-            }
-        }
-        left
-    }
-
-    pub(crate) fn claim(&self, target: &Target) {
-        let cluster = self.sites.name(target.cluster());
-        self.shared.claim(cluster, target);
-    }
-
-    pub(crate) fn hand_over(&mut self, target: Target) {
-        let (app, digest) = (target.app.clone(), target.digest());
-        let target = Arc::new(target);
-        let site = self.sites.of(&app, target.cluster());
-        if let Some(worker) = self.workers.get_mut(&app) {
-            // What is no longer declared goes from where it was.
-            if target.cluster().is_none() || Arc::ptr_eq(&worker.site, &site) {
-                worker.digest = digest;
-                worker.targets.send(target);
-                return;
-            }
-            let (from, to) = (&worker.site.name, &site.name);
-            tracing::warn!(%app, %from, %to, "it moves; what is in the old cluster stays there");
-        }
-        let (targets, reader) = post::post(target);
-        let worker = Worker::new(Arc::clone(&site), app.clone());
-        self.tasks
-            .spawn(in_a_lane(worker.run(reader, self.term.clone())));
-        let handed = Handed {
-            digest,
-            targets,
-            site,
-        };
-        self.workers.insert(app, handed);
     }
 }

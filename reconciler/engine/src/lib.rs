@@ -20,6 +20,7 @@ mod fighting;
 mod follower;
 mod gate;
 mod gather;
+mod handing;
 mod health_view;
 mod holding;
 mod holds;
@@ -64,6 +65,7 @@ mod taken;
 mod target;
 mod why;
 mod wire;
+mod words;
 mod worker;
 mod write;
 

@@ -153,8 +153,9 @@ impl Compile {
         if let Some(known) = self.known(id) {
             return known;
         }
-        let files = repository.files(id).map_err(|error| {
-            CompileError::new(format!("error: {}", crate::error::chain(&error)))
+        let files = repository.files(id).map_err(|error| CompileError {
+            may_pass: error.may_pass(),
+            ..CompileError::new(format!("error: {}", crate::error::chain(&error)))
         })?;
         let outcome = self.files(&Arc::new(files));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -340,7 +340,7 @@ impl Requests {
         }
         let rules = OwnRules::of(&self.shared.ownership);
         let standing = self.standing(&rules, &apps)?;
-        apps.retain(|name, _| wanted(name));
+        apps.retain(|name, app| wanted(name) && self.sites.takes(app));
         if let (true, Some(app)) = (apps.is_empty(), app) {
             return Err(Error::UnknownApp {
                 app: app.to_owned(),

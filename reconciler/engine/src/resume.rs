@@ -47,7 +47,7 @@ impl Follower {
         }
         targets.iter().for_each(|target| self.claim(target));
         for target in targets {
-            self.hand_over(target);
+            self.hand_over(target).await;
         }
     }
 }

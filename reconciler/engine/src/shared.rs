@@ -183,6 +183,15 @@ impl Shared {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says nothing of an app any more.
+    pub(crate) fn forget(&self, app: &AppRef) {
+        self.statuses().remove(app);
+        self.set_stuck(app, &[]);
+        self.comes_after(app, BTreeSet::new());
+        self.changes.app(app);
+        self.app_changed();
+    }
+
     /// Lets an app compare everything, although nothing was heard of a change.
     pub(crate) fn compare(&self, app: AppRef) {
         let woken = self.live.owner(&app.to_string());
@@ -225,6 +234,13 @@ impl Shared {
         let mut claims = self.claims_mut();
         let claims = claims.entry(cluster.to_owned()).or_default();
         claims.set(&target.owner(), &target.namespace, objects);
+    }
+
+    /// Notes that an app declares nothing in a cluster any more. It is one of ours all the same.
+    pub(crate) fn unclaim(&self, cluster: &str, owner: &str) {
+        let mut claims = self.claims_mut();
+        let claims = claims.entry(cluster.to_owned()).or_default();
+        claims.set(owner, "", []);
     }
 
     /// Notes apps that are ours although nothing is handed over for them.

@@ -15,7 +15,7 @@ use ordain_reconciler_journal::AppRef;
 use ordain_reconciler_plan::{ApiVersion, Inventory};
 
 use crate::{
-    Error,
+    App, Error,
     cluster::Cluster,
     crowd::Crowd,
     live::Live,
@@ -268,8 +268,9 @@ impl Sites {
         self.places.len() > 1
     }
 
-    /// True when an environment's cluster is one of ours.
-    pub(crate) fn knows(&self, cluster: Option<&str>) -> bool {
-        cluster.is_none_or(|name| self.places.contains_key(name))
+    /// True when an app goes to one of these clusters. Where there is one alone, every app goes there.
+    pub(crate) fn takes(&self, app: &App) -> bool {
+        let named = app.cluster.as_deref();
+        !self.are_several() || named.is_none_or(|name| self.places.contains_key(name))
     }
 }

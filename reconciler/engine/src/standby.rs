@@ -13,7 +13,7 @@ impl Follower {
     pub(crate) async fn turn(&mut self) {
         let leads = *self.leads.borrow_and_update();
         // Either way the tip is looked at anew.
-        self.at = None;
+        (self.at, self.tries_again) = (None, false);
         if leads {
             return;
         }

@@ -300,6 +300,23 @@ impl Error {
         ]) && !has(&["fetch first", "non-fast-forward", "currently checked out"])
     }
 
+    /// True when the same may succeed another time, without a new commit: somebody else's repository did not answer or does
+    /// not have a commit yet, or this machine could not read something.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Submodule { source, .. } => source.may_pass(),
+            Self::Open { .. }
+            | Self::Create { .. }
+            | Self::Read { .. }
+            | Self::NoGit { .. }
+            | Self::Git { .. }
+            | Self::Fetch { .. }
+            | Self::UnknownRevision { .. } => true,
+            _ => false,
+        }
+    }
+
     /// True when it is not known, or not true, that somebody who may has signed.
     #[must_use]
     pub fn is_about_trust(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Rollbacks while the repository cannot be reached, and what becomes of their commits.
 
 use ordain_reconciler_engine::HoldKind;
+use ordain_reconciler_journal::{Event, Journal, Query};
 use ordain_reconciler_source::trailer;
 
 use crate::world::{World, config, rollback};
@@ -119,5 +120,51 @@ pub(crate) async fn a_conflict_is_held_and_named_and_a_fix_goes_through() {
     let request = rollback("web", "last-healthy", "still slow");
     world.ask(request).await.expect("it is done");
     assert_eq!(world.held(HoldKind::Conflict), None);
+    world.stop().await;
+}
+
+pub(crate) async fn a_commit_whose_submodule_is_away_is_tried_again() {
+    let world = World::foreign().await;
+    let (here, there) = (world.folder().join("lib"), world.folder().join("gone"));
+    let lib = here.display().to_string();
+    world.git(&["init", "--quiet", &lib]);
+    world.git(&[
+        "-C",
+        &lib,
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "lib",
+    ]);
+    let pin = world.git(&["-C", &lib, "rev-parse", "HEAD"]).text;
+    std::fs::rename(&here, &there).expect("moved");
+    world.app("web", &[config("a", "1")]);
+    world.write(
+        ".gitmodules",
+        "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib\n",
+    );
+    let entry = format!("160000,{},lib", pin.trim());
+    world.git(&["update-index", "--add", "--cacheinfo", &entry]);
+    // Git takes a folder that is not there for a submodule that was removed.
+    std::fs::create_dir(world.folder().join("work/lib")).expect("a folder");
+    world.push("with a submodule").await;
+    let says =
+        |word: &'static str| move |world: &World| world.status().source.message.contains(word);
+    world
+        .until(says("cannot bring in the submodule `lib`"))
+        .await;
+    assert_eq!(world.value("a"), None);
+    // It comes back, and nobody has to commit anything.
+    std::fs::rename(&there, &here).expect("moved");
+    world.until_value("a", "1").await;
+    world
+        .until(|world| world.status().source.message.is_empty())
+        .await;
+    let journal = Journal::read(&world.journal()).expect("it opens");
+    let records = journal.records(&Query::default()).expect("it reads");
+    let refusals = records.iter();
+    let refusals = refusals.filter(|record| matches!(record.event, Event::Rejected { .. }));
+    assert_eq!(refusals.count(), 1, "it is recorded once");
     world.stop().await;
 }

@@ -200,6 +200,37 @@ async fn the_journal_knows_the_cluster_of_each_app() {
     }
 }
 
+/// An environment that goes to a cluster which nobody named here was not removed: somebody else deploys it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_to_an_unknown_cluster_stays_where_it_is() {
+    let world = World::new();
+    let one = Cluster::start(world.dir.path(), "one").await;
+    let two = Cluster::start(world.dir.path(), "two").await;
+    let app = |value: &str| json!([config("a", value)]);
+    world.commit(&[("one.json", app("one-1")), ("two.json", app("two-1"))]);
+    let (engine, shutdown) = run(&world, &one, &[("two", &two)]).await;
+    until_value(&two, "two-1").await;
+    until_healthy(&world).await;
+    written(&two);
+    world.remove("two.json");
+    world.commit(&[("one.json", app("one-2")), ("two@gone.json", app("two-2"))]);
+    until_value(&one, "one-2").await;
+    until("it is not ours any more", async || {
+        let status = status(&world.data("data"))?;
+        let envs: Vec<_> = status.apps.iter().map(|app| app.env.as_str()).collect();
+        (envs == ["one"]).then_some(())
+    })
+    .await;
+    assert!(written(&two).is_empty(), "nothing of it is touched");
+    assert_eq!(two.config("a").await, Some(json!({"value": "two-1"})));
+    // Whoever goes there now may have what it left.
+    world.commit(&[("three@two.json", app("three"))]);
+    until_value(&two, "three").await;
+    stop(engine, &shutdown).await;
+    one.server.shutdown().await;
+    two.server.shutdown().await;
+}
+
 fn history(world: &World, env: &str) -> Vec<ordain_reconciler_engine::HistoryRow> {
     let (app, env) = ("shop".to_owned(), Some(env.to_owned()));
     let request = Request::History {

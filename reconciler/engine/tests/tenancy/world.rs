@@ -31,7 +31,7 @@ use tower::ServiceExt as _;
 /// Only a broken test waits that long.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Each file `CLUSTER.json` is the app `shop` of an environment by the same name.
+/// Each file `CLUSTER.json` is the app `shop` of an environment by the same name; with `ENV@CLUSTER.json` the two differ.
 struct Files;
 
 impl Compiler for Files {
@@ -39,9 +39,10 @@ impl Compiler for Files {
         let error = |error: &dyn std::fmt::Display| CompileError::new(error.to_string());
         let mut apps = Vec::new();
         for path in files.list() {
-            let Some(cluster) = path.strip_suffix(".json") else {
+            let Some(stem) = path.strip_suffix(".json") else {
                 continue;
             };
+            let (env, cluster) = stem.split_once('@').unwrap_or((stem, stem));
             let bytes = files.read(path).map_err(|cause| error(&cause))?;
             let objects: Vec<Value> =
                 serde_json::from_slice(&bytes).map_err(|cause| error(&cause))?;
@@ -51,13 +52,7 @@ impl Compiler for Files {
             });
             let (name, namespace) = ("shop".to_owned(), "shop".to_owned());
             let secrets = SecretFiles::default();
-            let app = App::new(
-                name,
-                cluster.to_owned(),
-                namespace,
-                objects.collect(),
-                secrets,
-            );
+            let app = App::new(name, env.to_owned(), namespace, objects.collect(), secrets);
             apps.push(Arc::new(app.on(Some(cluster.to_owned()))));
         }
         Ok(Compiled {
@@ -142,6 +137,11 @@ impl World {
         git(&origin, &["add", "-A"]);
         git(&origin, &["commit", "--quiet", "-m", "change"]);
         git(&origin, &["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    /// Takes a file out of the working copy; [`World::commit`] commits it.
+    pub(crate) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.data("origin").join(name)).expect("it was there");
     }
 
     /// Makes the repository unreachable, or reachable again.
