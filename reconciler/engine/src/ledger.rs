@@ -13,6 +13,7 @@ use crate::{
     prepared::Prepared,
     shared::{Shared, now_ms},
     target::{CommitInfo, Target, object_set},
+    words::short,
 };
 
 /// The deploy that is under way or stands.
@@ -90,9 +91,7 @@ impl Ledger {
             deploy.outcome,
             Some(Outcome::Healthy | Outcome::Blocked { .. })
         );
-        let since = deploy.since();
-        let short = since.get(..10).unwrap_or(since);
-        (!was_done).then(|| format!("{short}-{}", deploy.id))
+        (!was_done).then(|| format!("{}-{}", short(deploy.since()), deploy.id))
     }
 
     /// True when nothing final was recorded of the deploy.
@@ -138,7 +137,11 @@ impl Ledger {
                 (Some(deploy), _) => deploy.outcome,
                 (None, State::Healthy) => Some(Outcome::Healthy),
                 (None, State::Applied) => Some(Outcome::Applied),
-                (None, _) => None,
+                (None, State::Failed { reasons }) => Some(Outcome::Failed { reasons }),
+                (None, State::Blocked { reasons }) => Some(Outcome::Blocked { reasons }),
+                (None, State::Started | State::Superseded { .. } | State::RolledBack { .. }) => {
+                    None
+                }
             };
             self.deploy = Some(Deploy {
                 id: last.id,
@@ -265,9 +268,13 @@ impl Ledger {
         if deploy.outcome.as_ref() == Some(&outcome) && left.is_none() && self.writes.is_empty() {
             return Ok(());
         }
-        // A deploy that was healthy stays so in the journal while drift is put right; what was written for
-        // that is recorded when it is healthy again.
-        if outcome == Outcome::Applied && deploy.outcome == Some(Outcome::Healthy) {
+        // A deploy that was healthy stays so in the journal while drift is put right, and one that waits for an approval
+        // waits; what was written meanwhile is recorded when it is healthy again.
+        let was_done = matches!(
+            deploy.outcome,
+            Some(Outcome::Healthy | Outcome::Blocked { .. })
+        );
+        if outcome == Outcome::Applied && was_done {
             return Ok(());
         }
         let (id, app, said, now) = (deploy.id, self.app.clone(), outcome.clone(), now_ms());

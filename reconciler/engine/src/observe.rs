@@ -237,9 +237,7 @@ impl Worker {
     fn publish(&self, target: &Target, applied: &Applied, look: &Look) {
         if target.is_empty() && applied.candidates.is_empty() && applied.unread.is_empty() {
             // Nothing is declared and nothing is left: the app is gone.
-            self.shared.statuses().remove(&self.app);
-            self.shared.changes.app(&self.app);
-            self.shared.app_changed();
+            self.shared.forget(&self.app);
             return;
         }
         let (_, mut message) = summary(&look.objects);
@@ -395,7 +393,7 @@ fn waits(stuck: &Stuck) -> bool {
 }
 
 /// Waits for a moment, or for ever when there is none: then it takes no room, as for most apps most of the time.
-async fn sleep_until(moment: Option<Instant>) {
+pub(crate) async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => Box::pin(tokio::time::sleep_until(moment)).await,
         None => std::future::pending().await,

@@ -1,11 +1,12 @@
 //! Edits, restarts, crashes and absences.
 
-use ordain_reconciler_journal::steps;
+use ordain_reconciler_engine::Sync;
+use ordain_reconciler_journal::{Journal, Query, steps};
 use serde_json::json;
 
 use crate::{
     fake::Hang,
-    world::{World, config, deployment},
+    world::{World, config, deployment, state},
 };
 
 pub(crate) async fn drift_is_put_right() {
@@ -59,6 +60,33 @@ pub(crate) async fn a_restart_writes_nothing_when_nothing_changed() {
     world.settle().await;
     assert_eq!(world.api.writes(), writes);
     assert_eq!(world.history("web").len(), 1);
+    world.stop().await;
+}
+
+pub(crate) async fn a_restart_records_nothing_of_what_waits_or_fails_as_before() {
+    let world = World::start().await;
+    world.app("web", &[deployment("bad:1")]);
+    world.app("db", &[config("db", "1")]);
+    world.push("first").await;
+    world.remove("apps/db.json");
+    world.push("without db").await;
+    let states = |world: &World| ["web", "db"].map(|app| state(&world.history(app)[0]));
+    let records = |world: &World| {
+        let journal = Journal::read(&world.journal()).expect("it opens");
+        journal.records(&Query::default()).expect("it reads").len()
+    };
+    let is_known = |world: &World| {
+        let apps = world.status().apps;
+        let find = |name: &str| apps.iter().find(|app| app.name == name);
+        find("web").is_some_and(|app| app.health == "degraded")
+            && find("db").is_some_and(|app| app.sync == Sync::Blocked)
+    };
+    world.until(is_known).await;
+    let before = (states(&world), records(&world));
+    let world = world.restart().await;
+    world.until(is_known).await;
+    world.settle().await;
+    assert_eq!((states(&world), records(&world)), before);
     world.stop().await;
 }
 
