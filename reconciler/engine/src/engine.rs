@@ -8,7 +8,7 @@ use std::{
 
 use ordain_reconciler_journal::Journal;
 use ordain_reconciler_source::HookSecret;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -136,6 +136,8 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         trust: config.trust.clone(),
         lead: lead.clone(),
         sites: Arc::clone(&sites),
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
     });
     let handler: Arc<dyn Handler> = Arc::<Requests>::clone(&requests);
     {
@@ -191,7 +193,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let repository = origin.name();
     let follower = Follower {
         trust: config.trust.clone(),
-        is_held: false,
+        tries_again: false,
         shared,
         leads: lead.watch(),
         lead,
@@ -255,7 +257,12 @@ fn doors(
 
 /// Runs something that waits for the disk or a remote, on a thread where it may.
 pub(crate) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(act).await {
+    result_of(tokio::task::spawn_blocking(act)).await
+}
+
+/// The result of such a thread; a panic there is one here.
+pub(crate) async fn result_of<T>(thread: JoinHandle<T>) -> T {
+    match thread.await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

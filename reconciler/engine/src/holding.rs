@@ -10,6 +10,7 @@ use crate::{
     requests::Requests,
     rollback::publish,
     shared::now_ms,
+    words::short,
 };
 
 /// Digits of a whole hash.
@@ -72,7 +73,13 @@ impl Requests {
         Ok(())
     }
 
-    async fn allow(&self, plan: &str, author: String, reply: &Reply) -> Result<(), Error> {
+    /// Allows what is named by this hash.
+    pub(crate) async fn allow(
+        &self,
+        plan: &str,
+        author: String,
+        reply: &Reply,
+    ) -> Result<(), Error> {
         let event = Event::Approval {
             plan: plan.to_owned(),
             by: asked_by(author, reply.asker()),
@@ -241,9 +248,8 @@ impl Requests {
             reply.line("the branch has no commit yet").await;
             return Ok(source.message.is_empty());
         };
-        let short = tip.get(..10).unwrap_or(&tip);
         reply
-            .line(&format!("{} is at {short}", source.branch))
+            .line(&format!("{} is at {}", source.branch, short(&tip)))
             .await;
         if !source.message.is_empty() {
             reply.line(&source.message).await;

@@ -16,38 +16,80 @@ const LINES_MAX: usize = 10_000;
 
 /// The rollouts of the last commits.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Progress {
-    rollouts: Arc<Mutex<VecDeque<(String, Rollout)>>>,
+pub(crate) struct Progress(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Oldest first.
+    rollouts: VecDeque<(String, Rollout)>,
+    /// The commit that was begun last.
+    begun: String,
 }
 
-impl Progress {
-    /// The rollout of a commit, begun when it is unknown.
-    pub(crate) fn of(&self, commit: &str) -> Rollout {
-        let mut rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, rollout)) = rollouts.iter().find(|(known, _)| known == commit) {
+impl Known {
+    fn find(&self, commit: &str) -> Option<&Rollout> {
+        let mut found = self.rollouts.iter().filter(|(known, _)| known == commit);
+        found.next().map(|(_, rollout)| rollout)
+    }
+
+    fn of(&mut self, commit: &str) -> Rollout {
+        if let Some(rollout) = self.find(commit) {
             return rollout.clone();
         }
         let rollout = Rollout::default();
-        rollouts.push_back((commit.to_owned(), rollout.clone()));
-        if rollouts.len() > COMMITS_MAX {
-            rollouts.pop_front();
+        self.rollouts
+            .push_back((commit.to_owned(), rollout.clone()));
+        if self.rollouts.len() > COMMITS_MAX {
+            self.rollouts.pop_front();
         }
         rollout
+    }
+
+    /// The rollout of a commit that the branch moves to. When another one was begun after it, the branch comes back to
+    /// it, and what was told of it then says nothing about now.
+    fn anew(&mut self, commit: &str) -> Rollout {
+        if self.begun != commit {
+            self.rollouts
+                .retain(|(known, rollout)| known != commit || !rollout.is_over());
+        }
+        self.of(commit)
     }
 }
 
 impl Progress {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rollout of a commit, begun when it is unknown.
+    pub(crate) fn of(&self, commit: &str) -> Rollout {
+        self.lock().of(commit)
+    }
+
+    /// The rollout of a commit that somebody wants now, whether it is begun already or not. What was told when it was
+    /// rolled out at an earlier time is forgotten.
+    pub(crate) fn anew(&self, commit: &str) -> Rollout {
+        self.lock().anew(commit)
+    }
+
+    /// The rollout of a commit that is begun now.
+    pub(crate) fn begin(&self, commit: &str) -> Rollout {
+        let mut known = self.lock();
+        let rollout = known.anew(commit);
+        commit.clone_into(&mut known.begun);
+        rollout
+    }
+
     /// The rollout of a commit, when there is one.
     pub(crate) fn known(&self, commit: &str) -> Option<Rollout> {
-        let rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = rollouts.iter().filter(|(known, _)| known == commit);
-        found.next().map(|(_, rollout)| rollout.clone())
+        self.lock().find(commit).cloned()
     }
 
     /// Commits that somebody asked about and nobody began to roll out.
     pub(crate) fn waiting(&self) -> Vec<String> {
-        let rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = rollouts.iter().filter(|(_, rollout)| rollout.is_waiting());
+        let known = self.lock();
+        let waiting = known.rollouts.iter();
+        let waiting = waiting.filter(|(_, rollout)| rollout.is_waiting());
         waiting.map(|(commit, _)| commit.clone()).collect()
     }
 
@@ -124,6 +166,8 @@ impl Rollout {
                 lines.parts.entry(app).or_insert(Part::Pending);
             }
             lines.complete = true;
+            // It may have been kept out before.
+            lines.ended = None;
         });
     }
 
@@ -274,15 +318,45 @@ mod tests {
         assert!(!first.inherit(&app, &second), "it is over");
     }
 
+    #[tokio::test]
+    async fn a_commit_that_comes_back_is_told_anew() {
+        let progress = Progress::default();
+        let roll_out = |commit: &str| {
+            let rollout = progress.begin(commit);
+            rollout.line(commit);
+            rollout.expect([]);
+        };
+        roll_out("a");
+        let told = (vec!["a".to_owned()], Some(true));
+        assert_eq!(progress.anew("a").next(0).await, told, "it was quick");
+        roll_out("b");
+        let pushed = progress.anew("a");
+        assert!(!pushed.is_over(), "nothing of it is done yet");
+        assert_eq!(progress.waiting(), ["a"]);
+        roll_out("a");
+        assert_eq!(pushed.next(0).await, told);
+    }
+
+    #[test]
+    fn what_was_kept_out_and_is_let_in_goes_on_as_its_apps_do() {
+        let app = AppRef {
+            env: "dev".to_owned(),
+            name: "a".to_owned(),
+        };
+        let rollout = Progress::default().begin("c");
+        rollout.end(false);
+        rollout.expect([app.clone()]);
+        assert!(!rollout.is_over());
+        rollout.finish(&app, true);
+        assert_eq!(verdict(&rollout.lock()), Some(true));
+    }
+
     #[test]
     fn old_commits_are_forgotten() {
         let progress = Progress::default();
         for number in 0..=COMMITS_MAX {
             progress.of(&number.to_string()).line("x");
         }
-        assert_eq!(
-            progress.rollouts.lock().expect("no panic").len(),
-            COMMITS_MAX
-        );
+        assert_eq!(progress.lock().rollouts.len(), COMMITS_MAX);
     }
 }

@@ -7,15 +7,17 @@ use jiff::Timestamp;
 use ordain_reconciler_journal::{AppRef, Deploy, Event, Journal};
 use ordain_reconciler_source::{CommitId, HookStage, Quarantine};
 use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, HistoryRow, SourceStatus, Status, Trust,
     adopting::Adoption,
-    control::{Handler, HookUpdate, Reply, Request, Response, asked_by},
+    control::{Handler, HookUpdate, Reply, Request, Response},
     election::Lead,
     engine::blocking,
     holds::Holds,
     origin::{Compile, Origin},
+    progress::Rollout,
     rollback::Ask,
     shared::Shared,
     site::Sites,
@@ -32,15 +34,32 @@ pub(crate) struct Requests {
     pub(crate) trust: Trust,
     pub(crate) lead: Lead,
     pub(crate) sites: Arc<Sites>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Handler for Requests {
     fn handle(self: Arc<Self>, request: Request, reply: Reply) -> BoxFuture<'static, Response> {
-        Box::pin(async move {
+        let (tasks, shutdown) = (self.tasks.clone(), self.shutdown.clone());
+        let only_reads = request.only_reads();
+        let work = async move {
             match self.answer(request, &reply).await {
                 Ok(response) => response,
                 Err(error) => Response::Error {
                     message: error.chain(),
+                },
+            }
+        };
+        if only_reads {
+            return Box::pin(work);
+        }
+        // A change is brought to its end, although whoever asked for it may leave in the middle.
+        let work = tasks.spawn(shutdown.run_until_cancelled_owned(work));
+        Box::pin(async move {
+            match work.await {
+                Ok(Some(response)) => response,
+                Ok(None) | Err(_) => Response::Error {
+                    message: "the reconciler stopped meanwhile; ask again".to_owned(),
                 },
             }
         })
@@ -147,13 +166,7 @@ impl Requests {
                 return Ok(Response::Done { ok });
             }
             Request::Approve { plan, author } => {
-                self.shared
-                    .record(Event::Approval {
-                        plan: plan.clone(),
-                        by: asked_by(author, reply.asker()),
-                    })
-                    .await?;
-                self.shared.approve(&plan);
+                self.allow(&plan, author, reply).await?;
                 // It may be a commit that waits to be let in.
                 self.poke.notify_one();
             }
@@ -264,25 +277,9 @@ impl Requests {
         Ok(deploys.into_iter().map(row).collect())
     }
 
-    /// Sends the lines of a rollout until it is over; returns how it went.
+    /// Sends the lines of a commit's rollout until it is over; returns how it went.
     pub(crate) async fn follow(&self, commit: &str, reply: &Reply) -> bool {
-        let rollout = self.shared.progress.of(commit);
-        let mut from = 0;
-        loop {
-            let (lines, verdict) = tokio::select! {
-                next = rollout.next(from) => next,
-                () = reply.gone() => return false,
-            };
-            from += lines.len();
-            for line in &lines {
-                if !reply.line(line).await {
-                    return false;
-                }
-            }
-            if let Some(ok) = verdict {
-                return ok;
-            }
-        }
+        follow(&self.shared.progress.of(commit), reply).await
     }
 
     /// Compiles what is pushed to the deployed branch, while git can still refuse it.
@@ -368,9 +365,29 @@ impl Requests {
         }
         let Some(commit) = followed else { return true };
         // Known before the branch is looked at, so that a newer push cannot overtake it unseen.
-        self.shared.progress.of(&commit);
+        let rollout = self.shared.progress.anew(&commit);
         self.poke.notify_one();
-        self.follow(&commit, reply).await
+        follow(&rollout, reply).await
+    }
+}
+
+/// Sends the lines of a rollout until it is over; returns how it went.
+async fn follow(rollout: &Rollout, reply: &Reply) -> bool {
+    let mut from = 0;
+    loop {
+        let (lines, verdict) = tokio::select! {
+            next = rollout.next(from) => next,
+            () = reply.gone() => return false,
+        };
+        from += lines.len();
+        for line in &lines {
+            if !reply.line(line).await {
+                return false;
+            }
+        }
+        if let Some(ok) = verdict {
+            return ok;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use ordain_reconciler_journal::{Batch, Error as JournalError, Journal};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::Error;
+use crate::{Error, engine::result_of};
 
 /// Tells its caller how the commit of its batch went.
 type Told = Box<dyn FnOnce(Result<(), Arc<JournalError>>) + Send>;
@@ -54,15 +54,7 @@ impl Scribe {
         act: impl FnOnce(&Journal) -> T + Send + 'static,
     ) -> T {
         let journal = Arc::clone(&self.journal);
-        let work = self.tasks.spawn_blocking(move || act(&journal));
-        match work.await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends, and whoever waits here with it.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        result_of(self.tasks.spawn_blocking(move || act(&journal))).await
     }
 
     /// Adds something to the next batch and waits until that is durable. While one batch is synced the

@@ -5,6 +5,8 @@ use ordain_reconciler_journal::{Quarantined, Suspension};
 use ordain_reconciler_plan::Verdict;
 use serde::{Deserialize, Serialize};
 
+use crate::words::short;
+
 /// What keeps a commit from an app, or an app from being written to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -115,7 +117,6 @@ pub(crate) fn is_adoption(quarantine: &Quarantined) -> bool {
 
 /// A quarantine in words.
 pub(crate) fn quarantined(quarantine: &Quarantined) -> String {
-    let short = |commit: &str| commit.get(..10).unwrap_or(commit).to_owned();
     if is_adoption(quarantine) {
         return format!(
             "commit {} stands back until commit {}, by which {} adopts a live edit, is on the branch",

@@ -15,6 +15,7 @@ use std::{
 use jiff::Timestamp;
 use ordain_reconciler_journal::{AppRef, Deploy, Event, Quarantined, Suspension};
 use ordain_reconciler_plan::window_open;
+use ordain_reconciler_source::CommitId;
 use tokio::sync::watch;
 
 use crate::{
@@ -68,6 +69,8 @@ struct State {
     waiting: BTreeMap<AppRef, Hold>,
     /// Commits of ours that are not on the branch yet, by their reference.
     pending: BTreeMap<String, Hold>,
+    /// Which of them was compared with which tip of the branch, by their reference.
+    compared: BTreeMap<String, (CommitId, CommitId)>,
 }
 
 /// See the module.
@@ -137,7 +140,17 @@ impl Holds {
 
     /// Returns false when there was none.
     pub(crate) fn unhold(&self, reference: &str) -> bool {
-        self.lock().pending.remove(reference).is_some()
+        let mut state = self.lock();
+        state.compared.remove(reference);
+        state.pending.remove(reference).is_some()
+    }
+
+    /// True when a commit of ours was compared with this tip of the branch already; from now on it was.
+    pub(crate) fn was_compared(&self, reference: &str, commit: &CommitId, tip: &CommitId) -> bool {
+        let pair = (commit.clone(), tip.clone());
+        let mut state = self.lock();
+        let before = state.compared.insert(reference.to_owned(), pair.clone());
+        before == Some(pair)
     }
 
     /// The commits of ours that are not on the branch, by their reference.

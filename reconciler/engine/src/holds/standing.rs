@@ -13,6 +13,7 @@ use crate::{
     progress::Rollout,
     shared::Shared,
     target::{CommitInfo, Target, set_digest},
+    words::short,
 };
 
 /// The target that stands: what a quarantine put in place, or what was written last.
@@ -102,7 +103,7 @@ pub(crate) fn deployed(row: Deploy) -> CommitInfo {
 /// The commit of a rollback that may not have one.
 fn restoring(app: &AppRef, quarantine: &Quarantined) -> CommitInfo {
     let to = &quarantine.to;
-    let short = to.get(..10).unwrap_or(to);
+    let short = short(to);
     CommitInfo {
         id: quarantine.rollback.clone().unwrap_or_else(|| to.clone()),
         author: quarantine.by.clone(),

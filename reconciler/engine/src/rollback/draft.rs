@@ -14,6 +14,7 @@ use crate::{
     App, Compiled, CompiledObject, Error,
     origin::{Compile, Origin},
     shared::now_ms,
+    words::some_of,
 };
 
 /// Apps and files that an error names.
@@ -130,8 +131,8 @@ pub(super) fn draft(
         Misfit::Others(others) => Error::SharedFiles {
             app: name,
             commit,
-            files: named(tried),
-            others: named(others),
+            files: named(&tried),
+            others: named(&others),
         },
         Misfit::Objects => Error::NotExact { app: name, commit },
     })
@@ -203,11 +204,7 @@ pub(super) fn same_objects(a: &App, b: &App) -> bool {
         && texts(&a.objects()) == texts(&b.objects())
 }
 
-fn named(names: impl IntoIterator<Item = String>) -> String {
-    let names: Vec<String> = names.into_iter().collect();
-    let mut text = names[..names.len().min(NAMED_MAX)].join(", ");
-    if names.len() > NAMED_MAX {
-        text.push_str(&format!(" and {} more", names.len() - NAMED_MAX));
-    }
-    text
+fn named(names: &BTreeSet<String>) -> String {
+    let names: Vec<&String> = names.iter().collect();
+    some_of(&names, NAMED_MAX)
 }

@@ -1,5 +1,7 @@
 //! Where a rollback goes: a commit, a time, or the last deploy that was healthy.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use ordain_reconciler_journal::{AppRef, Deploy, Digest, Journal, State, last_healthy};
 use ordain_reconciler_source::CommitId;
@@ -147,12 +149,14 @@ fn last_healthy_of_all(rows: &[Deploy]) -> Option<String> {
     let mut rows: Vec<&Deploy> = rows.iter().collect();
     rows.sort_by_key(|row| row.id);
     let newest = rows.last()?.commit.clone();
-    let was_bad = |row: &&Deploy| !row.was_healthy || matches!(row.state, State::RolledBack { .. });
+    let mut bad = HashSet::new();
+    for row in &rows {
+        if !row.was_healthy || matches!(row.state, State::RolledBack { .. }) {
+            bad.insert(&row.commit);
+        }
+    }
     let mut commits = rows.iter().rev().map(|row| &row.commit);
-    let found = commits.find(|commit| {
-        let mut own = rows.iter().filter(|row| row.commit == **commit);
-        **commit != newest && !own.any(was_bad)
-    });
+    let found = commits.find(|commit| **commit != newest && !bad.contains(commit));
     found.cloned()
 }
 

@@ -25,6 +25,7 @@ use crate::{
     prepared::prepare_all,
     requests::Requests,
     target::{CommitInfo, Target},
+    words::short,
 };
 
 use draft::{Draft, Order, draft, find};
@@ -106,7 +107,7 @@ impl Requests {
                 self.draft(order).await
             }
             None => Err(Error::Gone {
-                commit: goal.name.get(..10).unwrap_or(&goal.name).to_owned(),
+                commit: short(&goal.name).to_owned(),
             }),
         };
         match drafted {
@@ -274,7 +275,7 @@ impl Requests {
         let (origin, compile, onto) = (self.origin.clone(), self.compile.clone(), onto.clone());
         let now = blocking(move || compile.commit(origin.repository(), &onto).ok()).await;
         let now = now.map_or_else(Vec::new, |now| now.apps.clone());
-        let short = goal.name.get(..10).unwrap_or(&goal.name);
+        let short = short(&goal.name);
         let info = CommitInfo {
             id: goal.name.clone(),
             author: undo.ask.author.clone(),
@@ -291,7 +292,7 @@ impl Requests {
         };
         self.shared.askers.asked(&info.id, reply.asker());
         let name = format!("the objects of {short} for {app}");
-        let rollout = self.shared.progress.of(&name);
+        let rollout = self.shared.progress.anew(&name);
         rollout.expect([app.clone()]);
         let target = from_set(&self.shared, app, set, info, rollout).await;
         let target = target.ok_or_else(|| Error::Gone {

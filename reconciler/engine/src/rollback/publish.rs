@@ -14,6 +14,7 @@ use crate::{
     hosts::Merge,
     origin::{Compile, Origin},
     shared::Shared,
+    words::some_of,
 };
 
 use super::{
@@ -120,7 +121,7 @@ pub(crate) fn publish(
             let theirs = repository.changed_paths(&onto, &tip)?;
             let both: Vec<&str> = ours.intersection(&theirs).map(String::as_str).collect();
             if !both.is_empty() {
-                let files = both[..both.len().min(NAMED_MAX)].join(", ");
+                let files = some_of(&both, NAMED_MAX);
                 return Ok(Published::Conflict(format!(
                     "commit {} changes {files} as well",
                     tip.short()
@@ -391,6 +392,10 @@ pub(crate) async fn settle(
         };
         let app = app_of(&name);
         if hold.kind == HoldKind::Review {
+            if shared.holds.was_compared(&name, &commit, &tip) {
+                // Two compilations would say again that it is not merged.
+                continue;
+            }
             let (from, compile) = (origin.clone(), compile.clone());
             let (ours, now, app) = (commit.clone(), tip.clone(), app.clone());
             let merged =

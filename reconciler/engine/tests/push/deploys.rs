@@ -231,3 +231,18 @@ pub(crate) async fn a_rewritten_branch_is_followed_and_recorded() {
     assert_eq!(object["data"]["value"], "3");
     world.stop().await;
 }
+
+pub(crate) async fn a_push_back_to_an_earlier_commit_is_told_anew() {
+    let world = World::start().await;
+    world.app("web", &[config("a", "1")]);
+    let first = world.push("first").await;
+    assert!(first.text.contains("+ ConfigMap shop/a"), "{}", first.text);
+    world.app("web", &[config("a", "2")]);
+    world.push("second").await;
+    world.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    let back = world.push_tip().await;
+    assert_eq!(world.value("a").as_deref(), Some("1"), "{}", back.text);
+    assert!(back.text.contains("dev/web: healthy"), "{}", back.text);
+    assert!(!back.text.contains("+ ConfigMap shop/a"), "{}", back.text);
+    world.stop().await;
+}

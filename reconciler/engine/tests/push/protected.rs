@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use ordain_reconciler_engine::{HoldKind, Host, HostKind};
+use ordain_reconciler_engine::{
+    HoldKind, Host, HostKind,
+    control::{Client, Response},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
-use crate::world::{World, config};
+use crate::world::{World, config, rollback};
 
 /// What only the host may see.
 const TOKEN: &str = "CANARY-token";
@@ -180,6 +183,29 @@ pub(crate) async fn without_a_host_the_branch_to_merge_is_named() {
     assert!(push.ok, "{}", push.text);
     world
         .until(|world| world.held(HoldKind::Review).is_none())
+        .await;
+    assert_eq!(world.value("a").as_deref(), Some("1"));
+    world.stop().await;
+}
+
+pub(crate) async fn a_rollback_goes_on_when_whoever_asked_for_it_leaves() {
+    let world = World::behind_hooks(|_, _| {}).await;
+    protected(&world).await;
+    world.slow(true);
+    let (data_dir, request) = (
+        world.data_dir(),
+        rollback("web", "last-healthy", "too slow"),
+    );
+    let left = tokio::task::spawn_blocking(move || {
+        let client = Client::send(data_dir, &request).expect("it listens");
+        let told = |answer: &Result<Response, _>| matches!(answer, Ok(Response::Line { .. }));
+        // The objects stand, and the commit is on its way to the branch.
+        client.take(1).filter(told).count()
+    });
+    assert_eq!(left.await.expect("no panic"), 1);
+    world.slow(false);
+    world
+        .until(|world| world.held(HoldKind::Review).is_some())
         .await;
     assert_eq!(world.value("a").as_deref(), Some("1"));
     world.stop().await;

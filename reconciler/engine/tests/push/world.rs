@@ -188,7 +188,7 @@ impl World {
             );
         }
         let hook = origin.join("hooks/pre-receive");
-        let script = "#!/bin/sh\nwhile read old new ref; do\n  \
+        let script = "#!/bin/sh\nwhile [ -e slow ]; do sleep 0.05; done\nwhile read old new ref; do\n  \
             [ \"$ref\" = refs/heads/main ] && [ -e protected ] && echo 'main is protected' >&2 && exit 1\ndone\nexit 0\n";
         std::fs::write(&hook, script).expect("written");
         #[cfg(unix)]
@@ -209,7 +209,16 @@ impl World {
 
     /// Lets the server refuse pushes to `main`, or take them again.
     pub(crate) fn protect(&self, on: bool) {
-        let mark = self.dir.path().join("origin.git/protected");
+        self.mark("protected", on);
+    }
+
+    /// Lets the server take its time for each push, until that is over.
+    pub(crate) fn slow(&self, on: bool) {
+        self.mark("slow", on);
+    }
+
+    fn mark(&self, what: &str, on: bool) {
+        let mark = self.dir.path().join("origin.git").join(what);
         match on {
             true => std::fs::write(mark, "").expect("written"),
             false => std::fs::remove_file(mark).expect("removed"),
@@ -292,7 +301,7 @@ impl World {
         Self::run(self.dir, self.api, self.is_foreign, |_, _| {}).await
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
