@@ -165,21 +165,17 @@ impl Live {
     }
 
     /// Watches an object's kind from now on; calling it again costs nothing. An object that carries somebody
-    /// else's label is told of by a watch of its own.
-    pub(crate) fn watch_for(&self, resource: &Resource, object: &Value) {
+    /// else's label is told of by a watch of its own. Returns true when nobody watched before.
+    pub(crate) fn watch_for(&self, resource: &Resource, object: &Value) -> bool {
         let scope = if is_labelled(object) {
             Scope::Labelled
         } else {
             Scope::Other
         };
-        self.watch_scope(resource, scope);
-    }
-
-    fn watch_scope(&self, resource: &Resource, scope: Scope) {
         let kind = (resource.version.group.clone(), resource.kind.clone());
         let watch = (kind, scope);
         if !self.lock().watched.insert(watch.clone()) {
-            return;
+            return false;
         }
         let (live, resource) = (self.clone(), resource.clone());
         self.tasks.spawn(async move {
@@ -191,6 +187,15 @@ impl Live {
                 }
             }
         });
+        true
+    }
+
+    /// Watches an object of a kind that nobody may declare any more. What it is now is known until the watch has listed
+    /// the kind; an older watch knows better.
+    pub(crate) fn watch_left(&self, resource: &Resource, key: &ObjectKey, object: &Value) {
+        if self.watch_for(resource, object) {
+            self.wrote(key, object);
+        }
     }
 
     async fn run(&self, resource: &Resource, scope: Scope) {

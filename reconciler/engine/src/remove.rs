@@ -138,14 +138,10 @@ async fn delete_one(
     let Some(resource) = cluster.resource(&action.version, &action.key.kind).await? else {
         return Ok(None);
     };
-    let uid = |object: &Value| {
-        let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
-        uid.map(str::to_owned)
-    };
     let wanted = uid(live);
     let propagation = Policy::of(live).propagation.value;
     cluster
-        .delete(&resource, &action.key, wanted.as_deref(), propagation)
+        .delete(&resource, &action.key, wanted, propagation)
         .await?;
     let until = tokio::time::Instant::now() + GONE_MAX;
     loop {
@@ -159,6 +155,11 @@ async fn delete_one(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Tells an object from another one by the same name.
+pub(crate) fn uid(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid")?.as_str()
 }
 
 /// True when an object is being deleted.

@@ -1,7 +1,9 @@
 //! What a worker says and records when an app is healthy, waits, or fails.
 
+use std::collections::BTreeMap;
+
 use ordain_reconciler_journal::Outcome;
-use ordain_reconciler_plan::health::Status;
+use ordain_reconciler_plan::{ObjectKey, health::Status};
 
 use crate::{
     AppStatus, Error, Sync, facts,
@@ -10,6 +12,7 @@ use crate::{
     pass::inventory_of,
     remove,
     target::Target,
+    words::cut,
     worker::{Worker, pause},
 };
 
@@ -33,7 +36,10 @@ impl Worker {
             true => message,
             false => object.to_string(),
         };
-        self.tell(target, &format!("{}: waiting: {}", self.app, cut(&line)));
+        self.tell(
+            target,
+            &format!("{}: waiting: {}", self.app, cut(&line, WAITING_CHARS_MAX)),
+        );
         self.said.insert(gist);
     }
 
@@ -71,6 +77,7 @@ impl Worker {
             }
         }
         let left = fewer.then_some(left);
+        self.watch_leaving(applied, &pruned.leaving).await;
         applied.leaving = pruned.leaving;
         if !pruned.errors.is_empty() {
             // They stay in the inventory, and are tried again.
@@ -105,6 +112,18 @@ impl Worker {
         self.tell(target, &line);
         target.rollout.finish(&self.app, true);
         Ok(fewer)
+    }
+
+    /// Hears of it when what is being deleted is gone: after a start, or in another cluster, nobody may watch its kind.
+    async fn watch_leaving(&self, applied: &Applied, leaving: &BTreeMap<ObjectKey, String>) {
+        let left = applied.candidates.iter();
+        for candidate in left.filter(|one| leaving.contains_key(&one.key)) {
+            let (key, version) = (&candidate.key, &candidate.version);
+            let resource = self.shared.cluster.resource(version, &key.kind).await;
+            if let (Ok(Some(resource)), Some(object)) = (resource, &candidate.live) {
+                self.shared.live.watch_left(&resource, key, object);
+            }
+        }
     }
 
     /// Says and records what could not be applied or deleted, once it is known to stay so for a while.
@@ -278,10 +297,3 @@ fn gist(object: &ObjectHealth) -> String {
 
 /// Characters of a line while it is only waited; a failure is told in full.
 const WAITING_CHARS_MAX: usize = 160;
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(WAITING_CHARS_MAX) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
-}

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, Resource},
     prepared::{Route, is_definition},
+    remove,
     wire::{lasting, transient},
 };
 
@@ -123,7 +124,7 @@ async fn gone(
     let mut last = None;
     let gone = async {
         while let Some(object) = cluster.get(resource, key).await? {
-            if self::uid(&object).as_deref() != uid {
+            if remove::uid(&object) != uid {
                 break;
             }
             last = Some(object);
@@ -134,20 +135,12 @@ async fn gone(
     match tokio::time::timeout(WAIT_MAX, gone).await {
         Ok(result) => result,
         Err(_) => {
-            let held = last
-                .as_ref()
-                .map(crate::remove::held_by)
-                .unwrap_or_default();
+            let held = last.as_ref().map(remove::held_by).unwrap_or_default();
             Err(transient(format!(
                 "the old one is still being deleted{held}"
             )))
         }
     }
-}
-
-fn uid(object: &Value) -> Option<String> {
-    let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
-    uid.map(str::to_owned)
 }
 
 /// A custom object can be sent only when its definition is served: established, listed, and answering.

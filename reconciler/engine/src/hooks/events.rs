@@ -13,7 +13,7 @@ use crate::{
     CompiledObject, Error,
     cluster::Resource,
     prepared::{Prepared, Route, hidden, prepare_all, reveal},
-    remove::is_leaving,
+    remove::{is_leaving, uid},
     target::Target,
     worker::Worker,
 };
@@ -324,10 +324,9 @@ impl Worker {
         if is_leaving(live) {
             return Ok(());
         }
-        let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
         let propagation = Policy::of(live).propagation.value;
         let cluster = &self.shared.cluster;
-        let deleted = cluster.delete(resource, key, uid, propagation).await;
+        let deleted = cluster.delete(resource, key, uid(live), propagation).await;
         deleted.map_err(|refusal| refusal.message)
     }
 

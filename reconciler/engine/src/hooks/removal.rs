@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use ordain_reconciler_journal::{Error as JournalError, Journal};
+use ordain_reconciler_journal::{Deploy, Error as JournalError, Journal, ObjectSet};
 use ordain_reconciler_plan::{ObjectKey, OnRemove, Verb, When, event_hook};
 use serde_json::Value;
 
 use super::events::{Step, of_time};
-use crate::{CompiledObject, Error, member::Applied, target::Target, worker::Worker};
+use crate::{CompiledObject, Error, member::Applied, target::Target, words::short, worker::Worker};
 
 /// What runs when an app is removed.
 #[derive(Debug, Default)]
@@ -154,18 +154,15 @@ impl Worker {
     async fn last_hooks(&self) -> Result<Plan, Error> {
         let app = self.app.clone();
         let find = move |journal: &Journal| {
-            for row in journal.history(&app)?.into_iter().rev() {
-                if !row.was_planned() {
-                    continue;
-                }
-                let texts = journal.objects(&row.set)?;
-                if !texts.is_empty() {
-                    let short = row.commit.get(..10).unwrap_or(&row.commit);
-                    let run = format!("{short}-{}", row.id);
-                    return Ok::<_, JournalError>(Some((run, texts)));
-                }
-            }
-            Ok(None)
+            let none = ObjectSet::new([]).digest();
+            let has_objects = |row: &&Deploy| row.was_planned() && row.set != none;
+            let rows =
+                journal.history_until(&app, |rows| rows.iter().any(|row| has_objects(&row)))?;
+            let Some(row) = rows.iter().rev().find(has_objects) else {
+                return Ok::<_, JournalError>(None);
+            };
+            let run = format!("{}-{}", short(&row.commit), row.id);
+            Ok(Some((run, journal.objects(&row.set)?)))
         };
         let found = self.shared.journal(find).await?;
         Ok(found.map_or_else(Plan::default, |(run, texts)| Plan::new(run, &texts)))

@@ -2,7 +2,7 @@
 
 use kube::api::Patch;
 use kube::api::PatchParams;
-use ordain_reconciler_engine::control::Request;
+use ordain_reconciler_engine::{AppStatus, control::Request};
 use serde_json::{Value, json};
 
 use crate::world::{World, annotated, config, failure};
@@ -42,6 +42,32 @@ async fn a_finalizer_is_reported_and_stops_no_other_deletion() {
         .until("it is gone", async |world| {
             world.data("stuck").await.is_none()
         })
+        .await;
+    world.until_app("web", |app| app.notes.is_empty()).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_start_it_is_heard_of_what_leaves_although_its_kind_is_not_declared() {
+    let world = World::start().await;
+    let stuck =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "stuck"}});
+    world.deploy("web", &[config("a", "1"), stuck]).await;
+    let hold = json!({"metadata": {"finalizers": ["example.com/backup"]}});
+    world
+        .edit("ServiceAccount", "stuck", "backup-operator", &hold)
+        .await;
+    world.app("web", &[config("a", "1")]);
+    let commit = world.commit();
+    let leaves = |app: &AppStatus| {
+        app.commit == commit && app.notes.iter().any(|note| note.contains("being deleted"))
+    };
+    world.until_app("web", leaves).await;
+    let world = world.restart(|_| {}).await;
+    world.until_app("web", leaves).await;
+    let free = json!({"metadata": {"finalizers": null}});
+    world
+        .edit("ServiceAccount", "stuck", "backup-operator", &free)
         .await;
     world.until_app("web", |app| app.notes.is_empty()).await;
     world.stop().await;
