@@ -29,6 +29,8 @@ enum Edit {
     Words(u8),
     /// A file that two apps read.
     Data(u8),
+    /// An encrypted file that one app names.
+    Secret(u8),
     /// One app becomes wrong, or right again.
     Broken(bool),
 }
@@ -43,6 +45,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         any::<bool>().prop_map(Edit::More),
         any::<u8>().prop_map(Edit::Words),
         any::<u8>().prop_map(Edit::Data),
+        any::<u8>().prop_map(Edit::Secret),
         any::<bool>().prop_map(Edit::Broken),
     ]
 }
@@ -59,6 +62,15 @@ fn library(value: u8, unused: u8) -> String {
     format!(
         "fn text(value: Int) -> String = \"{{value}} of {value}\"\n\nfn other(value: Int) -> Int = value + {unused}\n"
     )
+}
+
+/// An app that names an encrypted file.
+const SAFE: &str = "use secrets \"safe.age\" as key\n\napp safe {\n  objects = [k8s.Secret { metadata.name = \"safe\", \
+                    stringData = { key = key } }]\n}\n";
+
+/// An encrypted file (age-encryption.org/v1). Nobody opens it here.
+fn sealed(value: u8) -> String {
+    format!("age-encryption.org/v1\n-> X25519 a\nb\n--- c\n{value}\n")
 }
 
 /// The files of a project, and what was done to them.
@@ -85,6 +97,8 @@ impl Project {
         project.environments();
         (0..2).for_each(|number| project.library(number));
         project.edit(&Edit::Data(0));
+        project.edit(&Edit::Secret(0));
+        project.put("safe.ord", SAFE.to_owned());
         project
     }
 
@@ -138,6 +152,7 @@ impl Project {
             }
             Edit::Words(value) => self.put("README.md", format!("words {value}")),
             Edit::Data(value) => self.put("notes/data.txt", format!("data {value}")),
+            Edit::Secret(value) => self.put("safe.age", sealed(*value)),
             Edit::Broken(true) => {
                 self.put("app0.ord", "app app0 {\n  objects = [missing]\n}\n".into())
             }
@@ -268,4 +283,32 @@ fn a_broken_commit_names_whom_it_concerns() {
     for (before, after) in good.apps.iter().zip(&again.apps) {
         assert_eq!(before.digest(), after.digest());
     }
+}
+
+#[test]
+fn a_secret_that_comes_with_a_broken_commit_is_taken_with_the_next_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("git")
+        .args(["init", "--quiet", "--bare", "."])
+        .current_dir(folder.path())
+        .status();
+    assert!(made.expect("git runs").success());
+    let wanted = Wanted {
+        env: None,
+        cluster: None,
+    };
+    let (kept, mut project) = (compiler(), Project::new());
+    let before = kept
+        .compile(&project.commit(folder.path()), &wanted)
+        .expect("it compiles");
+    project.edit(&Edit::Secret(1));
+    project.edit(&Edit::Broken(true));
+    let broken = kept.compile(&project.commit(folder.path()), &wanted);
+    broken.expect_err("one app is wrong");
+    project.edit(&Edit::Broken(false));
+    let tree = project.commit(folder.path());
+    let after = kept.compile(&tree, &wanted).expect("it compiles");
+    let fresh = compiler().compile(&tree, &wanted).expect("it compiles");
+    assert_eq!(digests(&after), digests(&fresh));
+    assert_ne!(digests(&after)["safe"], digests(&before)["safe"]);
 }

@@ -6,7 +6,7 @@ use ordain_reconciler_journal::{AppRef, Digest, ObjectSet, Rollback, SignatureVe
 use ordain_reconciler_plan::{Desired, plain};
 use ordain_reconciler_source::{Commit, trailer, trailers};
 
-use crate::{App, CompiledObject, SecretFiles, progress::Rollout};
+use crate::{App, CompiledObject, SecretFiles, progress::Rollout, words::short};
 
 /// A commit in the words of the journal.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl From<&Commit> for CommitInfo {
 impl CommitInfo {
     /// The first ten digits.
     pub(crate) fn short(&self) -> &str {
-        self.id.get(..10).unwrap_or(&self.id)
+        short(&self.id)
     }
 }
 

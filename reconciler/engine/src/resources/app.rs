@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use ordain_reconciler_journal::Digest;
 use serde_json::{Value, json};
 
-use crate::{AppStatus, Sync};
+use crate::{
+    AppStatus, Sync,
+    words::{self, short},
+};
 
 /// Characters of a message in an object; `ordain status` has all of it.
 const MESSAGE_CHARS_MAX: usize = 1024;
@@ -355,16 +358,8 @@ fn lines(lines: &[String]) -> Box<[String]> {
     lines.iter().take(LINES_MAX).map(|line| cut(line)).collect()
 }
 
-/// A commit in ten digits.
-pub(crate) fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
-}
-
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
+    words::cut(text, MESSAGE_CHARS_MAX)
 }
 
 #[cfg(test)]
@@ -387,7 +382,6 @@ mod tests {
         }
     }
 
-    /// Each step: what is known, and which conditions hold and which events are told then.
     #[test]
     fn words_are_those_of_the_status() {
         for (sync, word) in SYNCS {
@@ -405,6 +399,7 @@ mod tests {
         assert_eq!(healths.map(|health| health.to_string()), HEALTHS);
     }
 
+    /// Each step: what is known, and which conditions hold and which events are told then.
     #[test]
     fn conditions_and_events_follow_the_app() {
         let a = "a".repeat(40);

@@ -16,7 +16,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::kinds::REQUESTED_BY;
@@ -38,7 +38,7 @@ pub(super) async fn run(api: Api<DynamicObject>, handler: Arc<dyn Handler>, task
     let mut listed = HashSet::new();
     let events = watcher(api.clone(), watcher::Config::default()).default_backoff();
     let mut events = std::pin::pin!(events);
-    let slots = Arc::new(tokio::sync::Semaphore::new(OPEN_MAX));
+    let slots = Arc::new(Semaphore::new(OPEN_MAX));
     while let Some(event) = events.next().await {
         let object = match event {
             Ok(watcher::Event::Init) => {
@@ -82,12 +82,8 @@ pub(super) async fn run(api: Api<DynamicObject>, handler: Arc<dyn Handler>, task
         let (handler, slots) = (Arc::clone(&handler), Arc::clone(&slots));
         tasks.spawn(async move {
             let mut gone = letter.reads.clone();
-            let work = async {
-                let _slot = slots.acquire_owned().await.ok();
-                letter.answer(handler).await;
-            };
             tokio::select! {
-                () = work => {}
+                () = letter.answer(handler, &slots) => {}
                 () = closed(&mut gone) => {}
             }
         });
@@ -144,13 +140,16 @@ impl Answers {
 }
 
 impl Letter {
-    async fn answer(mut self, handler: Arc<dyn Handler>) {
+    async fn answer(mut self, handler: Arc<dyn Handler>, slots: &Semaphore) {
         let phase = self.object.data.pointer("/status/phase");
         match phase.and_then(Value::as_str) {
             None => {
+                // Given back before it is waited for somebody to delete the object.
+                let slot = slots.acquire().await;
                 if !self.work(handler).await {
                     return;
                 }
+                drop(slot);
             }
             Some("Done") => {}
             Some(_) => self.interrupted().await,

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     AppStatus, Sync,
     control::Handler,
+    observe::sleep_until,
     shared::{Shared, now_ms},
 };
 
@@ -534,14 +535,6 @@ fn is_lasting(error: &kube::Error) -> bool {
         return false;
     };
     (400..500).contains(&status.code) && !matches!(status.code, 404 | 408 | 409 | 429)
-}
-
-/// Waits for a moment, or for ever when there is none.
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{app, kinds, mirror::apply};
-use crate::SourceStatus;
+use crate::{SourceStatus, words::short};
 
 /// The name of the one `Source`.
 const NAME: &str = "repository";
@@ -93,7 +93,7 @@ impl ShownSource {
         let commit = source.commit.clone().unwrap_or_default();
         let spec = json!({"url": source.repository, "ref": source.branch});
         let status = json!({
-            "commit": commit, "revision": app::short(&commit), "message": source.message,
+            "commit": commit, "revision": short(&commit), "message": source.message,
             "conditions": [{
                 "type": "Ready", "status": if ready { "True" } else { "False" }, "reason": reason,
                 "message": source.message, "lastTransitionTime": since,
