@@ -63,6 +63,8 @@ pub struct Facts {
     /// The keys of a ConfigMap or Secret, when they are known.
     pub(crate) keys: Option<Vec<Box<str>>>,
     pub(crate) ports: Vec<Port>,
+    /// That it says itself how many pods it has, and where.
+    pub(crate) replicas: Option<Replicas>,
     /// What a controller makes of it: kind and name.
     pub(crate) makes: Vec<(&'static str, Box<str>)>,
 }
@@ -121,6 +123,7 @@ impl Facts {
                 (one, two) => one.is_none() && two.is_none(),
             }
             && self.keys == other.keys
+            && self.replicas.is_some() == other.replicas.is_some()
             && are_like(&self.ports, &other.ports, ports)
             && self.makes == other.makes
     }
@@ -135,7 +138,8 @@ impl Facts {
         let selects = self.selects.as_mut().and_then(|one| one.place.as_mut());
         let ports = self.ports.iter_mut();
         let ports = ports.filter_map(|port| port.target.as_mut()?.1.as_mut());
-        for place in needs.chain(selects).chain(ports) {
+        let replicas = self.replicas.as_mut().and_then(|one| one.place.as_mut());
+        for place in needs.chain(selects).chain(ports).chain(replicas) {
             each(&mut place.span);
             place.through.iter_mut().for_each(&mut each);
         }
@@ -178,6 +182,12 @@ pub(crate) enum Need {
     Port(i64),
     /// A port of a Service, by name.
     PortName(Box<str>),
+}
+
+/// A number of pods that an object says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replicas {
+    pub(crate) place: Option<Place>,
 }
 
 /// Pods that an object selects.

@@ -2,7 +2,9 @@
 
 use ordain_lang_syntax::{Name, Span};
 
-use crate::facts::{Facts, Identity, Need, Place, Pods, Port, Ref, SelectedBy, Selects, To};
+use crate::facts::{
+    Facts, Identity, Need, Place, Pods, Port, Ref, Replicas, SelectedBy, Selects, To,
+};
 use crate::pods;
 use crate::selector::{Selector, labels};
 use crate::tree::Tree;
@@ -19,6 +21,7 @@ pub fn gather<T: Tree>(tree: &T, root: T::Node, identity: Identity, at: Span, ho
         pods: None,
         keys: None,
         ports: Vec::new(),
+        replicas: None,
         makes: Vec::new(),
     };
     let mut reading = Reading { tree, facts };
@@ -224,6 +227,10 @@ impl<T: Tree> Reading<'_, T> {
 
     fn workload(&mut self, root: T::Node) {
         self.template(root, &["spec", "template"]);
+        if let Some(node) = self.tree.find(root, &["spec", "replicas"]) {
+            let place = self.tree.place(node);
+            self.facts.replicas = Some(Replicas { place });
+        }
         if let Some(node) = self.tree.find(root, &["spec", "selector"]) {
             self.select(SelectedBy::Owner, node);
         }

@@ -16,7 +16,10 @@ impl Rules<'_> {
         let namespace = leads_into(member, one);
         let (group, kind) = (one.to.group.as_str(), one.to.kind.as_str());
         match self.index.object(group, kind, namespace, &one.name) {
-            Some(at) => self.needs(member, one, members[at].facts),
+            Some(at) => {
+                self.needs(member, one, members[at].facts);
+                self.counted_twice(member, one, members[at].facts);
+            }
             None => self.missing(members, member, one),
         }
     }
@@ -101,6 +104,26 @@ impl Rules<'_> {
         self.report(
             member,
             diagnostic.note(format!("the field is `{}`", one.field)),
+        );
+    }
+
+    /// An autoscaler and the workload that it scales must not both say how many pods there are.
+    fn counted_twice(&mut self, member: Member<'_>, one: &Ref, target: &Facts) {
+        let Some(replicas) = target.replicas.filter(|_| one.to.code == "E0610") else {
+            return;
+        };
+        let title = target.identity.title();
+        let diagnostic = Diagnostic::warning(
+            "W0604",
+            format!("the {title} sets `replicas`, and an autoscaler scales it"),
+        );
+        let diagnostic = placed(diagnostic, one.place, "scaled here", member.facts);
+        let diagnostic = placed(diagnostic, replicas.place, "said here too", target);
+        self.report(
+            member,
+            diagnostic
+                .help("leave `replicas` out (`delete spec.replicas`; in `std`, `scaled = true`)")
+                .note("each deploy would undo what the autoscaler decided"),
         );
     }
 

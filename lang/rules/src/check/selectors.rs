@@ -76,6 +76,9 @@ impl Rules<'_> {
                 facts.identity.title()
             ));
         } else {
+            if let Some(note) = labels_there(members, member, &selects.selector) {
+                diagnostic = diagnostic.note(note);
+            }
             diagnostic = diagnostic.help(format!(
                 "if others make its pods, say so: `allow {code} for {} \"{}\", \"…\"`",
                 super::written(identity.group(), &identity.kind),
@@ -176,6 +179,39 @@ impl Rules<'_> {
             self.report(member, diagnostic);
         }
     }
+}
+
+/// Values that are shown of a label.
+const SHOWN: usize = 4;
+
+/// Which values the pods of the namespace have for the first label of a selector that they have at all.
+fn labels_there(members: &[Member<'_>], member: Member<'_>, selector: &Selector) -> Option<String> {
+    let in_reach = || {
+        let near = members
+            .iter()
+            .filter(|other| other.facts.home() == member.facts.home());
+        near.filter_map(|other| Some((other, other.facts.pods.as_ref()?)))
+    };
+    selector.labels.iter().find_map(|(key, _)| {
+        let mut shown: Vec<String> = Vec::new();
+        for (other, pods) in in_reach() {
+            if let Some((_, value)) = pods.labels.iter().find(|(own, _)| own == key) {
+                let identity = &other.facts.identity;
+                shown.push(format!(
+                    "`{key}={value}` ({} {})",
+                    identity.kind, identity.name
+                ));
+            }
+        }
+        let more = shown.len().saturating_sub(SHOWN);
+        shown.truncate(SHOWN);
+        let list = shown.join(", ");
+        match (shown.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(format!("pods there have {list}")),
+            (false, more) => Some(format!("pods there have {list} and {more} more")),
+        }
+    })
 }
 
 /// The pods that differ from a selector in the value of one label only, by a slip: with the label

@@ -343,9 +343,14 @@ impl Parser<'_> {
             return;
         }
         let found = self.describe(token);
+        // The end of the file is an empty line that nobody sees.
+        let place = match token.kind {
+            T::Eof => self.before(),
+            _ => self.here(),
+        };
         let mut diagnostic =
             Diagnostic::error("E0001", format!("expected {expected}, found {found}"))
-                .label(self.here(), format!("expected {expected}"));
+                .label(place, format!("expected {expected}"));
         if let Some(help) = self.hint(token, expected) {
             diagnostic = diagnostic.help(help);
         }
