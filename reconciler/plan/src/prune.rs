@@ -43,6 +43,11 @@ pub enum Keep {
         /// The mark.
         mark: String,
     },
+    /// A mark on it is not understood: it may have been meant to keep it.
+    Unclear {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A mark on it says that nobody touches it for now.
     Paused {
         /// The mark.
@@ -104,6 +109,7 @@ impl Keep {
             Self::Moving { to } => format!("moves to {to}"),
             Self::SameObject => "the same object is declared under another API group".to_owned(),
             Self::OptedOut { mark } => format!("kept because of `{mark}`"),
+            Self::Unclear { problem } => format!("kept until its marks are right: {problem}"),
             Self::Paused { mark } => format!("left alone because of `{mark}`"),
             Self::HoldsObjects { count } => format!("{count} declared objects are in it"),
             Self::Terminating { finalizers } if finalizers.is_empty() => "being deleted".to_owned(),
@@ -214,6 +220,10 @@ fn keep(
         return Some(Keep::Moving { to: to.to_owned() });
     }
     let policy = Policy::of(live);
+    if !policy.problems.is_empty() {
+        let problem = policy.problems.join("; ");
+        return Some(Keep::Unclear { problem });
+    }
     if let Asked {
         value: Prune::Disabled,
         by,
