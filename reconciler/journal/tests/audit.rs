@@ -1,5 +1,8 @@
 //! Whatever is changed in a journal, the audit finds it; and what is cut off on purpose is told by the chain.
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -12,6 +15,8 @@ use ordain_reconciler_journal::{
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use folder::folder;
 
 /// Everything is sealed early, so that a small journal has all kinds of files.
 const SMALL: Sizes = Sizes {
@@ -81,13 +86,7 @@ fn deploy(journal: &Journal, number: u64) {
 }
 
 fn journal(deploys: u64) -> TempDir {
-    // Syncs are what takes the time, and nobody pulls the plug here.
-    let memory = Path::new("/dev/shm");
-    let dir = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    let dir = dir.or_else(|_| tempfile::tempdir()).expect("a folder");
+    let dir = folder();
     let (journal, warnings) = Journal::open_with(dir.path(), SMALL).expect("it opens");
     assert!(warnings.is_empty());
     (1..=deploys).for_each(|number| deploy(&journal, number));

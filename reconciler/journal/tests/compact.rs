@@ -1,5 +1,10 @@
 //! Old records are cut off while others write, and a process that is killed meanwhile loses nothing that is needed.
 
+#[path = "support/copy.rs"]
+mod copy;
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::{
     path::Path,
     process::Command,
@@ -9,6 +14,9 @@ use std::{
 use ordain_reconciler_journal::{
     AppRef, Event, Intent, Journal, ObjectSet, Outcome, Sizes, steps, verify, verify_chain,
 };
+
+use copy::copy;
+use folder::folder;
 
 const SMALL: Sizes = Sizes {
     segment_bytes: Some(3000),
@@ -60,29 +68,6 @@ fn deploy(journal: &Journal, number: u64) {
     };
     batch.append(time + 1, event);
     batch.commit().expect("it is durable");
-}
-
-/// A folder in memory where there is one: syncs are what takes the time, and nobody pulls the plug here.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let dir = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    dir.or_else(|_| tempfile::tempdir()).expect("a folder")
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let to = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            std::fs::create_dir(&to).expect("a folder");
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).expect("copied");
-        }
-    }
 }
 
 fn filled(folder: &Path) -> Journal {

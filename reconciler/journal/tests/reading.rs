@@ -1,55 +1,41 @@
 //! Readings open few segments of a long log, and find what reading all of them finds. The only test of its process:
 //! it counts what every journal of it reads.
 
+#[path = "support/deploys.rs"]
+mod deploys;
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ordain_reconciler_journal::{
-    AppRef, At, Event, Intent, Journal, ObjectSet, Outcome, Query, Record, Sizes, steps,
-};
+use ordain_reconciler_journal::{At, Intent, Journal, Outcome, Query, Record, steps};
+
+use deploys::{TINY, app};
+use folder::folder;
 
 static READ: AtomicUsize = AtomicUsize::new(0);
 
 const SEGMENTS: usize = 30;
 const APPS: u64 = 40;
 
-fn app(number: u64) -> AppRef {
-    AppRef {
-        env: "prod".to_owned(),
-        name: format!("service-{number}"),
-    }
-}
-
 /// Deploys of an app that follow each other.
 const IN_A_ROW: u64 = 30;
 
 /// A few deploys of one app after those of another, a second apart; `service-0` is deployed once, in the beginning.
 fn deploy(journal: &Journal, number: u64) {
-    let time = number as i64 * 1000;
     let which = match number {
         0 => 0,
         number => 1 + number / IN_A_ROW % (APPS - 1),
     };
-    let mut batch = journal.batch().expect("it writes");
     let object = format!(r#"{{"kind":"ConfigMap","data":{{"value":"{number}"}}}}"#);
-    let set = batch.put_set(&ObjectSet::new([object]));
     let intent = Intent {
         app: app(which),
         commit: format!("{number:040x}"),
-        set,
-        inventory: batch.put(b"[]"),
         plan: format!("{number:064x}"),
         ..Intent::default()
     };
-    let deploy = batch.append(time, Event::Intent(Box::new(intent))).seq;
-    let event = Event::Outcome {
-        deploy,
-        app: app(which),
-        outcome: Outcome::Healthy,
-        inventory: None,
-        writes: Vec::new(),
-    };
-    batch.append(time + 1, event);
-    batch.commit().expect("it is durable");
+    let time = number as i64 * 1000;
+    deploys::deploy(journal, time, object, intent, Outcome::Healthy);
 }
 
 fn counted<T>(act: impl FnOnce() -> T) -> (T, usize) {
@@ -65,18 +51,8 @@ fn a_long_log_is_not_read_as_a_whole() {
             READ.fetch_add(1, Ordering::SeqCst);
         }
     });
-    // Syncs are what takes the time, and nobody pulls the plug here.
-    let memory = std::path::Path::new("/dev/shm");
-    let dir = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    let dir = dir.or_else(|_| tempfile::tempdir()).expect("a folder");
-    let sizes = Sizes {
-        segment_bytes: Some(1),
-        pack_bytes: None,
-    };
-    let (journal, _) = Journal::open_with(dir.path(), sizes).expect("it opens");
+    let dir = folder();
+    let (journal, _) = Journal::open_with(dir.path(), TINY).expect("it opens");
     let mut number = 0;
     let files = |ending: &str| {
         let names = std::fs::read_dir(dir.path().join("segments")).expect("a folder");

@@ -1,11 +1,17 @@
 //! A history that is read from the newest records back ends as the whole history does, whatever happened.
 
+#[path = "support/deploys.rs"]
+mod deploys;
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::collections::BTreeSet;
 
-use ordain_reconciler_journal::{
-    AppRef, Deploy, Event, Intent, Journal, ObjectSet, Outcome, Rollback, Sizes, last_healthy,
-};
+use ordain_reconciler_journal::{AppRef, Deploy, Intent, Journal, Outcome, Rollback, last_healthy};
 use proptest::prelude::*;
+
+use deploys::{TINY, app, deploy};
+use folder::folder;
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -30,13 +36,6 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
-fn app(number: u64) -> AppRef {
-    AppRef {
-        env: "prod".to_owned(),
-        name: format!("service-{number}"),
-    }
-}
-
 fn carry_out(journal: &Journal, number: usize, step: &Step, commits: &mut [Vec<String>]) {
     let own = &mut commits[step.app as usize];
     let commit = format!("{number:040x}");
@@ -48,52 +47,26 @@ fn carry_out(journal: &Journal, number: usize, step: &Step, commits: &mut [Vec<S
         })
     });
     own.push(commit.clone());
-    let time = number as i64 * 1000;
-    let mut batch = journal.batch().expect("it writes");
-    let set = batch.put_set(&ObjectSet::new([format!(
-        r#"{{"value":{}}}"#,
-        step.objects
-    )]));
+    let object = format!(r#"{{"value":{}}}"#, step.objects);
     let intent = Intent {
         app: app(step.app),
         commit,
-        set,
-        inventory: batch.put(b"[]"),
         plan: "plan".to_owned(),
         rollback,
         ..Intent::default()
     };
-    let deploy = batch.append(time, Event::Intent(Box::new(intent))).seq;
     let outcome = match step.is_healthy {
         true => Outcome::Healthy,
         false => Outcome::Failed {
             reasons: vec!["no".to_owned()],
         },
     };
-    let event = Event::Outcome {
-        deploy,
-        app: app(step.app),
-        outcome,
-        inventory: None,
-        writes: Vec::new(),
-    };
-    batch.append(time + 1, event);
-    batch.commit().expect("it is durable");
+    deploy(journal, number as i64 * 1000, object, intent, outcome);
 }
 
 fn check(steps: &[Step], compacted: bool) {
-    // Syncs are what takes the time, and nobody pulls the plug here.
-    let memory = std::path::Path::new("/dev/shm");
-    let dir = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    let dir = dir.or_else(|_| tempfile::tempdir()).expect("a folder");
-    let sizes = Sizes {
-        segment_bytes: Some(1),
-        pack_bytes: None,
-    };
-    let (journal, _) = Journal::open_with(dir.path(), sizes).expect("it opens");
+    let dir = folder();
+    let (journal, _) = Journal::open_with(dir.path(), TINY).expect("it opens");
     let mut commits = vec![Vec::new(); 3];
     for (number, step) in steps.iter().enumerate() {
         carry_out(&journal, number, step, &mut commits);

@@ -1,12 +1,16 @@
 //! A process that is killed while it seals what is appended to loses nothing, and its journal opens.
 
+#[path = "support/copy.rs"]
+mod copy;
+
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 use ordain_reconciler_journal::{Event, Journal, Query, steps};
+
+use copy::copy;
 
 thread_local! {
     static CRASH_AT: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -75,17 +79,4 @@ fn a_state_without_its_segment_is_no_reason_to_refuse_a_journal() {
         !one.path().join(state).exists(),
         "it would be in the way later"
     );
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let to = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => {
-                std::fs::create_dir(&to).expect("made");
-                copy(&entry.path(), &to);
-            }
-            false => drop(std::fs::copy(entry.path(), to).expect("copied")),
-        }
-    }
 }
