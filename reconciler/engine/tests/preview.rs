@@ -13,8 +13,8 @@ use kube::Client;
 use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Server, User};
 use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
-    App, Ask, CompileError, Compiled, CompiledObject, Compiler, OwnRules, SecretFiles, Standing,
-    Wanted, owned, preview,
+    App, Ask, CompileError, Compiled, CompiledObject, Compiler, OwnRules, Preview, SecretFiles,
+    Standing, Wanted, owned, preview,
 };
 use ordain_reconciler_plan::{ApiVersion, Inventory, MANAGER, ObjectKey, Verb, prepare};
 use ordain_reconciler_source::TreeFiles;
@@ -80,12 +80,7 @@ async fn apply_of(client: &Client, path: &str, object: Value, owner: &str) {
 
 #[tokio::test]
 async fn what_would_happen_is_told_and_nothing_is_written() {
-    let pki = Arc::new(Pki::in_memory().expect("keys"));
-    let server = Server::start(ServerConfig::new(Arc::new(Memory::new()), pki)).await;
-    let server = server.expect("a server");
-    let client = Client::new(server.in_process(User::admin()), "default");
-    let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-    apply(&client, "/api/v1/namespaces", space).await;
+    let (server, client) = cluster().await;
     let (core, apps) = ("/api/v1/namespaces/shop", "/apis/apps/v1/namespaces/shop");
     for (path, object) in [
         (format!("{apps}/deployments"), deployment("web", 2, "web")),
@@ -127,25 +122,11 @@ async fn what_would_happen_is_told_and_nothing_is_written() {
         deployment("new", 1, "new"),
         secret("b3RoZXI="),
     ];
-    let objects = objects
-        .into_iter()
-        .map(|object| CompiledObject { object, at: None });
-    let (name, env, space) = ("shop".to_owned(), "dev".to_owned(), "shop".to_owned());
-    let app = App::new(name, env, space, objects.collect(), SecretFiles::new());
-    let asks = vec![Ask {
-        app: Arc::new(app),
+    let ask = Ask {
+        app: app("shop", None, &objects),
         gone,
-    }];
-    let standing = Standing::default();
-    let plans = preview(
-        client.clone(),
-        Arc::new(Nobody),
-        asks,
-        BTreeSet::new(),
-        &standing,
-    )
-    .await;
-    let plans = plans.expect("it answers");
+    };
+    let plans = asked(&client, ask, &Standing::default()).await;
     let told: Vec<(String, Verb)> = plans[0]
         .plan
         .actions
@@ -214,6 +195,12 @@ fn app(name: &str, cluster: Option<&str>, objects: &[Value]) -> Arc<App> {
     Arc::new(app.on(cluster.map(str::to_owned)))
 }
 
+async fn asked(client: &Client, ask: Ask, standing: &Standing) -> Vec<Preview> {
+    let (client, nobody) = (client.clone(), Arc::new(Nobody));
+    let plans = preview(client, nobody, vec![ask], BTreeSet::new(), standing).await;
+    plans.expect("it answers")
+}
+
 /// What a preview says: object, verb, reason.
 async fn told(
     client: &Client,
@@ -226,14 +213,12 @@ async fn told(
         let key = ObjectKey::of(&config(name)).expect("an identity");
         inventory.insert(key, &ApiVersion::parse("v1"));
     }
-    let asks = vec![Ask {
+    let ask = Ask {
         app: Arc::clone(&declared[0]),
         gone: inventory,
-    }];
+    };
     let standing = Standing::new(rules, declared).expect("rules");
-    let nobody = Arc::new(Nobody);
-    let plans = preview(client.clone(), nobody, asks, BTreeSet::new(), &standing).await;
-    let plans = plans.expect("it answers");
+    let plans = asked(client, ask, &standing).await;
     let actions = plans[0].plan.actions.iter();
     actions
         .map(|action| (action.key.name.clone(), action.verb, action.reason.clone()))

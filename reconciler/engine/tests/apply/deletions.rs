@@ -330,21 +330,10 @@ async fn what_an_object_owns_goes_as_its_annotation_says_when_it_is_replaced_or_
     world.commit();
     collect(&world, "batch/v1", "Job", "").await;
     finish(&world, "m:2").await;
-    let healthy = async |world: &World| {
-        let history = world.history("web");
-        history.len() == 2 && history[1].was_healthy
-    };
-    world.until("it is recorded", healthy).await;
+    world.until_recorded("web").await;
+    assert_eq!(world.history("web").len(), 2);
 
-    world.call(&Request::Rollback {
-        app: "web".to_owned(),
-        env: None,
-        to: "last-healthy".to_owned(),
-        reason: "too new".to_owned(),
-        author: "Ada <ada@example.com>".to_owned(),
-        sign: false,
-        wait: false,
-    });
+    world.roll_back("web");
     collect(&world, "batch/v1", "Job", "").await;
     finish(&world, "m:1").await;
     collect(&world, "v1", "ConfigMap", "extra-").await;

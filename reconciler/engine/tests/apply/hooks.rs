@@ -4,7 +4,6 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
     core::Resource as _,
 };
-use ordain_reconciler_engine::control::Request;
 use ordain_reconciler_plan::OnRemove;
 use serde_json::{Value, json};
 
@@ -342,22 +341,8 @@ async fn a_rollback_runs_hooks_of_its_own() {
     assert!(world.job("restore").await.is_none());
     let note = "Job shop/restore is no part of a rollout: `helm.sh/hook: pre-rollback`";
     assert_eq!(status.notes, [note]);
-    let recorded = async |world: &World| {
-        world
-            .history("web")
-            .last()
-            .is_some_and(|row| row.was_healthy)
-    };
-    world.until("it is recorded", recorded).await;
-    world.call(&Request::Rollback {
-        app: "web".to_owned(),
-        env: None,
-        to: "last-healthy".to_owned(),
-        reason: "too new".to_owned(),
-        author: "Ada <ada@example.com>".to_owned(),
-        sign: false,
-        wait: false,
-    });
+    world.until_recorded("web").await;
+    world.roll_back("web");
     let restored = world.begun("restore", None).await;
     assert_eq!(world.data("a").await, Some(json!({"value": "2"})));
     world.ends("restore", None, &complete()).await;

@@ -3,6 +3,7 @@
 //! One file per promise. Everything waits for what has to become true; nothing is measured in seconds.
 
 mod adoption;
+mod basics;
 mod crowd;
 mod deletions;
 mod drift;

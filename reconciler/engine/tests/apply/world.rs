@@ -19,7 +19,7 @@ use ordain_orchestrator_apiserver::{Config as ServerConfig, Pki, Server, User};
 use ordain_orchestrator_store::Memory;
 use ordain_reconciler_engine::{
     App, AppStatus, CompileError, Compiled, CompiledObject, Compiler, Config, HistoryRow, Running,
-    SecretFiles, Source, Wanted,
+    SecretFiles, Source, SourceStatus, Status, Wanted,
     control::{self, Request as Ask, Response as Answer},
     start,
 };
@@ -302,6 +302,16 @@ impl World {
         self
     }
 
+    /// Makes the repository unreachable, or reachable again.
+    pub(crate) fn away(&self, away: bool) {
+        let (here, there) = (self.origin(), self.dir.path().join("away"));
+        let moved = match away {
+            true => std::fs::rename(&here, &there),
+            false => std::fs::rename(&there, &here),
+        };
+        moved.expect("moved");
+    }
+
     fn origin(&self) -> std::path::PathBuf {
         self.dir.path().join("origin")
     }
@@ -380,12 +390,44 @@ impl World {
         }
     }
 
-    /// How an app stands.
-    pub(crate) fn status(&self, name: &str) -> Option<AppStatus> {
+    /// Waits until an app's last deploy is recorded as healthy.
+    pub(crate) async fn until_recorded(&self, app: &str) {
+        let is_healthy = async |world: &Self| {
+            let last = world.history(app).pop();
+            last.is_some_and(|row| row.was_healthy)
+        };
+        self.until("it is recorded", is_healthy).await;
+    }
+
+    /// Takes an app back to what was healthy before, and does not wait.
+    pub(crate) fn roll_back(&self, app: &str) {
+        self.call(&Ask::Rollback {
+            app: app.to_owned(),
+            env: None,
+            to: "last-healthy".to_owned(),
+            reason: "too new".to_owned(),
+            author: "Ada <ada@example.com>".to_owned(),
+            sign: false,
+            wait: false,
+        });
+    }
+
+    fn all(&self) -> Status {
         match self.call(&Ask::Status).into_iter().next() {
-            Some(Answer::Status { status }) => status.apps.into_iter().find(|app| app.name == name),
+            Some(Answer::Status { status }) => status,
             other => panic!("{other:?} is no status"),
         }
+    }
+
+    /// How an app stands.
+    pub(crate) fn status(&self, name: &str) -> Option<AppStatus> {
+        let mut apps = self.all().apps.into_iter();
+        apps.find(|app| app.name == name)
+    }
+
+    /// How the repository stands.
+    pub(crate) fn source(&self) -> SourceStatus {
+        self.all().source
     }
 
     /// Waits until an app's status fits, and returns it.

@@ -157,18 +157,8 @@ async fn the_journal_knows_the_cluster_of_each_app() {
     // A start while the repository is still away: each app goes on in its cluster, and what was edited meanwhile is
     // put right there.
     stop(engine, &shutdown).await;
-    for (cluster, value) in [(&one, "edited"), (&two, "edited as well")] {
-        let patch = json!({"data": {"value": value}});
-        cluster
-            .api("v1", "ConfigMap", "shop")
-            .patch(
-                "a",
-                &kube::api::PatchParams::default(),
-                &kube::api::Patch::Merge(&patch),
-            )
-            .await
-            .expect("patched");
-    }
+    one.edit("a", "edited").await;
+    two.edit("a", "edited as well").await;
     let (engine, shutdown) = run(&world, &one, &[("two", &two)]).await;
     until_value(&one, "one-2").await;
     until_value(&two, "two-1").await;
@@ -182,15 +172,7 @@ async fn the_journal_knows_the_cluster_of_each_app() {
 
     // Another cluster by the name of the second: nothing of the journal goes there.
     let three = Cluster::start(world.dir.path(), "three").await;
-    let patch = json!({"data": {"value": "edited"}});
-    one.api("v1", "ConfigMap", "shop")
-        .patch(
-            "a",
-            &kube::api::PatchParams::default(),
-            &kube::api::Patch::Merge(&patch),
-        )
-        .await
-        .expect("patched");
+    one.edit("a", "edited").await;
     let (engine, shutdown) = run(&world, &one, &[("two", &three)]).await;
     until_value(&one, "one-2").await;
     assert!(written(&three).is_empty());

@@ -10,7 +10,7 @@ use std::{
 use http::{Method, Request as HttpRequest};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind},
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
     client::Body,
 };
 use ordain_orchestrator_apiserver::{
@@ -112,6 +112,14 @@ impl Cluster {
         let found = self.api("v1", "ConfigMap", "shop").get_opt(name).await;
         let found = found.expect("an answer")?;
         Some(found.data["data"].clone())
+    }
+
+    /// What somebody else does to a ConfigMap.
+    pub(crate) async fn edit(&self, name: &str, value: &str) {
+        let patch = Patch::Merge(json!({"data": {"value": value}}));
+        let api = self.api("v1", "ConfigMap", "shop");
+        let edited = api.patch(name, &PatchParams::default(), &patch).await;
+        edited.expect("patched");
     }
 }
 
