@@ -1,14 +1,17 @@
 //! A session after any edits says what a run from scratch says: findings, objects and texts.
 
+#[path = "support/law.rs"]
+mod law;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use ordain_lang_project::{
-    BuildOptions, Files, FilesError, Format, Project, Session, build, build_text, check,
-};
+use ordain_lang_project::{BuildOptions, Files, FilesError, Project, Session, build};
 use ordain_lang_syntax::Diagnostic;
 use proptest::prelude::*;
+
+use law::shown;
 
 /// Files that change under an open session.
 #[derive(Clone, Default)]
@@ -267,10 +270,6 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn shown(found: &[Diagnostic]) -> Vec<String> {
-    found.iter().map(|one| format!("{one:?}")).collect()
-}
-
 /// Applies edits to a session and compares it, where a look is taken, with a run from scratch.
 fn check_edits(first: u64, edits: &[Edit]) {
     let disk = Shared::default();
@@ -320,32 +319,10 @@ fn check_edits(first: u64, edits: &[Edit]) {
                     .unwrap()
                     .extend(unsaved.0.lock().unwrap().clone());
                 let project = Project::load(&now);
-                let all = BuildOptions::default();
                 match edit {
-                    Edit::Look => {
-                        let early = session.glance();
-                        let found = session.check();
-                        for one in early.iter().flatten() {
-                            // What helps may stand in a module that is not looked at first.
-                            let is_it = |other: &Diagnostic| {
-                                (other.code, &other.message, &other.labels)
-                                    == (one.code, &one.message, &one.labels)
-                            };
-                            assert!(found.iter().any(is_it), "{one:?}\n{found:#?}");
-                        }
-                        assert_eq!(shown(&found), shown(&check(&project)));
-                    }
-                    Edit::Build => {
-                        let (new, old) = (session.build(&all), build(&project, &all));
-                        assert_eq!(shown(&new.diagnostics), shown(&old.diagnostics));
-                        assert!(new.apps.iter().map(|app| &**app).eq(old.apps.iter()));
-                    }
-                    _ => {
-                        let new = session.build_text(&all, Format::Yaml);
-                        let old = build_text(&project, &all, Format::Yaml);
-                        assert_eq!(shown(&new.diagnostics), shown(&old.diagnostics));
-                        assert!(new.apps.iter().map(|app| &**app).eq(old.apps.iter()));
-                    }
+                    Edit::Look => law::looks_the_same(&mut session, &project),
+                    Edit::Build => law::builds_the_same(&mut session, &project),
+                    _ => law::writes_the_same(&mut session, &project),
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! Edits of the file with the environments: what an open project says after each is what a run from scratch says, though
 //! only the changes that an edit touches are looked at.
 
+#[path = "support/law.rs"]
+mod law;
+
 use std::fmt::Write as _;
 
-use ordain_lang_project::{
-    BuildOptions, Format, Memory, Project, Session, build, build_text, check,
-};
+use ordain_lang_project::{BuildOptions, Memory, Project, Session, build};
 use ordain_lang_syntax::Diagnostic;
 use proptest::prelude::*;
 
@@ -208,10 +209,6 @@ fn boundary(line: &str, offset: usize) -> usize {
     offset
 }
 
-fn shown(found: &[Diagnostic]) -> Vec<String> {
-    found.iter().map(|one| format!("{one:?}")).collect()
-}
-
 fn files() -> Memory {
     let mut files = Memory::new()
         .with("ordain.toml", "name = \"p\"\nkubernetes = \"1.36\"\n")
@@ -228,7 +225,6 @@ fn check_edits(edits: &[Edit]) {
     let mut files = files();
     let mut envs_now = envs(0);
     let mut session = Session::new(files.clone());
-    let all = BuildOptions::default();
     let set = |files: &mut Memory, session: &mut Session, path: &str, text: String| {
         files.insert(path, text.clone());
         session.set_text(path, Some(text));
@@ -249,30 +245,9 @@ fn check_edits(edits: &[Edit]) {
             }
             Edit::Lib(wish) => set(&mut files, &mut session, LIB, lib(*wish)),
             Edit::Glance => drop(session.glance()),
-            Edit::Look => {
-                let early = session.glance();
-                let found = session.check();
-                for one in early.iter().flatten() {
-                    let is_it = |other: &Diagnostic| {
-                        (other.code, &other.message, &other.labels)
-                            == (one.code, &one.message, &one.labels)
-                    };
-                    assert!(found.iter().any(is_it), "{one:?}\n{found:#?}");
-                }
-                assert_eq!(shown(&found), shown(&check(&Project::load(&files))));
-            }
-            Edit::Build => {
-                let old = build(&Project::load(&files), &all);
-                let new = session.build(&all);
-                assert_eq!(shown(&new.diagnostics), shown(&old.diagnostics));
-                assert!(new.apps.iter().map(|app| &**app).eq(old.apps.iter()));
-            }
-            Edit::Write => {
-                let old = build_text(&Project::load(&files), &all, Format::Yaml);
-                let new = session.build_text(&all, Format::Yaml);
-                assert_eq!(shown(&new.diagnostics), shown(&old.diagnostics));
-                assert!(new.apps.iter().map(|app| &**app).eq(old.apps.iter()));
-            }
+            Edit::Look => law::looks_the_same(&mut session, &Project::load(&files)),
+            Edit::Build => law::builds_the_same(&mut session, &Project::load(&files)),
+            Edit::Write => law::writes_the_same(&mut session, &Project::load(&files)),
             edit => {
                 envs_now = edited(&envs_now, edit);
                 set(&mut files, &mut session, ENVS, envs_now.clone());
