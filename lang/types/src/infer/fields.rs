@@ -6,10 +6,10 @@ use ordain_lang_syntax::ast::{
 use ordain_lang_syntax::{Diagnostic, Name, Span};
 use ordain_schemas::is_message;
 
-use super::Want;
 use super::record::{Build, Op, Pm};
+use super::{Rule, Want};
 use crate::checker::{Checker, Scope};
-use crate::hir::{ExprId, ExprKind, FieldInit, Init, RecordItem};
+use crate::hir::{ExprId, ExprKind, FieldInit, Init, RecordItem, Slot};
 use crate::suggest::nearest;
 use crate::ty::{Origin, RecordId, Ty, TyKind};
 
@@ -147,6 +147,58 @@ impl<'a> Checker<'a> {
             Some(name) => format!("{} {name}", gvk.kind),
             None => gvk.kind.to_string(),
         })
+    }
+
+    /// Whether a value is an anonymous record whose fields are all fields of the record.
+    pub(super) fn is_part_of(&self, ty: Ty, id: RecordId) -> bool {
+        let TyKind::Record(from) = self.kind(ty) else {
+            return false;
+        };
+        let (from, to) = (self.types.record(*from), self.types.record(id));
+        from.origin == Origin::Anonymous && from.fields.iter().all(|f| to.field(f.name).is_some())
+    }
+
+    /// The fields of an anonymous record as fields of another: a slot for the record, and each field's position and value.
+    pub(super) fn spread_parts(
+        &mut self,
+        sc: &mut Scope,
+        value: ExprId,
+        to: RecordId,
+    ) -> (Slot, Vec<(u32, ExprId)>) {
+        let slot = sc.fresh();
+        let (ty, span) = (self.hir.ty(value), self.hir.span(value));
+        let fields: Vec<(Name, Ty)> = self
+            .types
+            .as_record(ty)
+            .map(|from| {
+                self.types
+                    .record(from)
+                    .fields
+                    .iter()
+                    .map(|f| (f.name, f.ty))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let mut parts = Vec::with_capacity(fields.len());
+        for (from, (name, field_ty)) in fields.into_iter().enumerate() {
+            let Some(at) = self.types.record(to).field(name) else {
+                continue;
+            };
+            let local = self.add(ExprKind::Local(slot), ty, span);
+            let part = self.add(ExprKind::Field(local, from as u32), field_ty, span);
+            let wanted = self.types.record(to).fields[at as usize].ty;
+            parts.push((
+                at,
+                self.coerce(
+                    part,
+                    Want {
+                        ty: wanted,
+                        rule: Rule::Field(to, at),
+                    },
+                ),
+            ));
+        }
+        (slot, parts)
     }
 
     /// Tells the required fields that no member sets.

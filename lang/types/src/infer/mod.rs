@@ -484,7 +484,8 @@ impl<'a> Checker<'a> {
                     Constant::Int(_)
                     | Constant::Bool(_)
                     | Constant::Float(_)
-                    | Constant::Quantity(_),
+                    | Constant::Quantity(_)
+                    | Constant::Duration(_),
                 ),
             ) => {
                 format!(

@@ -10,10 +10,10 @@ use super::{Rule, Want};
 use crate::checker::{Checker, NameMap, Scope};
 use crate::constant::Constant;
 use crate::graph::Node;
-use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem, Slot};
+use crate::hir::{Amend, ExprId, ExprKind, FieldInit, Init, RecordItem};
 use crate::index::Def;
 use crate::relate::Misfit;
-use crate::ty::{Origin, RecordId, Ty, TyKind};
+use crate::ty::{RecordId, Ty, TyKind};
 
 /// A member of braces, taken out of the syntax tree so that paths can be shortened step by step.
 #[derive(Clone, Copy)]
@@ -245,6 +245,7 @@ impl<'a> Checker<'a> {
         let mut build = Build {
             items: Vec::new(),
             set: Vec::new(),
+            maybe: Vec::new(),
             unsure: false,
             typos: implied.map(|(_, names)| names).unwrap_or_default(),
         };
@@ -327,6 +328,9 @@ impl<'a> Checker<'a> {
                     let second = self.branch(sc, id, otherwise, build);
                     sc.present.truncate(present);
                     build.unsure |= first.unsure || second.unsure;
+                    for branch in [&first, &second] {
+                        build.maybe.extend(branch.set.iter().chain(&branch.maybe));
+                    }
                     build
                         .set
                         .extend(first.set.iter().filter(|at| second.set.contains(at)));
@@ -360,58 +364,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether a value is an anonymous record whose fields are all fields of the record.
-    pub(super) fn is_part_of(&self, ty: Ty, id: RecordId) -> bool {
-        let TyKind::Record(from) = self.kind(ty) else {
-            return false;
-        };
-        let (from, to) = (self.types.record(*from), self.types.record(id));
-        from.origin == Origin::Anonymous && from.fields.iter().all(|f| to.field(f.name).is_some())
-    }
-
-    /// The fields of an anonymous record as fields of another: a slot for the record, and each field's position and value.
-    pub(super) fn spread_parts(
-        &mut self,
-        sc: &mut Scope,
-        value: ExprId,
-        to: RecordId,
-    ) -> (Slot, Vec<(u32, ExprId)>) {
-        let slot = sc.fresh();
-        let (ty, span) = (self.hir.ty(value), self.hir.span(value));
-        let fields: Vec<(Name, Ty)> = self
-            .types
-            .as_record(ty)
-            .map(|from| {
-                self.types
-                    .record(from)
-                    .fields
-                    .iter()
-                    .map(|f| (f.name, f.ty))
-                    .collect()
-            })
-            .unwrap_or_default();
-        let mut parts = Vec::with_capacity(fields.len());
-        for (from, (name, field_ty)) in fields.into_iter().enumerate() {
-            let Some(at) = self.types.record(to).field(name) else {
-                continue;
-            };
-            let local = self.add(ExprKind::Local(slot), ty, span);
-            let part = self.add(ExprKind::Field(local, from as u32), field_ty, span);
-            let wanted = self.types.record(to).fields[at as usize].ty;
-            parts.push((
-                at,
-                self.coerce(
-                    part,
-                    Want {
-                        ty: wanted,
-                        rule: Rule::Field(to, at),
-                    },
-                ),
-            ));
-        }
-        (slot, parts)
-    }
-
     fn branch(
         &mut self,
         sc: &mut Scope,
@@ -425,6 +377,7 @@ impl<'a> Checker<'a> {
             items: Vec::new(),
             // A path inside amends what stands before it.
             set: Vec::new(),
+            maybe: outer.maybe.clone(),
             unsure: outer.unsure,
             typos: Vec::new(),
         };
@@ -489,7 +442,9 @@ impl<'a> Checker<'a> {
                 _ => inner.extend(member.inner()),
             }
         }
-        let known = build.set.contains(&at) || has_default || build.unsure;
+        // What a branch may have set is amended as well.
+        let known =
+            build.set.contains(&at) || build.maybe.contains(&at) || has_default || build.unsure;
         if !build.set.contains(&at) {
             build.set.push(at);
         }
@@ -577,6 +532,8 @@ pub(super) struct Build {
     pub(super) items: Vec<RecordItem>,
     /// Fields that are set in any case.
     pub(super) set: Vec<u32>,
+    /// Fields that are set in some case.
+    pub(super) maybe: Vec<u32>,
     /// Whether fields may be set that are not known by name.
     pub(super) unsure: bool,
     /// Names that misspelled ones probably meant, and names that are given elsewhere: not missing.
