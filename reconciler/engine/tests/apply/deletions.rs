@@ -5,7 +5,10 @@ use kube::api::PatchParams;
 use ordain_reconciler_engine::{AppStatus, control::Request};
 use serde_json::{Value, json};
 
-use crate::world::{World, annotated, config, failure};
+use crate::{
+    tap::failure,
+    world::{World, annotated, config},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finalizer_is_reported_and_stops_no_other_deletion() {

@@ -13,6 +13,7 @@ mod order;
 mod phases;
 mod rest;
 mod stages;
+mod tap;
 mod trouble;
 mod waves;
 mod why;

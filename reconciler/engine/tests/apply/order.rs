@@ -47,7 +47,7 @@ async fn a_kind_is_there_before_its_objects_and_wrong_ones_are_found_without_the
     assert_eq!(good.expect("it exists").data["spec"]["size"], 3);
     let bad = "/apis/example.com/v1/namespaces/shop/things/bad";
     let asked = world.tap.seen().into_iter().filter(|seen| seen.path == bad);
-    assert_eq!(asked.filter(crate::world::Seen::writes).count(), 0);
+    assert_eq!(asked.filter(crate::tap::Seen::writes).count(), 0);
     world.stop().await;
 }
 

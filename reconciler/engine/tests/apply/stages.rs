@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{Seen, World, config, sync};
+use crate::{
+    tap::Seen,
+    world::{World, config, sync},
+};
 
 /// A kind `Thing` whose names of colors are checked by the server alone: a pattern.
 fn definition(properties: Value) -> Value {

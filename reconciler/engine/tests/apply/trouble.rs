@@ -8,7 +8,10 @@ use std::sync::{
 use ordain_reconciler_engine::control::Request;
 use serde_json::json;
 
-use crate::world::{World, config, failure, sync};
+use crate::{
+    tap::failure,
+    world::{World, config, sync},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_server_is_waited_for_and_nothing_is_lost() {
