@@ -330,13 +330,29 @@ fn a_canary_is_found_nowhere_but_in_the_cluster() {
     up.eventually("the old value is back", || {
         (value("password") == CANARY).then_some(())
     });
+    let snapshot = work.path().join("applied.snapshot");
+    let snapshot = snapshot.to_str().expect("UTF-8");
     for args in [
         &["status"][..],
         &["history", "shop"],
         &["history", "shop", "--format", "json"],
+        &["why", "shop"],
+        &["why", "other", "--format", "json"],
+        &["log"],
+        &["log", "--format", "json"],
+        &["at", "now", "get", "secret/db", "-o", "yaml"],
+        &["blame", "secret/db", "data.password"],
+        &["blame", "secret/db", "data.password", "--format", "json"],
+        &["plan"],
+        &["plan", "--format", "json"],
+        &["snapshot", snapshot],
+        &["audit", "verify"],
+        &["audit", "export"],
+        &["audit", "export", "--format", "cdevents"],
     ] {
         output = up.ordain(args);
-        watch.output(&args.join(" "), &output);
+        let said = watch.output(&args.join(" "), &output);
+        assert!(!said.contains("Usage:"), "{args:?}: {said}");
     }
     let (dir, _) = up.stop();
 
@@ -344,7 +360,7 @@ fn a_canary_is_found_nowhere_but_in_the_cluster() {
     watch.files(work.path(), &[]);
     watch.files(dir.path(), &[own.join("store")]);
     assert!(
-        watch.looked_at > 60,
+        watch.looked_at > 90,
         "{} places were looked at",
         watch.looked_at
     );

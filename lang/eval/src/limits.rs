@@ -22,6 +22,20 @@ pub(crate) const MAX_TEXT: usize = work(256 << 20) as usize;
 /// Turns of all loops and calls of functions together for one app, turns whose condition did not hold included.
 pub(crate) const MAX_TURNS: u64 = work(5_000_000);
 
+/// Bytes that are written of one app, all passes over its objects together; an element counts as [`ELEMENT_BYTES`].
+/// A value that is shared a million times is small on the heap and huge in a text.
+pub(crate) const MAX_WRITTEN: u64 = work(1 << 30);
+
+/// Bytes that built-in functions and comparisons go through for one app; an element counts as sixteen. Values are
+/// shared and cells of a heap are read again and again, so that neither its size nor the turns say what reading costs.
+pub(crate) const MAX_READ: u64 = work(4 << 30);
+
+/// What an element counts of [`MAX_READ`] and [`MAX_WRITTEN`].
+pub(crate) const ELEMENT_BYTES: usize = 16;
+
+/// Texts up to this length count as nothing of their own.
+pub(crate) const SHORT_TEXT: usize = 256;
+
 /// The longest range that becomes a list.
 pub(crate) const MAX_RANGE: u64 = 1 << 20;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ordain_lang_syntax::{FileId, Name, Span};
-use ordain_schemas::{Field, Kind, ListType, Shape, Table, TypeId, is_message};
+use ordain_schemas::{Field, Kind, KubeVersion, ListType, Shape, Table, TypeId, is_message};
 
 use crate::extra::Extra;
 use crate::hir::{Body, ExprKind, Hir};
@@ -94,6 +94,20 @@ impl K8s {
         self.records
             .iter()
             .map(|(id, record)| (*record, self.table.ty(*id).name))
+    }
+
+    /// Another version of Kubernetes that has a field which a record lacks, the one next to this.
+    pub(crate) fn version_with(&self, record: RecordId, field: &str) -> Option<KubeVersion> {
+        let (id, _) = self.records.iter().find(|(_, made)| **made == record)?;
+        let (name, own) = (self.table.ty(*id).name, self.table.version());
+        let has = |version: &&KubeVersion| {
+            let table = ordain_schemas::table(**version);
+            let ty = table.type_named(name);
+            ty.is_some_and(|ty| table.ty(ty).field(field).is_some())
+        };
+        let mut others = KubeVersion::ALL.iter().filter(has);
+        let later = others.clone().find(|version| **version > own);
+        later.or(others.next_back()).copied()
     }
 
     /// The kind meant by a short name.

@@ -37,6 +37,7 @@ impl<'p> Machine<'p> {
             (_, Value::Secret(index)) => Ok(self.of_secret(builtin, index)),
             (Builtin::ToJson | Builtin::ToYaml, value) => {
                 let text = self.document(value, builtin == Builtin::ToYaml, span)?;
+                self.room(0, text.len(), span)?;
                 Ok(Value::Str(self.heap.add_text(&text)))
             }
             // A method of something absent is absent.
@@ -104,21 +105,30 @@ impl<'p> Machine<'p> {
         span: Span,
         layer: u32,
     ) -> Res {
-        let items = self.heap.list(list).to_vec();
-        let mut out = Vec::new();
+        let items = self.heap.list(list);
         match builtin {
             Builtin::Len => return Ok(Value::Int(items.len() as i64)),
             Builtin::IsEmpty => return Ok(Value::Bool(items.is_empty())),
             Builtin::First => return Ok(items.first().map_or(Value::Null, |item| item.value)),
             Builtin::Last => return Ok(items.last().map_or(Value::Null, |item| item.value)),
             Builtin::Contains => return self.operate(BinOp::In, arg, Value::List(list), span),
+            _ => {}
+        }
+        let items = items.to_vec();
+        self.reads(items.len())?;
+        let mut out = Vec::new();
+        match builtin {
             Builtin::Join => {
                 let separator = self.plain_text(arg);
-                let texts: Vec<String> = items
-                    .iter()
-                    .map(|item| self.plain_text(item.value))
-                    .collect();
-                return Ok(Value::Str(self.heap.add_text(&texts.join(&separator))));
+                let mut joined = String::new();
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        joined.push_str(&separator);
+                    }
+                    self.write_plain(&mut joined, item.value);
+                    self.room(0, joined.len(), span)?;
+                }
+                return Ok(Value::Str(self.heap.add_text(&joined)));
             }
             Builtin::Any | Builtin::All | Builtin::Find => {
                 for item in items {
@@ -182,7 +192,9 @@ impl<'p> Machine<'p> {
                         _ => self.apply(arg, &[item.into()], layer)?,
                     };
                     if let Value::List(inner) = value {
-                        out.extend_from_slice(self.heap.list(inner));
+                        let inner = self.heap.list(inner);
+                        out.extend_from_slice(inner);
+                        self.room(out.len(), 0, span)?;
                     }
                 }
             }
@@ -207,6 +219,7 @@ impl<'p> Machine<'p> {
                         let other: &Item = other;
                         known = known || self.equal(other.value, item.value)?;
                     }
+                    self.reads(out.len())?;
                     if !known {
                         out.push(item);
                     }
@@ -251,10 +264,23 @@ impl<'p> Machine<'p> {
     }
 
     fn of_map(&mut self, builtin: Builtin, map: MapId, arg: Value, layer: u32) -> Res {
-        let entries = self.heap.map(map).to_vec();
+        let entries = self.heap.map(map);
         match builtin {
             Builtin::Len => return Ok(Value::Int(entries.len() as i64)),
             Builtin::IsEmpty => return Ok(Value::Bool(entries.is_empty())),
+            Builtin::Get => {
+                let key = self.plain_text(arg);
+                return Ok(self.map_get(map, &key));
+            }
+            Builtin::Has | Builtin::Contains => {
+                let key = self.plain_text(arg);
+                return Ok(Value::Bool(self.map_find(map, &key).is_some()));
+            }
+            _ => {}
+        }
+        let entries = entries.to_vec();
+        self.reads(entries.len())?;
+        match builtin {
             Builtin::Keys | Builtin::Values => {
                 let items: Vec<Item> = entries
                     .iter()
@@ -270,14 +296,6 @@ impl<'p> Machine<'p> {
                     })
                     .collect();
                 return Ok(Value::List(self.heap.add_list(items)));
-            }
-            Builtin::Get => {
-                let key = self.plain_text(arg);
-                return Ok(self.map_get(map, &key));
-            }
-            Builtin::Has | Builtin::Contains => {
-                let key = self.plain_text(arg);
-                return Ok(Value::Bool(self.map_find(map, &key).is_some()));
             }
             _ => {}
         }

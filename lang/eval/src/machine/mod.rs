@@ -11,6 +11,7 @@ mod absent;
 mod access;
 mod amend;
 pub(crate) use amend::Fresh;
+mod budget;
 mod builtin;
 mod convert;
 mod custom;
@@ -109,6 +110,11 @@ pub(crate) struct Machine<'p> {
     turns: u64,
     /// Lists and records written or compared so far, shared ones as often as they appear.
     walked: usize,
+    /// Bytes gone through for this app.
+    read: u64,
+    /// Bytes written for this app, and how many may be.
+    written: u64,
+    write_limit: u64,
     /// A limit was passed, which was reported: nothing of this app is evaluated any more.
     exhausted: bool,
     /// Records whose rules are still to be checked.
@@ -165,6 +171,9 @@ impl<'p> Machine<'p> {
             calls: Vec::new(),
             turns: 0,
             walked: 0,
+            read: 0,
+            written: 0,
+            write_limit: limits::MAX_WRITTEN,
             exhausted: false,
             unchecked: Vec::new(),
             provs: Vec::new(),
@@ -188,6 +197,9 @@ impl<'p> Machine<'p> {
     pub(crate) fn next_app(&mut self) {
         self.turns = 0;
         self.walked = 0;
+        self.read = 0;
+        self.written = 0;
+        self.write_limit = limits::MAX_WRITTEN;
         self.exhausted = false;
         // Policies look at the objects of all apps.
         if self.program.policies.is_empty() && self.heap.size().0 > limits::FRESH_CELLS {
@@ -404,69 +416,6 @@ impl<'p> Machine<'p> {
             table[expr.index()] = self.heap.add_prov(plain);
         }
         table[expr.index()]
-    }
-
-    /// Counts a turn of a loop or a call, and looks at the size of the heap.
-    pub(crate) fn turn(&mut self, span: Span) -> Res<()> {
-        self.turns += 1;
-        self.room(0, 0, span)
-    }
-
-    /// Looks whether the heap has room for so many more cells and bytes of text. Whatever can grow by doubling asks
-    /// before it does: a chain of thirty doublings needs no loop.
-    pub(crate) fn room(&mut self, more_cells: usize, more_text: usize, span: Span) -> Res<()> {
-        if self.exhausted {
-            return Err(Reported);
-        }
-        let (cells, text) = self.heap.size();
-        let (cells, text) = (cells + more_cells, text + more_text);
-        let at_stake = if self.turns > limits::MAX_TURNS {
-            format!(
-                "the loops and calls of one app run more than {} times",
-                limits::MAX_TURNS
-            )
-        } else if cells > limits::MAX_CELLS {
-            format!("one app makes more than {} values", limits::MAX_CELLS)
-        } else if text > limits::MAX_TEXT {
-            format!(
-                "one app makes more than {} MiB of text",
-                limits::MAX_TEXT >> 20
-            )
-        } else {
-            return Ok(());
-        };
-        self.exhausted = true;
-        Err(self.report(
-            Diagnostic::error("E0503", at_stake)
-                .label(span, "this is what grows")
-                .help("an app of this size is almost always a loop over the wrong list, or values that double"),
-        ))
-    }
-
-    /// Goes one container deeper into a value; the caller comes back by lowering `depth`.
-    pub(crate) fn deeper(&mut self) -> Res<()> {
-        if self.depth >= limits::MAX_DEPTH {
-            let message = format!("a value is nested more than {} deep", limits::MAX_DEPTH);
-            return Err(self.report(Diagnostic::error("E0502", message)));
-        }
-        // Values are shared, so that a small heap can be a huge text: each of forty levels may name the one below twice.
-        self.walked += 1;
-        if self.walked > limits::MAX_CELLS {
-            if self.exhausted {
-                return Err(Reported);
-            }
-            self.exhausted = true;
-            let message = format!(
-                "one app writes more than {} lists and records",
-                limits::MAX_CELLS
-            );
-            return Err(self.report(
-                Diagnostic::error("E0503", message)
-                    .help("look for values that contain the one before them more than once"),
-            ));
-        }
-        self.depth += 1;
-        Ok(())
     }
 
     fn too_deep(&mut self, span: Span) -> Reported {

@@ -22,6 +22,9 @@ fn float(value: Value) -> Option<f64> {
 
 impl<'p> Machine<'p> {
     pub(super) fn operate(&mut self, op: BinOp, left: Value, right: Value, span: Span) -> Res {
+        if let (Value::Str(text), Value::Str(_)) = (left, right) {
+            self.reads_text(text)?;
+        }
         match op {
             BinOp::Eq => Ok(Value::Bool(self.equal(left, right)?)),
             BinOp::Ne => Ok(Value::Bool(!self.equal(left, right)?)),
@@ -46,14 +49,21 @@ impl<'p> Machine<'p> {
         let found = match (needle, hay) {
             (needle, Value::List(list)) => {
                 let items = self.heap.list(list).to_vec();
+                self.reads(items.len())?;
                 let mut found = false;
                 for item in items {
-                    found = found || self.equal(item.value, needle)?;
+                    if self.equal(item.value, needle)? {
+                        found = true;
+                        break;
+                    }
                 }
                 found
             }
             (Value::Str(key), Value::Map(map)) => self.map_find(map, self.text(key)).is_some(),
-            (Value::Str(part), Value::Str(text)) => self.text(text).contains(self.text(part)),
+            (Value::Str(part), Value::Str(text)) => {
+                self.reads_text(text)?;
+                self.text(text).contains(self.text(part))
+            }
             _ => false,
         };
         Ok(Value::Bool(found))
@@ -249,6 +259,9 @@ impl<'p> Machine<'p> {
 
     /// Deep equality; a field that is not set equals one that is null.
     pub(crate) fn equal(&mut self, left: Value, right: Value) -> Res<bool> {
+        if !matches!(left, Value::List(_) | Value::Map(_) | Value::Rec(_)) {
+            return self.equal_one(left, right);
+        }
         self.deeper()?;
         let same = self.equal_one(left, right);
         self.depth -= 1;
@@ -258,9 +271,16 @@ impl<'p> Machine<'p> {
     fn equal_one(&mut self, left: Value, right: Value) -> Res<bool> {
         match (left, right) {
             (Value::Null, Value::Null) => Ok(true),
-            (Value::Str(a), Value::Str(b)) => Ok(a == b || self.text(a) == self.text(b)),
+            (Value::Str(a), Value::Str(b)) => {
+                if a == b || self.text(a).len() != self.text(b).len() {
+                    return Ok(a == b);
+                }
+                self.reads_text(a)?;
+                Ok(self.text(a) == self.text(b))
+            }
             (Value::List(a), Value::List(b)) => {
                 let (a, b) = (self.heap.list(a).to_vec(), self.heap.list(b).to_vec());
+                self.reads(a.len().saturating_add(b.len()))?;
                 if a.len() != b.len() {
                     return Ok(false);
                 }
@@ -273,6 +293,7 @@ impl<'p> Machine<'p> {
             }
             (Value::Map(a), Value::Map(b)) => {
                 let entries = self.heap.map(a).to_vec();
+                self.reads(entries.len())?;
                 if entries.len() != self.heap.map(b).len() {
                     return Ok(false);
                 }

@@ -8,6 +8,7 @@ use ordain_lang_types::{Ty, TyKind};
 use super::Machine;
 use super::show::MASK;
 use crate::emit::{JsonText, Sink, YamlText};
+use crate::limits;
 use crate::num::duration::Duration;
 use crate::value::{RecId, Reported, Res, Value};
 
@@ -74,10 +75,14 @@ impl<'p> Machine<'p> {
             Value::Bool(value) => sink.bool(value),
             Value::Int(value) => sink.int(value),
             Value::Float(value) => sink.float(value),
-            Value::Str(text) | Value::Quantity(text) => sink.str(self.text(text)),
+            Value::Str(text) | Value::Quantity(text) => {
+                self.writes(0, self.text(text).len())?;
+                sink.str(self.text(text));
+            }
             Value::Duration(nanos) => sink.str(&Duration(nanos).to_string()),
             Value::List(list) => {
                 let part = self.heap.list_part(list);
+                self.writes(part.len as usize, 0)?;
                 sink.list(part.len == 0);
                 let mut result = Ok(());
                 for at in part.range() {
@@ -88,6 +93,7 @@ impl<'p> Machine<'p> {
             }
             Value::Map(map) => {
                 let part = self.heap.map_part(map);
+                self.writes(part.len as usize, 0)?;
                 sink.map(part.len == 0);
                 let mut result = Ok(());
                 for at in part.range() {
@@ -329,13 +335,22 @@ impl<'p> Machine<'p> {
             nulls: true,
             ..Pour::default()
         };
-        if yaml {
-            let mut text = YamlText::new();
-            self.pour(value, &mut text, how)?;
-            return Ok(text.finish());
-        }
-        let mut text = JsonText::new(false);
-        self.pour(value, &mut text, how)?;
-        Ok(text.finish())
+        // A text of the program has less room than its output.
+        let limit = self.write_limit;
+        self.write_limit = limit.min(self.written + limits::MAX_TEXT as u64);
+        let made = match yaml {
+            true => {
+                let mut text = YamlText::new();
+                let poured = self.pour(value, &mut text, how);
+                poured.map(|()| text.finish())
+            }
+            false => {
+                let mut text = JsonText::new(false);
+                let poured = self.pour(value, &mut text, how);
+                poured.map(|()| text.finish())
+            }
+        };
+        self.write_limit = limit;
+        made
     }
 }

@@ -12,15 +12,13 @@ use super::Machine;
 use crate::heap::Item;
 use crate::value::{Reported, Res, Text, Value};
 
-/// Characters that padding may add; a longer result is cut to this width.
-const MAX_PAD: usize = 4096;
-
 impl<'p> Machine<'p> {
     pub(super) fn of_string(&mut self, builtin: Builtin, values: &[Value], span: Span) -> Res {
         let Some(Value::Str(own)) = values.first().copied() else {
             return Err(Reported);
         };
         let arg = |at: usize| values.get(at).copied().unwrap_or(Value::Null);
+        self.reads_text(own)?;
         let text = self.text(own).to_owned();
         let second = self.str_of(arg(1)).unwrap_or_default();
         let made = match builtin {
@@ -41,11 +39,18 @@ impl<'p> Machine<'p> {
                 return self.convert(Value::Str(own), ty, span, None);
             }
             Builtin::Split if second.is_empty() => {
+                self.room(text.chars().count(), 0, span)?;
                 let parts: Vec<String> = text.chars().map(String::from).collect();
                 return Ok(self.texts(parts.iter().map(String::as_str)));
             }
-            Builtin::Split => return Ok(self.texts(text.split(&second))),
-            Builtin::Lines => return Ok(self.texts(text.lines())),
+            Builtin::Split => {
+                self.room(text.matches(&second).count() + 1, text.len(), span)?;
+                return Ok(self.texts(text.split(&second)));
+            }
+            Builtin::Lines => {
+                self.room(text.lines().count(), text.len(), span)?;
+                return Ok(self.texts(text.lines()));
+            }
             Builtin::ToString => return Ok(Value::Str(own)),
             Builtin::Upper => text.to_uppercase(),
             Builtin::Lower => text.to_lowercase(),
@@ -55,16 +60,20 @@ impl<'p> Machine<'p> {
                 if second.is_empty() {
                     text
                 } else {
+                    let found = text.matches(&second).count();
+                    self.room(0, found.saturating_mul(with.len()), span)?;
                     text.replace(&second, &with)
                 }
             }
             Builtin::PadLeft | Builtin::PadRight => {
                 let width = match arg(1) {
-                    Value::Int(n) => usize::try_from(n).unwrap_or(0).min(MAX_PAD),
+                    Value::Int(n) => usize::try_from(n).unwrap_or(0),
                     _ => 0,
                 };
                 let fill = self.str_of(arg(2)).unwrap_or_else(|| " ".to_owned());
                 let missing = width.saturating_sub(text.chars().count());
+                let widest = fill.chars().map(char::len_utf8).max().unwrap_or(0);
+                self.room(0, missing.saturating_mul(widest), span)?;
                 let pad: String = fill.chars().cycle().take(missing).collect();
                 if builtin == Builtin::PadLeft {
                     pad + &text

@@ -401,6 +401,12 @@ impl<'a> Checker<'a> {
         const LISTED: usize = 12;
         let mut diagnostic = Diagnostic::error("E0201", format!("{title} has no field `{name}`"))
             .label(span, "unknown field");
+        if let Some(other) = self.k8s.version_with(id, name.as_str()) {
+            let own = self.k8s.table.version();
+            let note = format!("Kubernetes {other} has it, this is for {own}");
+            self.report(diagnostic.note(note));
+            return None;
+        }
         if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             if let Some(rule) = near_span {
