@@ -160,6 +160,12 @@ pub(crate) fn int(text: &str) -> Option<i64> {
     }
 }
 
+/// Whether an integer begins with a zero, as YAML and shells write octal numbers (`0644`).
+pub(crate) fn looks_octal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit()
+}
+
 /// Reads a float literal. `None` when it is not finite.
 pub(crate) fn float(text: &str) -> Option<f64> {
     let digits: String = text.chars().filter(|c| *c != '_').collect();

@@ -2,9 +2,9 @@
 //! past whole, so that its lines are not told one by one.
 
 use super::Parser;
-use crate::ast::Expr;
+use crate::ast::{Expr, Segment, SegmentKind};
 use crate::kind::TokenKind as T;
-use crate::{Diagnostic, Span};
+use crate::{Diagnostic, Name, Span};
 
 /// What to do with YAML.
 const YAML_HELP: &str = "`ordain import FILE` turns YAML into this language; by hand, fields are written \
@@ -126,6 +126,61 @@ impl Parser<'_> {
             .iter()
             .take_while(|byte| matches!(byte, b' ' | b'\t'))
             .count()
+    }
+
+    /// Tells a name with `-` in it that lacks its quotation marks (`max-age = 3`), and reads it as if it had them.
+    pub(super) fn dashed_name(&mut self, path: &mut [Segment]) {
+        let touches = |at: usize| {
+            let before = at.checked_sub(1).map(|before| self.tokens[before].end);
+            before == Some(self.tokens[at].start)
+        };
+        let mut at = self.at;
+        while self.tokens[at].kind == T::Minus
+            && touches(at)
+            && self
+                .tokens
+                .get(at + 1)
+                .is_some_and(|next| next.kind.is_word())
+            && touches(at + 1)
+        {
+            at += 2;
+        }
+        let Some(Segment {
+            kind: SegmentKind::Name(name),
+            span,
+            ..
+        }) = path.last_mut()
+        else {
+            return;
+        };
+        if self.is_lost || at == self.at {
+            return;
+        }
+        *span = span.to(self.span_of(self.tokens[at - 1]));
+        let text = String::from_utf8_lossy(&self.source[span.range()]).into_owned();
+        *name = Name::new(&text);
+        let diagnostic = Diagnostic::error("E0001", format!("expected a name, found `{text}`"))
+            .label(*span, "a name with `-` in it is quoted")
+            .help(format!("write `\"{text}\"`"));
+        self.at = at;
+        self.report(diagnostic);
+    }
+
+    /// Tells a number that begins with a zero: elsewhere that is an octal one, here it would be another number.
+    pub(super) fn octal(&mut self, text: &str, span: Span) {
+        let digits = text.trim_start_matches('-').trim_start_matches('0');
+        let is_octal = !digits.is_empty() && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        let help = match is_octal {
+            true => {
+                format!("write `0o{digits}` for the octal number, `{digits}` for the decimal one")
+            }
+            false => format!("write `{}`", if digits.is_empty() { "0" } else { digits }),
+        };
+        self.report(
+            Diagnostic::error("E0006", format!("`{text}` begins with a zero"))
+                .label(span, "octal or decimal?")
+                .help(help),
+        );
     }
 
     /// The token that was read last.

@@ -363,16 +363,27 @@ impl Parser<'_> {
             .at
             .checked_sub(1)
             .is_some_and(|at| self.tokens[at].kind == T::RBrace);
+        let kind_before = |n: usize| {
+            let at = self.at.checked_sub(n)?;
+            Some(self.tokens[at].kind)
+        };
+        let (before, before_last) = (kind_before(1), kind_before(2));
         Some(match (token.kind, self.text(token)) {
             (T::Semicolon, _) => "members are separated by new lines or commas",
             (T::Colon, _) if expected == "a new line" => {
                 "strings stand between `\"`; a type stands before the `=`: `let name: Type = value`"
             }
-            (T::Comma, _) => "remove it",
+            _ if expected == "a value" && before == Some(T::Percent) => {
+                "a percentage is a text: `\"50%\"`"
+            }
+            (T::Comma, _) if expected != "a value" => "remove it",
+            (T::Arrow, _) => "a function is written `x => …`",
+            (T::For, _) if expected == "`,` or a new line" => {
+                "write the loop first: `[for x in xs => …]`"
+            }
             (T::Ellipsis, _) if expected == "a value" => {
                 "all elements of a list are added by braces: `for x in xs { ...list }`"
             }
-            (T::Minus, _) if expected.starts_with("`=`, `+=`") => "a name with `-` in it is quoted",
             (T::Question, _) => "a choice is written `if condition then a else b`",
             (T::Minus, _) if token.new_line => {
                 "lists are written `[a, b]`; to subtract, put `-` at the end of the line before"
@@ -382,7 +393,7 @@ impl Parser<'_> {
             }
             (T::Eq, _) if expected == T::LBrace.text() => "the `{` follows without `=`",
             (T::Ident | T::Colon | T::Lt, "exends" | "extend" | "inherits" | ":" | "<")
-                if expected == T::LBrace.text() =>
+                if expected == T::LBrace.text() && before_last == Some(T::Env) =>
             {
                 "an environment is written `env name extends base { … }`"
             }

@@ -115,6 +115,10 @@ impl Parser<'_> {
             T::True => ExprKind::Bool(true),
             T::False => ExprKind::Bool(false),
             T::Null => ExprKind::Null,
+            T::Int if literal::looks_octal(&text) => {
+                self.octal(&text, span);
+                ExprKind::Error
+            }
             T::Int => literal::int(&text).map_or_else(
                 || {
                     self.report(

@@ -142,7 +142,8 @@ impl Parser<'_> {
         let is_final =
             self.peek() == T::Final && (next.is_word() || next == T::Quote) && self.eat(T::Final);
         let is_quoted = self.peek() == T::Quote;
-        let path = self.path();
+        let mut path = self.path();
+        self.dashed_name(&mut path);
         let mut ty = None;
         let op = match self.peek() {
             _ if self.is_lost => FieldOp::Declare,

@@ -472,6 +472,9 @@ impl<'a> Checker<'a> {
                 format!("remove the quotes: `{text}`")
             }
             (_, TyKind::Int(_), Some(Constant::Str(_))) => "write a whole number".into(),
+            (TyKind::Optional(_), TyKind::Bool, _) => {
+                "ask whether it is there: `… != null`".into()
+            }
             (_, TyKind::Bool, Some(_)) => "write `true` or `false`".into(),
             (_, TyKind::Int(_), Some(Constant::Float(_))) => "write a whole number".into(),
             (_, TyKind::Int(_), Some(Constant::Quantity(text))) => {

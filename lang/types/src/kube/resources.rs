@@ -12,6 +12,11 @@ use crate::suggest::nearest;
 /// Resources of a container without a prefix of their own.
 const STANDARD: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
+/// One, as quantities are counted here.
+const NANOS: i128 = 1_000_000_000;
+/// Cores that no container asks for; `100Mi` of CPU is a hundred million.
+const CORES_MAX: i128 = 10_000;
+
 /// Whether requests of a resource may be less than its limit: extended resources and huge pages are never shared.
 fn can_overcommit(name: &str) -> bool {
     STANDARD.contains(&name)
@@ -66,6 +71,7 @@ impl<V: View> Judge<'_, V> {
                     huge = Some(part.key_span);
                 }
                 let amount = self.text(part.node).as_deref().and_then(quantity_nanos);
+                self.plausible(field, name, part.node, amount);
                 // Names of Kubernetes' own domain are not those of devices (IsExtendedResourceName).
                 if name.contains('/')
                     && !name.contains("kubernetes.io/")
@@ -90,12 +96,39 @@ impl<V: View> Judge<'_, V> {
         }
     }
 
+    /// The API server takes amounts that no machine has: parts of a byte (`100m`), and bytes of CPU.
+    fn plausible(&mut self, field: &str, name: &str, node: V::Node, nanos: Option<i128>) {
+        let Some(nanos) = nanos else { return };
+        let bytes = matches!(name, "memory" | "ephemeral-storage" | "storage");
+        let (message, help) = if bytes && nanos % NANOS != 0 {
+            let text = self.text(node).unwrap_or_default().into_owned();
+            let help = match text.strip_suffix('m') {
+                Some(number) => format!("`m` is a thousandth: write `{number}Mi`"),
+                None => "write whole bytes, as `64Mi`".to_owned(),
+            };
+            ("is a part of a byte", help)
+        } else if name == "cpu" && nanos > CORES_MAX * NANOS {
+            let help = "it counts cores: `500m` is half of one";
+            ("is more than any machine has", help.to_owned())
+        } else {
+            return;
+        };
+        let at = self.span(node);
+        self.say(
+            Diagnostic::error("E0203", format!("`{field}.{name}` {message}"))
+                .label(at, "not what is meant")
+                .help(help),
+        );
+    }
+
     pub(super) fn claim_resources(&mut self, node: V::Node) {
         for field in ["limits", "requests"] {
             let Some(map) = self.get(node, field) else {
                 continue;
             };
             for part in self.parts(map).0 {
+                let amount = self.text(part.node).as_deref().and_then(quantity_nanos);
+                self.plausible(field, &part.key, part.node, amount);
                 if part.key != "storage" {
                     let diagnostic = Diagnostic::error(
                         "E0708",
