@@ -302,6 +302,14 @@ impl Journal {
         self.index().apps.get(app)?.deploys.last().cloned()
     }
 
+    /// The last deploys of those apps for which `wanted` takes it. Kept in memory.
+    #[must_use]
+    pub fn last_where(&self, wanted: impl Fn(&Deploy) -> bool) -> Vec<Deploy> {
+        let index = self.index();
+        let last = index.apps.values().filter_map(|log| log.deploys.last());
+        last.filter(|last| wanted(last)).cloned().collect()
+    }
+
     /// The last deploy of an app that was healthy at some time. Kept in memory.
     #[must_use]
     pub fn healthy(&self, app: &AppRef) -> Option<Deploy> {

@@ -53,10 +53,12 @@ pub(crate) async fn run(
         if !*leads.borrow() || Instant::now() < silent_until {
             continue;
         }
-        let now: Vec<(AppRef, Said)> = (shared.statuses().iter())
-            .filter_map(|(app, status)| Some((app.clone(), saying(status)?)))
+        let changed: Vec<(AppRef, Said)> = (shared.statuses().iter())
+            .filter_map(|(app, status)| Some((app, saying(status)?)))
+            .filter(|(app, next)| said.get(*app) != Some(next))
+            .map(|(app, next)| (app.clone(), next))
             .collect();
-        for (app, next) in now {
+        for (app, next) in changed {
             let last = shared.scribe.known().last(&app);
             let deployed = last.map(|last| (last.commit, now_ms() - last.changed_ms));
             if !is_news(said.get(&app), &next, deployed.as_ref()) {

@@ -68,22 +68,26 @@ async fn late(requests: &Requests) -> Vec<(AppRef, u64, String)> {
     }
     let (rules, default, now) = (Arc::clone(&rules), shared.health_deadline, now_ms());
     let found = shared.journal(move |journal| {
-        let late = |app: AppRef| {
-            let is_held = journal.suspension(&app, now).is_some();
-            if rules.on_failure(&app.name) == OnFailure::Stay || is_held {
+        let deadline = |app: &AppRef| rules.deadline(&app.name).unwrap_or(default);
+        // Nearly everything is on its way in time, and is not even copied.
+        let may_be_late = |last: &Deploy| {
+            rules.on_failure(&last.app.name) == OnFailure::RollBack
+                && lateness(last, None, deadline(&last.app), now).is_some()
+        };
+        let late = |last: Deploy| {
+            let app = last.app.clone();
+            if journal.suspension(&app, now).is_some() {
                 return None;
             }
-            let deadline = rules.deadline(&app.name).unwrap_or(default);
             let known = journal.quarantine(&app).map(|one| one.commit);
-            // What is on its way in time, as nearly everything is, needs no look at what was before.
-            let last = journal.last(&app)?;
-            let reason = lateness(&last, known.as_deref(), deadline, now)?;
+            let reason = lateness(&last, known.as_deref(), deadline(&app), now)?;
             let is_enough = |rows: &[Deploy]| last_healthy(rows).is_some();
             let rows = journal.history_until(&app, is_enough).ok()?;
             last_healthy(&rows)?;
             Some((app, last.id, reason))
         };
-        journal.apps().into_iter().filter_map(late).collect()
+        let last = journal.last_where(may_be_late).into_iter();
+        last.filter_map(late).collect()
     });
     found.await
 }
