@@ -27,7 +27,8 @@ impl Project {
                     if diagnostic.help.is_none() {
                         diagnostic.help = Some(missing_help(&path, &folder, paths));
                     }
-                    self.diagnostics.push(diagnostic.label(span, "this file"));
+                    self.diagnostics
+                        .push((*diagnostic).label(span, "this file"));
                     None
                 }
             };
@@ -60,11 +61,12 @@ fn text(
     path: &str,
     candidates: &[String],
     read: &mut BTreeMap<String, Option<Arc<str>>>,
-) -> Result<Option<Arc<str>>, Diagnostic> {
+) -> Result<Option<Arc<str>>, Box<Diagnostic>> {
     let cannot = |why: &str| Diagnostic::error("E0871", format!("`{path}` cannot be used: {why}"));
+    let boxed = |diagnostic: Diagnostic| Err(Box::new(diagnostic));
     if candidates.is_empty() {
-        return Err(cannot("it leads out of the project")
-            .help("copy the file into the project: a build depends on nothing else"));
+        let help = "copy the file into the project: a build depends on nothing else";
+        return boxed(cannot("it leads out of the project").help(help));
     }
     for candidate in candidates {
         if let Some(known) = read.get(candidate) {
@@ -75,7 +77,7 @@ fn text(
             Err(FilesError::NotFound(_)) => continue,
             Err(error) => {
                 let diagnostic = cannot(&error.to_string()).help("make it readable");
-                return Err(match std::error::Error::source(&error) {
+                return boxed(match std::error::Error::source(&error) {
                     Some(source) => diagnostic.note(source.to_string()),
                     None => diagnostic,
                 });
@@ -83,22 +85,19 @@ fn text(
         };
         read.insert(candidate.clone(), None);
         if bytes.len() > TEXT_LIMIT {
-            return Err(cannot(&format!(
-                "it has {} bytes, {TEXT_LIMIT} are allowed",
-                bytes.len()
-            ))
-            .help("no ConfigMap holds more: put it into an image or a volume"));
+            let why = format!("it has {} bytes, {TEXT_LIMIT} are allowed", bytes.len());
+            let help = "no ConfigMap holds more: put it into an image or a volume";
+            return boxed(cannot(&why).help(help));
         }
         let Ok(text) = String::from_utf8(bytes) else {
-            return Err(cannot("it is not UTF-8").help(
-                "bytes are written as base64, in a file of its own, for `binaryData` of a ConfigMap",
-            ));
+            let help = "bytes are written as base64, in a file of its own, for `binaryData` of a ConfigMap";
+            return boxed(cannot("it is not UTF-8").help(help));
         };
         let text: Arc<str> = text.into();
         read.insert(candidate.clone(), Some(Arc::clone(&text)));
         return Ok(Some(text));
     }
-    Err(cannot("there is no such file"))
+    boxed(cannot("there is no such file"))
 }
 
 /// Where a file is looked for that was not found.

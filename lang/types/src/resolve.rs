@@ -273,7 +273,7 @@ impl<'a> Checker<'a> {
             && (self.k8s.kind(names[0]).is_some() || K8s::SCALARS.contains(&names[0]))
         {
             diagnostic = diagnostic.help(format!("write `k8s.{}`", names[0]));
-        } else if let Some(help) = self.module_help(&names) {
+        } else if let Some(help) = self.module_help(names) {
             diagnostic = diagnostic.help(help);
         } else {
             diagnostic = with_near(diagnostic, nearest(&full, candidates));
