@@ -33,6 +33,9 @@ pub(crate) const MAX_READ: u64 = work(4 << 30);
 /// What an element counts of [`MAX_READ`] and [`MAX_WRITTEN`].
 pub(crate) const ELEMENT_BYTES: usize = 16;
 
+/// What a byte counts of [`MAX_READ`] when it is held against a rule: regular expressions look at it more than once.
+pub(crate) const RULE_COST: u64 = 8;
+
 /// Texts up to this length count as nothing of their own.
 pub(crate) const SHORT_TEXT: usize = 256;
 

@@ -11,6 +11,9 @@ impl Machine<'_> {
     /// Counts a turn of a loop or a call, and looks at the size of the heap.
     pub(crate) fn turn(&mut self, span: Span) -> Res<()> {
         self.turns += 1;
+        if self.read.get() > limits::MAX_READ {
+            return self.reads(0);
+        }
         self.room(0, 0, span)
     }
 
@@ -79,9 +82,18 @@ impl Machine<'_> {
         ))
     }
 
+    /// Counts a text that is held against a rule; the next turn looks whether it was too much.
+    pub(crate) fn notes_text(&self, text: Text) {
+        let len = self.text(text).len();
+        if len > limits::SHORT_TEXT {
+            let cost = len as u64 * limits::RULE_COST;
+            self.read.set(self.read.get().saturating_add(cost));
+        }
+    }
+
     fn reads_bytes(&mut self, bytes: usize) -> Res<()> {
-        self.read = self.read.saturating_add(bytes as u64);
-        if self.read <= limits::MAX_READ {
+        self.read.set(self.read.get().saturating_add(bytes as u64));
+        if self.read.get() <= limits::MAX_READ {
             return Ok(());
         }
         if self.exhausted {

@@ -30,6 +30,7 @@ mod show;
 mod strings;
 mod suites;
 
+use std::cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -111,7 +112,7 @@ pub(crate) struct Machine<'p> {
     /// Lists and records written or compared so far, shared ones as often as they appear.
     walked: usize,
     /// Bytes gone through for this app.
-    read: u64,
+    read: cell::Cell<u64>,
     /// Bytes written for this app, and how many may be.
     written: u64,
     write_limit: u64,
@@ -171,7 +172,7 @@ impl<'p> Machine<'p> {
             calls: Vec::new(),
             turns: 0,
             walked: 0,
-            read: 0,
+            read: cell::Cell::new(0),
             written: 0,
             write_limit: limits::MAX_WRITTEN,
             exhausted: false,
@@ -197,7 +198,7 @@ impl<'p> Machine<'p> {
     pub(crate) fn next_app(&mut self) {
         self.turns = 0;
         self.walked = 0;
-        self.read = 0;
+        self.read.set(0);
         self.written = 0;
         self.write_limit = limits::MAX_WRITTEN;
         self.exhausted = false;

@@ -9,6 +9,7 @@ use ordain_lang_types::refine::{StringFault, check_string};
 use ordain_lang_types::show::{show_len, show_range};
 use ordain_lang_types::ty::{LenRange, Literal, Origin, StringRule, Ty};
 
+use super::show::shortened;
 use super::{Cx, Machine};
 use crate::provenance::{self, How, Layer};
 use crate::value::{RecId, Reported, Res, Value};
@@ -70,13 +71,16 @@ impl<'p> Machine<'p> {
                 "E0203",
                 format!("{n} is outside {}..={}", range.min(), range.max()),
             )),
-            (TyKind::String(rule), Value::Str(text)) => string_fault(rule, self.text(text)),
+            (TyKind::String(rule), Value::Str(text)) => {
+                self.notes_text(text);
+                string_fault(rule, self.text(text))
+            }
             (TyKind::Enum(names), Value::Str(text)) => {
                 let text = self.text(text);
                 if names.iter().any(|name| name.as_str() == text) {
                     return None;
                 }
-                broken(format!("\"{text}\" is not allowed here"))
+                broken(format!("\"{}\" is not allowed here", shortened(text)))
             }
             (TyKind::Literal(_), value) if !self.is_of(value, ty) => {
                 broken(format!("{} is not allowed here", self.show(value)))
@@ -432,7 +436,9 @@ impl<'p> Machine<'p> {
 }
 
 fn string_fault(rule: &StringRule, text: &str) -> Option<(&'static str, String)> {
-    Some(match check_string(rule, text).err()? {
+    let fault = check_string(rule, text).err()?;
+    let text = shortened(text);
+    Some(match fault {
         StringFault::Pattern(pattern) => {
             ("E0205", format!("\"{text}\" does not match /{pattern}/"))
         }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Machine;
 use crate::emit::json;
+use crate::limits;
 use crate::num::duration::Duration;
 use crate::value::Value;
 
@@ -12,6 +13,14 @@ pub(crate) const MASK: &str = "***";
 
 /// Characters of a value that a message shows.
 const SHOWN: usize = 80;
+
+/// A text as messages show it.
+pub(super) fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
+    }
+}
 
 impl<'p> Machine<'p> {
     /// Appends a scalar as `{…}` in a string shows it.
@@ -26,7 +35,8 @@ impl<'p> Machine<'p> {
             Value::Duration(nanos) => {
                 let _ = write!(out, "{}", Duration(nanos));
             }
-            other => self.write_shown(out, other, usize::MAX),
+            // What is longer has no room on the heap.
+            other => self.write_shown(out, other, limits::MAX_TEXT),
         }
     }
 
@@ -58,6 +68,9 @@ impl<'p> Machine<'p> {
             Value::List(list) => {
                 out.push('[');
                 for (at, item) in self.heap.list(list).iter().enumerate() {
+                    if out.len() > limit {
+                        break;
+                    }
                     out.push_str(if at > 0 { ", " } else { "" });
                     self.write_shown(out, item.value, limit);
                 }
@@ -66,6 +79,9 @@ impl<'p> Machine<'p> {
             Value::Map(map) => {
                 out.push_str("{ ");
                 for (at, entry) in self.heap.map(map).iter().enumerate() {
+                    if out.len() > limit {
+                        break;
+                    }
                     out.push_str(if at > 0 { ", " } else { "" });
                     json::quote(out, self.text(entry.key));
                     out.push_str(" = ");
