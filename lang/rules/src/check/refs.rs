@@ -117,8 +117,14 @@ impl Rules<'_> {
             "W0604",
             format!("the {title} sets `replicas`, and an autoscaler scales it"),
         );
-        let diagnostic = placed(diagnostic, one.place, "scaled here", member.facts);
-        let diagnostic = placed(diagnostic, replicas.place, "said here too", target);
+        // Not the number's own place: each environment may have another one, and it is one mistake.
+        let scaled = one.place.map_or(member.facts.at, |place| place.span);
+        let own = replicas
+            .place
+            .map(|place| place.through.unwrap_or(place.span));
+        let diagnostic = diagnostic
+            .label(scaled, "scaled here")
+            .label(own.unwrap_or(target.at), "sets `replicas`");
         self.report(
             member,
             diagnostic
