@@ -62,6 +62,27 @@ impl<'a> Visitor<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The first thing that the page is told while it stays open.
+    fn told(&self) -> Value {
+        let mut listening = self
+            .up
+            .command("curl")
+            .args(["-sN", "-b"])
+            .arg(self.jar.path().join("jar"))
+            .arg(format!("{}/api/events", self.address))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("curl starts");
+        let lines = BufReader::new(listening.stdout.take().expect("it is a pipe")).lines();
+        let told = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+        listening.kill().expect("curl listens for ever");
+        listening.wait().expect("curl ends");
+        let told = told.unwrap_or_else(|| panic!("nothing is told: {}", self.up.log()));
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"))
+    }
+
     fn ask(&self, what: &str) -> Value {
         let said = self.get(&format!("{}/api/{what}", self.address));
         serde_json::from_str(&said)
@@ -87,7 +108,8 @@ fn the_dashboard_tells_what_is_deployed_and_who_wrote_it() {
     let all = visitor.ask("overview?q=hello");
     assert_eq!(all["rows"][0]["name"], "hello", "{all}");
     assert_eq!(all["rows"][0]["state"], "synced", "{all}");
-    assert_eq!(all["source"]["commit"], *commit, "{all}");
+    let told = visitor.told();
+    assert_eq!(told["source"]["commit"], *commit, "{told}");
     assert_eq!(
         all["arguments"][1],
         up.data_dir().display().to_string(),
