@@ -34,7 +34,35 @@ mod chosen {
             // SAFETY: `main` is given `count` pointers to texts that end with a zero byte and live as long as the process.
             unsafe { CStr::from_ptr(*arguments.add(at)) }
         });
-        IS_LONG_LIVED.store(is_long_lived(&mut all), Ordering::Relaxed);
+        let is_long_lived = is_long_lived(&mut all);
+        IS_LONG_LIVED.store(is_long_lived, Ordering::Relaxed);
+        if !is_long_lived && is_small_machine() {
+            // SAFETY: nothing is allocated yet; both are parameters of mallopt(3), which takes any number for them.
+            unsafe {
+                mallopt(M_ARENA_MAX, 1);
+                mallopt(M_TOP_PAD, GROWTH);
+            }
+        }
+    }
+
+    // malloc.h.
+    const M_TOP_PAD: c_int = -2;
+    const M_ARENA_MAX: c_int = -8;
+
+    /// Bytes by which the heap grows. A thread's own arena grows page by page, each with a call of the kernel.
+    const GROWTH: c_int = 1 << 20;
+
+    /// Whether so few threads work that they rarely wait for each other's memory.
+    fn is_small_machine() -> bool {
+        use nix::{
+            sched::{CpuSet, sched_getaffinity},
+            unistd::Pid,
+        };
+        let Ok(cores) = sched_getaffinity(Pid::from_raw(0)) else {
+            return false;
+        };
+        let count = (0..CpuSet::count()).filter(|core| cores.is_set(*core).unwrap_or(false));
+        count.take(5).count() <= 4
     }
 
     /// Allocates nothing. A word that is no command but looks like one costs some MiB.
@@ -49,6 +77,7 @@ mod chosen {
         fn __libc_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
         fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
         fn __libc_free(memory: *mut c_void);
+        fn mallopt(parameter: c_int, value: c_int) -> c_int;
     }
 
     /// What malloc(3) aligns everything to.

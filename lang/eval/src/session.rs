@@ -76,8 +76,9 @@ fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
     match namespace {
         // A message has no name.
         _ if name.is_empty() => kind.to_owned(),
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
+        // Every object's is made, in case something is said about it.
+        Some(namespace) => [kind, " ", namespace, "/", name].concat(),
+        None => [kind, " ", name].concat(),
     }
 }
 

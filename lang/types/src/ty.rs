@@ -3,7 +3,7 @@
 //! A [`Ty`] is hash-consed: equal types have equal numbers, so comparing is one instruction.
 //! Knows nothing of expressions; a record's defaults and asserts are bodies by number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ordain_lang_syntax::{Name, NameBuildHasher, Span};
@@ -419,7 +419,7 @@ pub struct Types {
     kinds: Vec<TyKind>,
     by_kind: HashMap<TyKind, Ty>,
     /// Types with a rule beside their kind, and what they restrict.
-    extras: HashMap<Ty, (Ty, Extra)>,
+    extras: BTreeMap<Ty, (Ty, Extra)>,
     by_extra: HashMap<(Ty, Extra), Ty>,
     records: Vec<RecordDef>,
 }
@@ -437,7 +437,7 @@ impl Types {
         let mut types = Types {
             kinds: Vec::new(),
             by_kind: HashMap::new(),
-            extras: HashMap::new(),
+            extras: BTreeMap::new(),
             by_extra: HashMap::new(),
             records: Vec::new(),
         };

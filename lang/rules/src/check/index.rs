@@ -25,7 +25,7 @@ impl<'a> Index<'a> {
         let mut index = Index {
             objects: HashMap::with_capacity(members.len()),
             made: HashMap::new(),
-            labels: HashMap::new(),
+            labels: HashMap::with_capacity(members.len()),
             pods: HashMap::new(),
         };
         for (at, member) in members.iter().enumerate() {

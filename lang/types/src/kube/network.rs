@@ -47,7 +47,7 @@ impl<V: View> Judge<'_, V> {
             self.not_with(
                 node,
                 "clusterIP",
-                "a Service without an address cannot have",
+                Some("a Service without an address cannot have"),
                 &kind,
                 at_type,
             );
@@ -64,16 +64,16 @@ impl<V: View> Judge<'_, V> {
                     .help("add `externalName = \"host.example.com\"`"),
                 );
             }
-            self.not_with(node, "clusterIP", "no address belongs to", &kind, at_type);
-        }
-        if !external {
             self.not_with(
                 node,
-                "externalTrafficPolicy",
-                "`externalTrafficPolicy` does not belong to",
+                "clusterIP",
+                Some("no address belongs to"),
                 &kind,
                 at_type,
             );
+        }
+        if !external {
+            self.not_with(node, "externalTrafficPolicy", None, &kind, at_type);
         }
         if !balanced {
             for field in [
@@ -82,23 +82,17 @@ impl<V: View> Judge<'_, V> {
                 "allocateLoadBalancerNodePorts",
                 "healthCheckNodePort",
             ] {
-                self.not_with(
-                    node,
-                    field,
-                    &format!("`{field}` does not belong to"),
-                    &kind,
-                    at_type,
-                );
+                self.not_with(node, field, None, &kind, at_type);
             }
         }
     }
 
-    /// A field that does not go with the type of a Service.
+    /// A field that does not go with the type of a Service; `what` says it, where the field's name is not enough.
     fn not_with(
         &mut self,
         node: V::Node,
         field: &str,
-        what: &str,
+        what: Option<&str>,
         kind: &str,
         at_type: Option<Span>,
     ) {
@@ -106,6 +100,7 @@ impl<V: View> Judge<'_, V> {
             return;
         };
         let at = self.span(value);
+        let what = what.map_or_else(|| format!("`{field}` does not belong to"), str::to_owned);
         let mut diagnostic =
             Diagnostic::error("E0710", format!("{what} the Service type `{kind}`"))
                 .label(at, format!("`{field}`"));
