@@ -52,7 +52,15 @@ pub(crate) struct Endpoints {
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Closing the file is not enough: a child that was forked in this moment holds it too, until it starts its program.
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // Then it is free when the last of these children lets go.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl DataDir {
@@ -99,7 +107,7 @@ impl DataDir {
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(lock)?;
-        Ok(Self { path, _lock: file })
+        Ok(Self { path, lock: file })
     }
 
     pub(crate) fn path(&self) -> &Path {
