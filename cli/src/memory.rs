@@ -54,15 +54,11 @@ mod chosen {
 
     /// Whether so few threads work that they rarely wait for each other's memory.
     fn is_small_machine() -> bool {
-        use nix::{
-            sched::{CpuSet, sched_getaffinity},
-            unistd::Pid,
-        };
-        let Ok(cores) = sched_getaffinity(Pid::from_raw(0)) else {
-            return false;
-        };
-        let count = (0..CpuSet::count()).filter(|core| cores.is_set(*core).unwrap_or(false));
-        count.take(5).count() <= 4
+        // A bit for each core that this process may use, as many as the C library's own set has (sched.h, CPU_SETSIZE).
+        let mut cores = [0_u64; 16];
+        // SAFETY: it writes at most as many bytes as it is told that there are.
+        let result = unsafe { sched_getaffinity(0, size_of_val(&cores), cores.as_mut_ptr()) };
+        result == 0 && cores.iter().map(|part| part.count_ones()).sum::<u32>() <= 4
     }
 
     /// Allocates nothing. A word that is no command but looks like one costs some MiB.
@@ -78,6 +74,7 @@ mod chosen {
         fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
         fn __libc_free(memory: *mut c_void);
         fn mallopt(parameter: c_int, value: c_int) -> c_int;
+        fn sched_getaffinity(process: c_int, size: usize, cores: *mut u64) -> c_int;
     }
 
     /// What malloc(3) aligns everything to.

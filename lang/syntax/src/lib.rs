@@ -20,7 +20,7 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use kind::{NodeKind, TokenKind};
 pub use lexer::Token;
 pub use name::{Name, NameBuildHasher, NameHasher};
-pub use parser::{MAX_DEPTH, parse};
+pub use parser::{MAX_BYTES, MAX_DEPTH, parse};
 pub use source::{FileId, LineCol, Sources, Span};
 pub use tree::{Child, Node, Tree, TreeToken};
 

@@ -26,17 +26,18 @@ use crate::{Diagnostic, FileId, Name, Parsed, Span};
 /// specifications stay below twenty, the deepest CRD schemas below seventy.
 pub const MAX_DEPTH: u32 = 128;
 
+/// Bytes of a source. The largest that an import makes, of CRDs with all their texts, have some two million.
+pub const MAX_BYTES: usize = 16 << 20;
+
 /// Reads a source. Never fails: what cannot be read becomes error nodes and diagnostics.
 pub fn parse(file: FileId, source: impl AsRef<[u8]>) -> Parsed {
     parse_bytes(file, source.as_ref())
 }
 
 fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
-    // Offsets are 32 bit; nobody writes four gigabytes of specification by hand.
-    let (source, is_too_long) = match u32::try_from(source.len()) {
-        Ok(_) => (source, false),
-        Err(_) => (&source[..0], true),
-    };
+    let length = source.len();
+    let is_too_long = length > MAX_BYTES;
+    let source = if is_too_long { &[][..] } else { source };
     let lexed = lex(source);
     let tokens = significant(source, &lexed.tokens);
     let mut parser = Parser {
@@ -70,10 +71,21 @@ fn parse_bytes(file: FileId, source: &[u8]) -> Parsed {
                 )
         });
     if is_too_long {
-        parser.report(Diagnostic::error(
-            "E0002",
-            "the file is larger than four gigabytes",
-        ));
+        let start = Span {
+            file,
+            start: 0,
+            end: 0,
+        };
+        parser.report(
+            Diagnostic::error(
+                "E0907",
+                format!("the file has {length} bytes, {MAX_BYTES} are allowed"),
+            )
+            .label(start, "not read")
+            .help(
+                "divide it into modules; a text that is data is a file of its own, for `use text`",
+            ),
+        );
     }
     parser.lexer_problems(&lexed.problems);
     let by_lexer = parser.diagnostics.len();
